@@ -1,0 +1,1 @@
+//! Library for agents of the Huly network: host containers written in Rust.

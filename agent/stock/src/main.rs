@@ -1,0 +1,3 @@
+//! The stock agent, which serves the demonstration kinds.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Demonstration container kinds: echo, counter, chat-room.

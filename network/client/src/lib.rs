@@ -1,0 +1,1 @@
+//! Client of the Huly network: get containers, call them, receive their events.

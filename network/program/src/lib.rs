@@ -1,0 +1,1 @@
+//! What every program of the Huly network shares: logging, metrics and health over HTTP, shutdown signals.

@@ -1,0 +1,1 @@
+//! Frames, methods, records and errors of the Huly network protocol.

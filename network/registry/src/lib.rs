@@ -1,0 +1,1 @@
+//! Who lives where and why: the pure core of the network server.

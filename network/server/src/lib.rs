@@ -1,0 +1,1 @@
+//! The network server of the Huly network.

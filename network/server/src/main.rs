@@ -1,0 +1,3 @@
+//! The network server of the Huly network.
+
+fn main() {}

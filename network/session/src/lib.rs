@@ -1,0 +1,1 @@
+//! The pure core of a peer's session with a network server.

@@ -1,0 +1,3 @@
+//! The operator of the Huly network.
+
+fn main() {}

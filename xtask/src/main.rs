@@ -1,0 +1,3 @@
+//! Build, test, run and demonstrate the Huly network: cargo xtask.
+
+fn main() {}
