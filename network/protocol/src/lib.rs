@@ -1,1 +1,48 @@
 //! Frames, methods, records and errors of the Huly network protocol.
+//!
+//! The wire is the one that TypeScript peers speak (docs/protocol.md lists what Rust peers add).
+//! This crate only says what is on the wire; it has no sockets, no clock and no state.
+
+mod call;
+mod endpoint;
+mod epoch;
+mod error;
+mod event;
+mod frame;
+mod hello;
+mod json;
+mod kind;
+pub mod method;
+mod record;
+mod seq;
+
+pub use call::{
+    AgentCall, AgentUuid, CallExt, Connect, ContainerCall, Find, GetExt, GetParams, GetRequest,
+    GotContainer, Holders, KindBarrier, OneOrMany, Placement, Reassert, ReassertedGet, Request,
+    StartExt, Sync, Synced, Uuid,
+};
+pub use endpoint::{Endpoint, EndpointKind};
+pub use epoch::Epoch;
+pub use error::{ErrorCode, ErrorPayload, Rejection};
+pub use event::{
+    AgentEvent, AgentFeedEvent, ContainerEvent, EventKind, FeedEvent, HeldEvent, NetworkEvent,
+    PeerEvent, Snapshot,
+};
+pub use frame::{Frame, FrameError, MAX_ID_BYTES, Op};
+pub use hello::{Hello, HelloAnswer, HelloExt, Limits, PROTOCOL_VERSION};
+pub use json::Json;
+pub use kind::{KindSpec, LabelSelector, Operator, Requirement, Strategy};
+pub use record::{
+    AgentExt, AgentInfo, AgentInfoExt, AgentRegistration, ContainerRecord, Failover, PodRef,
+    RecordExt,
+};
+
+/// The port that a network server listens on unless told otherwise (W02).
+pub const NETWORK_PORT: u16 = 3737;
+
+/// The port that an agent listens on unless told otherwise (W02).
+pub const AGENT_PORT: u16 = 3738;
+
+/// The beginning of the text of an error that says that no agent can host a container (W15).
+/// TypeScript clients recognise it and ask again.
+pub const NO_SUITABLE_AGENT: &str = "No suitable agents found for container";
