@@ -1,1 +1,12 @@
-//! What every program of the Huly network shares: logging, metrics and health over HTTP, shutdown signals.
+//! What every program of the Huly network shares: logging, metrics and health over HTTP, and the
+//! end by a signal.
+
+mod http;
+mod log;
+mod signal;
+
+pub use http::{HttpServer, Probe, serve_http};
+pub use log::{LogArgs, LogFormat, init_tracing};
+pub use signal::{Shutdown, shutdown_signal};
+
+pub use futures::future::BoxFuture;
