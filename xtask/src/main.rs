@@ -1,3 +1,90 @@
-//! Build, test, run and demonstrate the Huly network: cargo xtask.
+//! Build, test, run and demonstrate the Huly network: `cargo xtask`.
 
-fn main() {}
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "talking to the person at the terminal is what this program is for"
+)]
+
+mod cache;
+mod command;
+mod demo;
+mod environment;
+mod files;
+mod generate;
+mod go_programs;
+mod huly_programs;
+mod interrupt;
+mod prerequisites;
+mod report;
+mod test;
+mod up;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Build, test, run and demonstrate the Huly network.
+///
+/// Built programs, tools and running environments live in the cache: ~/.cache/huly-network, or the
+/// folder that HULY_CACHE names.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything, start it and show a claim living through failures
+    Demo(demo::Arguments),
+    /// Check everything: format, lints, unit tests, conformance, tests on a real API server
+    Test(test::Arguments),
+    /// Start a Kubernetes control plane, the network server, two agents and the operator
+    Up(up::UpArguments),
+    /// End what `up` started and remove its folder
+    Down(up::DownArguments),
+    /// Write the files that are generated from the source: the custom resource definitions
+    Generate(generate::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the async runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(run(arguments.command));
+    // A blocking wait (for a lock, for an answer) must not hold up an end that was asked for.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    let workspace = Workspace::find().await?;
+    match command {
+        Command::Demo(arguments) => demo::run(&workspace, &arguments).await,
+        Command::Test(arguments) => test::run(&workspace, &arguments).await,
+        Command::Up(arguments) => up::up(&workspace, &arguments).await,
+        Command::Down(arguments) => up::down(&workspace, &arguments).await,
+        Command::Generate(arguments) => generate::run(&workspace, &arguments).await,
+    }
+}

@@ -1,0 +1,276 @@
+//! An environment: a folder with the files, logs and processes of one local cluster.
+//!
+//! Processes outlive the run of `cargo xtask` that started them; what is needed to end them is
+//! written down right after each start, so that a later run can clear what an earlier one left.
+
+mod control_plane;
+mod keys;
+mod network;
+mod ports;
+mod process;
+mod state;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Child;
+
+pub(crate) use self::keys::Keys;
+pub(crate) use self::network::{AGENTS, NETWORK};
+use self::ports::Ports;
+pub(crate) use self::process::Identity;
+use self::state::Recorded;
+pub(crate) use self::state::{State, check_name, names};
+use crate::command::{Program, append_to};
+use crate::files::{self, Lock};
+use crate::workspace::Workspace;
+
+/// How long a program may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a program that starts is asked whether it is ready.
+const ASK: Duration = Duration::from_millis(50);
+
+/// An environment that this run starts programs in. Nobody else touches it meanwhile.
+pub(crate) struct Environment {
+    pub(crate) folder: PathBuf,
+    /// The folder of all its programs' logs.
+    pub(crate) logs: PathBuf,
+    pub(crate) keys: Keys,
+    state: State,
+    children: BTreeMap<String, Child>,
+    _lock: Lock,
+}
+
+impl Environment {
+    /// Makes the environment's folder, keys and choice of ports, after clearing what an earlier
+    /// one of its name left.
+    ///
+    /// # Errors
+    /// When it runs, or another run works on it, or the files cannot be written.
+    pub(crate) async fn create(workspace: &Workspace, name: &str) -> Result<Self> {
+        let environments = workspace.environments();
+        let Some(lock) = Lock::try_take(&lock_path(&environments, name))? else {
+            bail!("the environment {name} is in use by another run of cargo xtask");
+        };
+        let folder = environments.join(name);
+        if let Some(state) = State::read(&folder)?
+            && state.is_running()
+        {
+            bail!(
+                "the environment {name} already runs (kubeconfig: {}); \
+                 end it with `cargo xtask down --name {name}`, or take another --name",
+                state.kubeconfig.display()
+            );
+        }
+        clear(&folder).await?;
+        let logs = workspace.logs(name);
+        files::remove_folder(&logs)?;
+
+        let keys = Keys::at(&folder);
+        let choosing = Lock::take(&environments.join(".ports.lock"), || ()).await?;
+        let state = State {
+            name: name.to_owned(),
+            workspace: workspace.root.clone(),
+            kubeconfig: keys.admin_kubeconfig(),
+            ports: Ports::choose(&state::ports_taken(&environments))?,
+            complete: false,
+            processes: Vec::new(),
+        };
+        state.write(&folder)?;
+        drop(choosing);
+        keys.make(state.ports.apiserver)?;
+        Ok(Self {
+            folder,
+            logs,
+            keys,
+            state,
+            children: BTreeMap::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Makes an environment under the first of NAME, NAME-2, … that is not in use.
+    pub(crate) async fn create_unused(workspace: &Workspace, name: &str) -> Result<Self> {
+        let environments = workspace.environments();
+        for number in 1..=9 {
+            let candidate = if number == 1 {
+                name.to_owned()
+            } else {
+                format!("{name}-{number}")
+            };
+            let in_use = Lock::try_take(&lock_path(&environments, &candidate))?.is_none();
+            if !in_use {
+                return Self::create(workspace, &candidate).await;
+            }
+        }
+        bail!("nine environments named {name} are in use; see `cargo xtask down --all`")
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.state.name
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.state.ports
+    }
+
+    /// The log of one program.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.logs.join(format!("{name}.log"))
+    }
+
+    /// The file that describes its processes and ports.
+    pub(crate) fn state_file(&self) -> PathBuf {
+        State::file(&self.folder)
+    }
+
+    /// Notes that all of it came up.
+    pub(crate) fn complete(&mut self) -> Result<()> {
+        self.state.complete = true;
+        self.state.write(&self.folder)
+    }
+
+    /// Starts a program under a name of its own, its output going to its log.
+    ///
+    /// # Errors
+    /// When it cannot be started or written down.
+    pub(crate) fn start(&mut self, name: &str, program: &Program) -> Result<()> {
+        let log = self.log(name);
+        let output = append_to(&log)?;
+        let errors = output.try_clone().context("cannot share a log file")?;
+        let child = program.spawn(output.into(), errors.into())?;
+        let identity = child
+            .id()
+            .and_then(Identity::of)
+            .with_context(|| format!("{name} was gone right after its start"))?;
+        self.state.record(Recorded {
+            name: name.to_owned(),
+            identity,
+            program: program.path.clone(),
+            arguments: program
+                .arguments
+                .iter()
+                .map(|argument| argument.to_string_lossy().into_owned())
+                .collect(),
+            log,
+        });
+        self.children.insert(name.to_owned(), child);
+        self.state.write(&self.folder)
+    }
+
+    /// Ends a program by force and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it was not started, or survives.
+    pub(crate) async fn kill(&mut self, name: &str) -> Result<()> {
+        self.state.process(name)?.identity.kill().await?;
+        if let Some(mut child) = self.children.remove(name) {
+            child
+                .wait()
+                .await
+                .with_context(|| format!("cannot wait for {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a program that was started is ready.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready in time: with what it last waited for and the end of its log.
+    pub(crate) async fn await_ready<F>(
+        &mut self,
+        name: &str,
+        patience: Duration,
+        mut ready: impl FnMut() -> F,
+    ) -> Result<()>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let log = self.state.process(name)?.log.clone();
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(child) = self.children.get_mut(name)
+                && let Some(status) = child
+                    .try_wait()
+                    .with_context(|| format!("cannot look after {name}"))?
+            {
+                let tail = files::tail(&log, 15);
+                bail!(
+                    "{name} ended ({status}); {} ends with\n{tail}",
+                    log.display()
+                );
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let waits_for = match tokio::time::timeout(left, ready()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => Some(format!("{error:#}")),
+                Err(_) => None,
+            };
+            if Instant::now() >= deadline {
+                let waits_for = waits_for.unwrap_or_else(|| "it does not answer".to_owned());
+                let tail = files::tail(&log, 15);
+                bail!(
+                    "{name} is not ready after {} s: {waits_for}; {} ends with\n{tail}",
+                    patience.as_secs(),
+                    log.display()
+                );
+            }
+            tokio::time::sleep(ASK).await;
+        }
+    }
+
+    /// Ends every process of it and removes its folder. The logs stay until the next environment
+    /// of its name.
+    pub(crate) async fn take_down(self) -> Result<()> {
+        clear(&self.folder).await
+    }
+}
+
+/// Ends an environment that an earlier run left or started; false if there is none.
+///
+/// # Errors
+/// When another run works on it, or a process cannot be ended.
+pub(crate) async fn down(workspace: &Workspace, name: &str) -> Result<bool> {
+    let environments = workspace.environments();
+    let folder = environments.join(name);
+    if !folder.exists() {
+        return Ok(false);
+    }
+    let Some(_lock) = Lock::try_take(&lock_path(&environments, name))? else {
+        bail!("the environment {name} is in use by another run of cargo xtask: end that one");
+    };
+    clear(&folder).await?;
+    files::remove_folder(&workspace.logs(name))?;
+    Ok(true)
+}
+
+fn lock_path(environments: &Path, name: &str) -> PathBuf {
+    environments.join(format!(".{name}.lock"))
+}
+
+async fn clear(folder: &Path) -> Result<()> {
+    end_processes(folder).await?;
+    files::remove_folder(folder)
+}
+
+/// Ends the processes that are written down, the last started first, so that none of them sees
+/// the loss of what it depends on.
+async fn end_processes(folder: &Path) -> Result<()> {
+    let Some(state) = State::read(folder)? else {
+        return Ok(());
+    };
+    for process in state.processes.iter().rev() {
+        // Nothing of the control plane is kept, and an API server takes long over an orderly end.
+        let ended = if control_plane::PROGRAMS.contains(&process.name.as_str()) {
+            process.identity.kill().await
+        } else {
+            process.identity.end(PATIENCE).await
+        };
+        ended.with_context(|| format!("cannot end {}", process.name))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! What must be on the machine: each missing thing is named with the command that installs it.
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{self, Program};
+use crate::workspace::Workspace;
+
+/// Something that must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prerequisite {
+    /// Go, for etcd, the API server, the controller manager and kubectl.
+    Go,
+    /// The formatter and the linter of the toolchain.
+    RustComponents,
+    /// Python with its environments, for the tests on the real libzmq.
+    Python,
+}
+
+/// What a control plane needs.
+pub(crate) const CONTROL_PLANE: &[Prerequisite] = &[Prerequisite::Go];
+
+/// What all tests need.
+pub(crate) const TESTS: &[Prerequisite] = &[
+    Prerequisite::Go,
+    Prerequisite::RustComponents,
+    Prerequisite::Python,
+];
+
+/// Whether a missing prerequisite may be installed by this program.
+pub(crate) fn may_install(asked: bool) -> bool {
+    asked || std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// Checks that all of `needed` is there, and installs what is not if `install` says so.
+///
+/// # Errors
+/// Names everything that is missing, why it is not enough, and the command that installs it.
+pub(crate) async fn ensure(
+    workspace: &Workspace,
+    needed: &[Prerequisite],
+    install: bool,
+) -> Result<()> {
+    let mut missing = Vec::new();
+    for prerequisite in needed {
+        if let Err(reason) = prerequisite.check(workspace).await {
+            missing.push((*prerequisite, format!("{reason:#}")));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !install {
+        let lines: Vec<String> = missing
+            .iter()
+            .map(|(what, reason)| {
+                format!(
+                    "  {} ({reason})\n    install with: {}",
+                    what.name(),
+                    what.install().shown
+                )
+            })
+            .collect();
+        bail!(
+            "missing on this machine (or run again with --install):\n{}",
+            lines.join("\n")
+        );
+    }
+    for (what, _) in missing {
+        let commands = what.install();
+        if commands.needs_root && !rustix::process::geteuid().is_root() {
+            bail!(
+                "{} is missing and only root may install it: {}",
+                what.name(),
+                commands.shown
+            );
+        }
+        println!("  installing {}: {}", what.name(), commands.shown);
+        for program in commands.programs {
+            command::stream(program).await?;
+        }
+        what.check(workspace).await.with_context(|| {
+            format!(
+                "{} is installed, but not enough: {}",
+                what.name(),
+                what.otherwise()
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// How something is installed.
+struct Install {
+    shown: String,
+    programs: Vec<Program>,
+    needs_root: bool,
+}
+
+impl Prerequisite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Go => "Go 1.26 or newer",
+            Self::RustComponents => "rustfmt and clippy",
+            Self::Python => "Python 3 with venv",
+        }
+    }
+
+    /// What to do where the command does not give enough.
+    fn otherwise(self) -> &'static str {
+        match self {
+            Self::Go => "take it from https://go.dev/dl/",
+            Self::RustComponents => "see https://rustup.rs",
+            Self::Python => "take it from https://www.python.org/downloads/",
+        }
+    }
+
+    async fn check(self, workspace: &Workspace) -> Result<()> {
+        let programs = match self {
+            // In the module's folder, where Go takes the module's own requirement into account.
+            Self::Go => vec![
+                Program::new("go")
+                    .argument("version")
+                    .folder(workspace.root.join("tests/cluster/kubernetes")),
+                Program::new("go")
+                    .arguments(["list", "-m"])
+                    .folder(workspace.root.join("tests/cluster/kubernetes")),
+            ],
+            Self::RustComponents => vec![
+                Program::cargo()
+                    .arguments(["fmt", "--version"])
+                    .folder(&workspace.root),
+                Program::cargo()
+                    .arguments(["clippy", "--version"])
+                    .folder(&workspace.root),
+            ],
+            Self::Python => {
+                vec![Program::new("python3").arguments(["-c", "import venv, ensurepip"])]
+            }
+        };
+        for program in programs {
+            command::capture(program).await?;
+        }
+        Ok(())
+    }
+
+    fn install(self) -> Install {
+        let packages: &[&str] = match self {
+            Self::Go => &["golang-go"],
+            Self::Python => &["python3", "python3-venv"],
+            Self::RustComponents => {
+                let arguments = ["component", "add", "rustfmt", "clippy"];
+                return Install {
+                    shown: format!("rustup {}", arguments.join(" ")),
+                    programs: vec![Program::new("rustup").arguments(arguments)],
+                    needs_root: false,
+                };
+            }
+        };
+        let apt = || Program::new("apt-get").variable("DEBIAN_FRONTEND", "noninteractive");
+        Install {
+            shown: format!("apt-get install --yes {}", packages.join(" ")),
+            programs: vec![
+                apt().argument("update"),
+                apt().arguments(["install", "--yes"]).arguments(packages),
+            ],
+            needs_root: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prerequisite_is_named_with_a_command() {
+        for prerequisite in TESTS {
+            let install = prerequisite.install();
+            assert!(!prerequisite.name().is_empty());
+            assert!(!install.programs.is_empty());
+            let last = install.programs.last().unwrap();
+            assert!(install.shown.starts_with(&last.name()), "{}", install.shown);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_prerequisite_is_an_error_that_says_how_to_get_it() {
+        let nowhere = Workspace {
+            root: "/nonexistent".into(),
+            target: "/nonexistent".into(),
+            cache: "/nonexistent".into(),
+        };
+        // Go cannot be asked in a folder that is not there.
+        let error = ensure(&nowhere, CONTROL_PLANE, false)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("Go 1.26") && error.contains("apt-get install"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! `test`: every check, in order, each with its time.
+
+mod cluster;
+mod deny;
+mod python;
+mod table;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use self::table::{Outcome, Table};
+use crate::command::{self, Program};
+use crate::generate;
+use crate::go_programs::GoPrograms;
+use crate::huly_programs::HulyPrograms;
+use crate::interrupt::{Interrupted, interruptible};
+use crate::prerequisites::{self, may_install};
+use crate::workspace::Workspace;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Run only these parts, in their own order (default: all)
+    parts: Vec<Part>,
+    /// Name the parts and end
+    #[arg(long)]
+    list: bool,
+    /// Go on with the other parts after one has failed
+    #[arg(long)]
+    keep_going: bool,
+    /// Install what is missing on this machine
+    #[arg(long)]
+    install: bool,
+}
+
+/// A part of the tests. The order here is the order that they run in: the quick ones first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Everything that the tests need is on this machine
+    Prerequisites,
+    /// Every file is formatted
+    Format,
+    /// Clippy finds nothing
+    Lints,
+    /// The programs build
+    Build,
+    /// Unit and property tests
+    Unit,
+    /// The documentation builds without warnings
+    Docs,
+    /// Generated files are what the source makes
+    Generated,
+    /// Licences, sources, banned crates, known vulnerabilities
+    Deny,
+    /// Peers in Python on libzmq against the programs
+    Python,
+    /// The Kubernetes programs build
+    ControlPlane,
+    /// Tests on a real API server
+    Cluster,
+}
+
+/// What a part came to, if it did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Passed {
+    Fully,
+    /// Something of it could not be checked here, and why.
+    Partly(String),
+}
+
+/// Runs the parts and prints a table of their times.
+pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    if arguments.list {
+        print!("{}", list());
+        return Ok(());
+    }
+    let mut table = Table::default();
+    let mut failed = Vec::new();
+    for part in selected(&arguments.parts) {
+        if !failed.is_empty() && !arguments.keep_going {
+            table.add(part.name(), Outcome::NotRun, None);
+            continue;
+        }
+        println!("\n=== {} ===", part.name());
+        let started = Instant::now();
+        let outcome = part.run(workspace, may_install(arguments.install)).await;
+        let took = Some(started.elapsed());
+        match outcome {
+            Ok(Passed::Fully) => table.add(part.name(), Outcome::Passed, took),
+            Ok(Passed::Partly(reason)) => {
+                eprintln!(
+                    "warning: {}: not everything was checked: {reason}",
+                    part.name()
+                );
+                table.add(part.name(), Outcome::Partly(reason), took);
+            }
+            Err(error) => {
+                eprintln!("error: {}: {error:#}", part.name());
+                table.add(part.name(), Outcome::Failed, took);
+                failed.push(part.name());
+                if error.is::<Interrupted>() {
+                    break;
+                }
+            }
+        }
+    }
+    println!("\n{table}");
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// The parts to run: all, or the named ones, in their own order.
+fn selected(named: &[Part]) -> impl Iterator<Item = Part> {
+    let all = Part::value_variants().iter().copied();
+    all.filter(move |part| named.is_empty() || named.contains(part))
+}
+
+fn list() -> String {
+    Part::value_variants()
+        .iter()
+        .filter_map(|part| {
+            let value = part.to_possible_value()?;
+            let help = value
+                .get_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            Some(format!("{:<14} {help}\n", value.get_name()))
+        })
+        .collect()
+}
+
+impl Part {
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+
+    async fn run(self, workspace: &Workspace, install: bool) -> Result<Passed> {
+        // The one part that has something to take down looks after signals itself.
+        if self == Self::Cluster {
+            return cluster::run(workspace).await.map(|()| Passed::Fully);
+        }
+        interruptible(self.check(workspace, install)).await
+    }
+
+    async fn check(self, workspace: &Workspace, install: bool) -> Result<Passed> {
+        match self {
+            Self::Prerequisites => {
+                prerequisites::ensure(workspace, prerequisites::TESTS, install).await?;
+            }
+            Self::Format => cargo(workspace, &["fmt", "--all", "--check"]).await?,
+            Self::Lints => {
+                let clippy = [
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "-D",
+                    "warnings",
+                ];
+                cargo(workspace, &clippy).await?;
+            }
+            Self::Build => {
+                HulyPrograms::build(workspace).await?;
+            }
+            Self::Unit => {
+                cargo(
+                    workspace,
+                    &["test", "--workspace", "--exclude", "huly-tests"],
+                )
+                .await?;
+            }
+            Self::Docs => {
+                let docs = Program::cargo()
+                    .arguments(["doc", "--workspace", "--no-deps"])
+                    .variable("RUSTDOCFLAGS", "-D warnings")
+                    .folder(&workspace.root);
+                command::stream(docs).await?;
+            }
+            Self::Generated => generate::check(workspace).await?,
+            Self::Deny => return deny::run(workspace).await,
+            Self::Python => python::run(workspace).await?,
+            Self::ControlPlane => {
+                GoPrograms::build(workspace).await?;
+            }
+            Self::Cluster => cluster::run(workspace).await?,
+        }
+        Ok(Passed::Fully)
+    }
+}
+
+async fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
+    command::stream(
+        Program::cargo()
+            .arguments(arguments)
+            .folder(&workspace.root),
+    )
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_parts_run_unless_some_are_named() {
+        let all: Vec<Part> = selected(&[]).collect();
+        assert_eq!(all, Part::value_variants());
+        let some: Vec<Part> = selected(&[Part::Cluster, Part::Format]).collect();
+        assert_eq!(some, [Part::Format, Part::Cluster]);
+    }
+
+    #[test]
+    fn the_list_explains_every_part() {
+        for line in list().lines() {
+            assert!(line.split_whitespace().count() > 2, "{line}");
+        }
+        assert_eq!(list().lines().count(), Part::value_variants().len());
+    }
+}

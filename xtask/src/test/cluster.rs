@@ -1,0 +1,61 @@
+//! The tests of several programs on a real API server.
+
+use anyhow::Result;
+
+use crate::command::{self, Program};
+use crate::environment::Environment;
+use crate::go_programs::GoPrograms;
+use crate::huly_programs::HulyPrograms;
+use crate::interrupt::interruptible;
+use crate::report::step;
+use crate::workspace::Workspace;
+
+/// Starts one control plane for all tests of the package huly-tests, runs them, and takes it down
+/// whatever they come to.
+///
+/// The tests get, as variables: HULY_BIN (the folder of the huly programs), HULY_TEST_KUBECONFIG,
+/// HULY_TEST_KUBECTL and HULY_TEST_CONTROL_PLANE (a JSON file with the control plane's ports and
+/// processes, so that a test can stop and continue one).
+///
+/// # Errors
+/// When a test fails, or the control plane does not start or end.
+pub(super) async fn run(workspace: &Workspace) -> Result<()> {
+    let (go, huly) = interruptible(async {
+        Ok((
+            GoPrograms::build(workspace).await?,
+            HulyPrograms::build(workspace).await?,
+        ))
+    })
+    .await?;
+    let mut environment = Environment::create_unused(workspace, "test").await?;
+    let outcome = interruptible(async {
+        step(
+            "Start the Kubernetes control plane",
+            environment.start_control_plane(&go),
+        )
+        .await?;
+        let definitions = workspace.definitions();
+        step(
+            "Apply the custom resource definitions",
+            environment.apply_definitions(&go, &definitions),
+        )
+        .await?;
+        let tests = Program::cargo()
+            .arguments(["test", "--package", "huly-tests"])
+            .variable("HULY_BIN", &huly.folder)
+            .variable("HULY_TEST_KUBECONFIG", environment.keys.admin_kubeconfig())
+            .variable("HULY_TEST_KUBECTL", go.kubectl())
+            .variable("HULY_TEST_CONTROL_PLANE", environment.state_file())
+            .folder(&workspace.root);
+        command::stream(tests).await
+    })
+    .await;
+    if outcome.is_err() {
+        println!(
+            "the control plane's logs are in {}",
+            environment.logs.display()
+        );
+    }
+    let down = step("Take the control plane down", environment.take_down()).await;
+    outcome.and(down)
+}

@@ -1,0 +1,124 @@
+//! Where things are: the workspace's root, its target folder, the cache.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::command::{self, Program};
+
+/// The folders that everything else is found from.
+#[derive(Debug, Clone)]
+pub(crate) struct Workspace {
+    /// The folder of the root Cargo.toml.
+    pub(crate) root: PathBuf,
+    /// Cargo's target folder, wherever CARGO_TARGET_DIR or a configuration puts it.
+    pub(crate) target: PathBuf,
+    /// What outlives a checkout: built programs, tools, running environments.
+    pub(crate) cache: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+}
+
+impl Workspace {
+    /// Asks cargo for the workspace around the current folder.
+    pub(crate) async fn find() -> Result<Self> {
+        let metadata = command::capture(Program::cargo().arguments([
+            "metadata",
+            "--no-deps",
+            "--format-version=1",
+        ]))
+        .await?;
+        let metadata: Metadata =
+            serde_json::from_str(&metadata).context("cannot read what cargo metadata says")?;
+        Ok(Self {
+            root: metadata.workspace_root,
+            target: metadata.target_directory,
+            cache: cache_folder(|name| std::env::var_os(name).map(PathBuf::from))?,
+        })
+    }
+
+    /// The folder that `cargo build` puts the workspace's programs in.
+    pub(crate) fn binaries(&self) -> PathBuf {
+        self.target.join("debug")
+    }
+
+    /// The folder that holds the folders of running environments.
+    pub(crate) fn environments(&self) -> PathBuf {
+        self.cache.join("run")
+    }
+
+    /// The folder of an environment's logs: not in its own folder, so that they can outlive it.
+    pub(crate) fn logs(&self, environment: &str) -> PathBuf {
+        self.cache.join("logs").join(environment)
+    }
+
+    /// The folder of the generated custom resource definitions.
+    pub(crate) fn definitions(&self) -> PathBuf {
+        self.root.join("crds")
+    }
+
+    /// A path shortened for reading: relative to the workspace if it lies in it.
+    pub(crate) fn shown<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
+        path.strip_prefix(&self.root).unwrap_or(path).display()
+    }
+}
+
+fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(folder) = variable("HULY_CACHE").filter(|folder| !folder.as_os_str().is_empty()) {
+        if folder.is_relative() {
+            bail!(
+                "HULY_CACHE must be an absolute path, not {}",
+                folder.display()
+            );
+        }
+        return Ok(folder);
+    }
+    let base = variable("XDG_CACHE_HOME")
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+        .context("neither HULY_CACHE nor HOME says where the cache may be")?;
+    Ok(base.join("huly-network"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache_with(variables: &[(&str, &str)]) -> Result<PathBuf> {
+        cache_folder(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.into())
+        })
+    }
+
+    #[test]
+    fn huly_cache_overrides_the_home_folder() {
+        let folder = cache_with(&[("HULY_CACHE", "/somewhere"), ("HOME", "/home/me")]).unwrap();
+        assert_eq!(folder, PathBuf::from("/somewhere"));
+    }
+
+    #[test]
+    fn the_default_cache_is_below_the_home_folder() {
+        let folder = cache_with(&[("HULY_CACHE", ""), ("HOME", "/home/me")]).unwrap();
+        assert_eq!(folder, PathBuf::from("/home/me/.cache/huly-network"));
+    }
+
+    #[test]
+    fn a_relative_cache_is_refused() {
+        let error = cache_with(&[("HULY_CACHE", "here")]).unwrap_err();
+        assert!(error.to_string().contains("HULY_CACHE"), "{error}");
+    }
+
+    #[test]
+    fn no_home_is_named() {
+        let error = cache_with(&[]).unwrap_err();
+        assert!(error.to_string().contains("HOME"), "{error}");
+    }
+}
