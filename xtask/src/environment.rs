@@ -165,9 +165,17 @@ impl Environment {
     /// Ends a program by force and waits until it is gone.
     ///
     /// # Errors
-    /// When it was not started, or survives.
+    /// When it was not started, has ended by itself before, or survives.
     pub(crate) async fn kill(&mut self, name: &str) -> Result<()> {
-        self.state.process(name)?.identity.kill().await?;
+        let process = self.state.process(name)?;
+        if !process.identity.is_alive() {
+            let tail = files::tail(&process.log, 15);
+            bail!(
+                "{name} had ended before; {} ends with\n{tail}",
+                process.log.display()
+            );
+        }
+        process.identity.kill().await?;
         if let Some(mut child) = self.children.remove(name) {
             child
                 .wait()

@@ -12,6 +12,8 @@ pub(crate) enum Prerequisite {
     Go,
     /// The formatter and the linter of the toolchain.
     RustComponents,
+    /// git, which fetches the list of known vulnerabilities.
+    Git,
     /// Python with its environments, for the tests on the real libzmq.
     Python,
 }
@@ -101,6 +103,7 @@ impl Prerequisite {
         match self {
             Self::Go => "Go 1.26 or newer",
             Self::RustComponents => "rustfmt and clippy",
+            Self::Git => "git",
             Self::Python => "Python 3 with venv",
         }
     }
@@ -110,6 +113,7 @@ impl Prerequisite {
         match self {
             Self::Go => "take it from https://go.dev/dl/",
             Self::RustComponents => "see https://rustup.rs",
+            Self::Git => "see https://git-scm.com/downloads",
             Self::Python => "take it from https://www.python.org/downloads/",
         }
     }
@@ -133,6 +137,7 @@ impl Prerequisite {
                     .arguments(["clippy", "--version"])
                     .folder(&workspace.root),
             ],
+            Self::Git => vec![Program::new("git").argument("--version")],
             Self::Python => {
                 vec![Program::new("python3").arguments(["-c", "import venv, ensurepip"])]
             }
@@ -146,6 +151,7 @@ impl Prerequisite {
     fn install(self) -> Install {
         let packages: &[&str] = match self {
             Self::Go => &["golang-go"],
+            Self::Git => &["git"],
             Self::Python => &["python3", "python3-venv"],
             Self::RustComponents => {
                 let arguments = ["component", "add", "rustfmt", "clippy"];

@@ -43,11 +43,10 @@ pub(crate) async fn up(workspace: &Workspace, arguments: &UpArguments) -> Result
     let (go, huly) = interruptible(async {
         prerequisites::ensure(workspace, CONTROL_PLANE, may_install(arguments.install)).await?;
         let go = GoPrograms::build(workspace).await?;
-        let huly = match arguments.control_plane {
-            true => None,
-            false => Some(HulyPrograms::build(workspace).await?),
-        };
-        Ok((go, huly))
+        if arguments.control_plane {
+            return Ok((go, None));
+        }
+        Ok((go, Some(HulyPrograms::build(workspace).await?)))
     })
     .await?;
     let mut environment = Environment::create(workspace, &arguments.name).await?;

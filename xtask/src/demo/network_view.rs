@@ -36,7 +36,7 @@ impl Network {
             uuid,
             operation,
             &data.to_string(),
-            "--output",
+            "-o",
             "json",
         ]))
         .await?;
@@ -61,7 +61,7 @@ impl Network {
         let before = self.members(uuid).await?;
         let program = self
             .huly()
-            .arguments(["watch", "--container", uuid, "--output", "json"]);
+            .arguments(["watch", "--container", uuid, "-o", "json"]);
         let mut running = Running::new(program.spawn(Stdio::piped(), Stdio::null())?);
         let output = running.take_stdout().context("the watch says nothing")?;
         let watch = Watch {
