@@ -386,4 +386,11 @@ pub struct Holders {
     pub uuid: String,
     /// Client ids.
     pub holders: Vec<String>,
+    /// The container's last failover, with its final figures.
+    #[serde(
+        default,
+        rename = "lastFailover",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub last_failover: Option<Failover>,
 }

@@ -1,1 +1,29 @@
 //! Who lives where and why: the pure core of the network server.
+//!
+//! [`Registry::handle`] takes what happened (a message, a closed connection, a wake-up) at a given
+//! time and returns what is to be done (messages to send). There are no sockets, no clock and no
+//! randomness inside, so the same code runs in production, in tests and in simulations. The rules
+//! are those of docs/protocol.md.
+
+mod agents;
+mod answers;
+mod calls;
+mod config;
+mod control;
+mod drive;
+mod entry;
+mod failover;
+mod feed;
+mod get;
+mod place;
+mod references;
+mod registration;
+mod registry;
+mod requests;
+mod session;
+mod stats;
+mod timer;
+
+pub use config::Config;
+pub use registry::{ConnId, Effect, Input, Now, Registry};
+pub use stats::{Counted, Snapshot};

@@ -1,0 +1,219 @@
+//! Agents: what they said of themselves, what they host, when they are gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use huly_protocol::{
+    AgentExt, AgentInfo, AgentInfoExt, ContainerRecord, ErrorCode, ErrorPayload, EventKind,
+};
+
+use crate::registry::{Id, Registry};
+use crate::requests::{Outcome, now};
+use crate::stats::Counted;
+
+/// An agent as the server knows it.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) id: Id,
+    /// The client that serves it.
+    pub(crate) client: Id,
+    pub(crate) rust: bool,
+    /// Its place in the order of registration.
+    pub(crate) seq: u64,
+    pub(crate) kinds: BTreeSet<Id>,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) ext: AgentExt,
+    /// Containers that it has, starts or ends.
+    pub(crate) containers: BTreeSet<Id>,
+    pub(crate) by_kind: BTreeMap<Id, u32>,
+    /// Its connection closed a moment ago.
+    pub(crate) suspected: bool,
+    pub(crate) draining: bool,
+}
+
+impl Agent {
+    pub(crate) fn state_text(&self) -> &'static str {
+        if self.suspected {
+            "Suspected"
+        } else if self.draining {
+            "Draining"
+        } else {
+            "Live"
+        }
+    }
+
+    pub(crate) fn kind_names(&self) -> Vec<String> {
+        self.kinds.iter().map(|kind| kind.to_string()).collect()
+    }
+
+    pub(crate) fn info(&self, rust: bool) -> AgentInfo {
+        AgentInfo {
+            agent_id: self.id.to_string(),
+            endpoint: self.endpoint.clone(),
+            kinds: self.kind_names(),
+            containers: u32::try_from(self.containers.len()).unwrap_or(u32::MAX),
+            huly: rust.then(|| AgentInfoExt {
+                labels: self.ext.labels.clone(),
+                node: self.ext.node.clone(),
+                pod: self.ext.pod.clone(),
+                state: self.state_text().to_owned(),
+                containers_by_kind: self
+                    .by_kind
+                    .iter()
+                    .map(|(kind, count)| (kind.to_string(), *count))
+                    .collect(),
+            }),
+        }
+    }
+}
+
+impl Registry {
+    pub(crate) fn list_agents(&self, rust: bool) -> Vec<AgentInfo> {
+        self.agents.values().map(|agent| agent.info(rust)).collect()
+    }
+
+    pub(crate) fn list_kinds(&self) -> Vec<String> {
+        let kinds: BTreeSet<&Id> = self
+            .agents
+            .values()
+            .flat_map(|agent| &agent.kinds)
+            .collect();
+        kinds.into_iter().map(|kind| kind.to_string()).collect()
+    }
+
+    pub(crate) fn list_containers(&self, kind: Option<&str>, rust: bool) -> Vec<ContainerRecord> {
+        let record = |uuid: &Id| {
+            let entry = self.entries.get(uuid)?;
+            entry.is_live().then(|| entry.record(rust))
+        };
+        match kind {
+            Some(kind) => {
+                let of_kind = self
+                    .by_kind
+                    .get(kind)
+                    .into_iter()
+                    .flat_map(BTreeMap::values);
+                of_kind.filter_map(record).collect()
+            }
+            None => self
+                .by_kind
+                .values()
+                .flat_map(BTreeMap::values)
+                .filter_map(record)
+                .collect(),
+        }
+    }
+
+    /// Notes that an agent has, starts or ends a container.
+    pub(crate) fn attach(&mut self, agent: &Id, uuid: &Id, kind: &Id) {
+        if let Some(agent) = self.agents.get_mut(agent)
+            && agent.containers.insert(uuid.clone())
+        {
+            *agent.by_kind.entry(kind.clone()).or_default() += 1;
+        }
+    }
+
+    /// Notes that it does not any more.
+    pub(crate) fn detach(&mut self, agent: &Id, uuid: &Id, kind: &Id) {
+        if let Some(agent) = self.agents.get_mut(agent)
+            && agent.containers.remove(uuid)
+            && let Some(count) = agent.by_kind.get_mut(kind)
+        {
+            *count -= 1;
+            if *count == 0 {
+                agent.by_kind.remove(kind);
+            }
+        }
+    }
+
+    pub(crate) fn suspect(&mut self, agent: &Id) {
+        if let Some(agent) = self.agents.get_mut(agent) {
+            agent.suspected = true;
+        }
+        self.publish_agent(agent, EventKind::Updated);
+    }
+
+    /// The client of these agents is there again: what was held for them goes on.
+    pub(crate) fn unsuspect(&mut self, client: &Id) {
+        let Some(session) = self.sessions.get(client) else {
+            return;
+        };
+        let mut freed = false;
+        for id in session.agents.clone() {
+            let Some(agent) = self.agents.get_mut(&id) else {
+                continue;
+            };
+            if !std::mem::take(&mut agent.suspected) {
+                continue;
+            }
+            freed = true;
+            for uuid in agent.containers.clone() {
+                if self.entries.get(&uuid).is_some_and(|entry| entry.is_live()) {
+                    self.answer_waiters(&uuid);
+                    self.release_held(&uuid);
+                }
+            }
+            self.publish_agent(&id, EventKind::Updated);
+        }
+        if freed {
+            self.place_waiting();
+        }
+    }
+
+    /// Only the client that serves an agent speaks for it.
+    pub(crate) fn served_by(&self, client: &Id, agent: &Id) -> Result<(), ErrorPayload> {
+        match self.agents.get(agent) {
+            None => Err(ErrorPayload::new(
+                ErrorCode::NoSuchAgent,
+                format!("there is no agent {agent}"),
+            )),
+            Some(agent) if agent.client != *client => Err(ErrorPayload::new(
+                ErrorCode::NotAllowed,
+                format!("agent {} is served by another client", agent.id),
+            )),
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn drain(&mut self, client: &Id, agent: &Id) -> Outcome {
+        self.served_by(client, agent)?;
+        if let Some(agent) = self.agents.get_mut(agent) {
+            agent.draining = true;
+        }
+        self.publish_agent(agent, EventKind::Updated);
+        now("ok")
+    }
+
+    pub(crate) fn unregister(&mut self, client: &Id, agent: &Id) -> Outcome {
+        // One that is gone already is what was asked for.
+        if self.agents.contains_key(agent) {
+            self.served_by(client, agent)?;
+            let draining = self.agents.get(agent).is_some_and(|agent| agent.draining);
+            self.agent_gone(
+                agent,
+                if draining {
+                    "AgentDraining"
+                } else {
+                    "AgentUnregistered"
+                },
+            );
+        }
+        now("ok")
+    }
+
+    /// An agent is gone: what it hosted and is held is placed elsewhere.
+    pub(crate) fn agent_gone(&mut self, agent: &Id, reason: &'static str) {
+        let Some(gone) = self.agents.remove(agent) else {
+            return;
+        };
+        Counted::add(&mut self.counted.agents_lost, reason);
+        self.chunks.remove(agent);
+        if let Some(session) = self.sessions.get_mut(&gone.client) {
+            session.agents.remove(agent);
+        }
+        self.publish_removed_agent(&gone);
+        self.fail_calls(agent, None);
+        for uuid in &gone.containers {
+            self.lose(uuid, agent, reason);
+        }
+    }
+}

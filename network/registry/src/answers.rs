@@ -1,0 +1,71 @@
+//! Answers to clients, counted.
+
+use huly_protocol::{ErrorCode, ErrorPayload, Frame, Op};
+
+use crate::registry::{Id, Registry};
+use crate::stats::Counted;
+
+impl Registry {
+    /// Answers a request of a client. An answer to a request that is not in flight any more (its
+    /// session was taken over) goes nowhere.
+    pub(crate) fn respond(&mut self, client: &Id, request: &str, payload: impl Into<bytes::Bytes>) {
+        let Some(session) = self.sessions.get_mut(client) else {
+            return;
+        };
+        let Some(flight) = session.in_flight.swap_remove(request) else {
+            return;
+        };
+        Counted::add(&mut self.counted.requests, (flight.method, "ok"));
+        self.send_to_client(client, Frame::new(Op::Response, request, payload));
+    }
+
+    pub(crate) fn respond_error(&mut self, client: &Id, request: &str, error: ErrorPayload) {
+        let Some(session) = self.sessions.get_mut(client) else {
+            return;
+        };
+        let Some(flight) = session.in_flight.swap_remove(request) else {
+            return;
+        };
+        self.send_error(client, request, flight.method, error);
+    }
+
+    pub(crate) fn send_error(
+        &mut self,
+        client: &Id,
+        request: &str,
+        method: &'static str,
+        error: ErrorPayload,
+    ) {
+        Counted::add(&mut self.counted.requests, (method, code_text(error.code)));
+        let error = if self.is_rust(client) {
+            error
+        } else {
+            error.plain()
+        };
+        self.send_to_client(
+            client,
+            Frame::new(Op::ResponseError, request, error.bytes()),
+        );
+    }
+}
+
+/// The code as it is on the wire; an error without one is the container's own.
+fn code_text(code: Option<ErrorCode>) -> &'static str {
+    match code {
+        Some(ErrorCode::BadRequest) => "badRequest",
+        Some(ErrorCode::Busy) => "busy",
+        Some(ErrorCode::Exhausted) => "exhausted",
+        Some(ErrorCode::NoSuitableAgent) => "noSuitableAgent",
+        Some(ErrorCode::NoSuchKind) => "noSuchKind",
+        Some(ErrorCode::OtherKind) => "otherKind",
+        Some(ErrorCode::NoSuchContainer) => "noSuchContainer",
+        Some(ErrorCode::NoSuchAgent) => "noSuchAgent",
+        Some(ErrorCode::NotAllowed) => "notAllowed",
+        Some(ErrorCode::TimedOut) => "timedOut",
+        Some(ErrorCode::Gone) => "gone",
+        Some(ErrorCode::Interrupted) => "interrupted",
+        Some(ErrorCode::OutcomeUnknown) => "outcomeUnknown",
+        Some(ErrorCode::Superseded) => "superseded",
+        _ => "failed",
+    }
+}

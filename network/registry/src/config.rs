@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+/// What a registry is told once, at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The uuid of the server process, random.
+    pub instance: String,
+    /// Name of the network.
+    pub network: String,
+    /// The first term: when the process started, in ms since 1970.
+    pub term: u64,
+    /// What the operator must say to set kinds and hold durable references; without one nobody can.
+    pub control_secret: Option<String>,
+    /// The largest payload that is told to peers, in bytes.
+    pub message_bytes: u64,
+    /// Requests of one client that may be in flight at once.
+    pub requests_in_flight: u32,
+    /// An agent's lease, from its sending of the ping that was answered.
+    pub lease: Duration,
+    /// How long after the start a container that is not known yet may still be registered by its
+    /// agent: no uuid is placed anew before.
+    pub settle: Duration,
+    /// How long after the start no container that lived before is ended for want of references.
+    pub orphan_grace: Duration,
+    /// How long the containers of a Rust agent whose connection closed stay with it.
+    pub grace: Duration,
+    /// The same for a TypeScript agent.
+    pub plain_grace: Duration,
+    /// Silence after which a client is forgotten that did not say its own alive timeout.
+    pub alive_timeout: Duration,
+    /// How long a call may be held: for a start, a failover or settling.
+    pub hold_timeout: Duration,
+    /// Bytes of payload that may be held in all.
+    pub hold_bytes: usize,
+    /// How long after the start the term is raised over a peer's; later the server ends instead.
+    pub term_window: Duration,
+    /// TypeScript clients get at most one batch of events in this time.
+    pub event_batch: Duration,
+}
+
+impl Config {
+    /// The defaults, for a process of this instance and term.
+    pub fn new(instance: impl Into<String>, term: u64) -> Self {
+        Self {
+            instance: instance.into(),
+            network: "default".to_owned(),
+            term,
+            control_secret: None,
+            message_bytes: 16 << 20,
+            requests_in_flight: 4_096,
+            lease: Duration::from_secs(1),
+            settle: Duration::from_millis(1_500),
+            orphan_grace: Duration::from_secs(60),
+            grace: Duration::from_millis(750),
+            plain_grace: Duration::from_secs(1),
+            alive_timeout: Duration::from_secs(3),
+            hold_timeout: Duration::from_secs(30),
+            hold_bytes: 64 << 20,
+            term_window: Duration::from_secs(10),
+            event_batch: Duration::from_millis(100),
+        }
+    }
+}

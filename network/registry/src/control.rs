@@ -1,0 +1,156 @@
+//! What the operator says: specifications of kinds, the full set of durable references.
+
+use std::collections::BTreeSet;
+
+use huly_protocol::{KindSpec, Sync, Synced, method};
+
+use crate::calls::CallKind;
+use crate::registry::{Id, Registry};
+use crate::requests::{Outcome, now};
+
+/// The specification of a kind and who said it.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownKind {
+    pub(crate) spec: KindSpec,
+    /// By the operator, to this server; else agents repeated what an earlier one told them.
+    told: bool,
+}
+
+impl serde::Serialize for KnownKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.spec.serialize(serializer)
+    }
+}
+
+impl Registry {
+    /// The operator sets a specification (`ks`).
+    pub(crate) fn set_kind(&mut self, spec: KindSpec) -> Outcome {
+        let kind = Id::from(spec.kind.as_str());
+        if let Some(known) = self.kinds.get(&kind)
+            && known.told
+            && known.spec.revision > spec.revision
+        {
+            return now("ok");
+        }
+        self.kinds.insert(
+            kind.clone(),
+            KnownKind {
+                spec: spec.clone(),
+                told: true,
+            },
+        );
+        let agents: Vec<Id> = self.rust_agents_serving(&kind);
+        for agent in agents {
+            self.tell_spec(&agent, &spec);
+        }
+        let of_kind: Vec<Id> = self
+            .by_kind
+            .get(&kind)
+            .into_iter()
+            .flat_map(|all| all.values().cloned())
+            .collect();
+        for uuid in of_kind {
+            self.mind_idle(&uuid);
+        }
+        self.place_waiting();
+        now("ok")
+    }
+
+    /// The operator has set every kind there is (`kr`).
+    pub(crate) fn kind_barrier(&mut self, kinds: Vec<String>) -> Outcome {
+        let named: BTreeSet<String> = kinds.into_iter().collect();
+        let removed: Vec<Id> = self
+            .kinds
+            .keys()
+            .filter(|kind| !named.contains(&***kind))
+            .cloned()
+            .collect();
+        self.kinds_told = true;
+        for kind in &removed {
+            self.kinds.remove(kind);
+            for agent in self.rust_agents_serving(kind) {
+                self.tell_removed(&agent, kind);
+            }
+        }
+        self.place_waiting();
+        now(&removed.iter().map(|kind| &**kind).collect::<Vec<_>>())
+    }
+
+    fn rust_agents_serving(&self, kind: &Id) -> Vec<Id> {
+        let agents = self
+            .agents
+            .values()
+            .filter(|agent| agent.rust && agent.kinds.contains(kind));
+        agents.map(|agent| agent.id.clone()).collect()
+    }
+
+    fn tell_spec(&mut self, agent: &Id, spec: &KindSpec) {
+        let params = serde_json::to_string(&[spec]).unwrap_or_default();
+        self.call(agent, method::SET_KIND, &params, None, CallKind::Other);
+    }
+
+    fn tell_removed(&mut self, agent: &Id, kind: &Id) {
+        let params = serde_json::to_string(&[&**kind]).unwrap_or_default();
+        self.call(agent, method::REMOVE_KINDS, &params, None, CallKind::Other);
+    }
+
+    /// An agent repeats the specifications that it was told; it is told what it lacks.
+    pub(crate) fn exchange_specs(&mut self, agent: &Id, said: Vec<KindSpec>) {
+        for spec in &said {
+            let kind = Id::from(spec.kind.as_str());
+            match self.kinds.get(&kind) {
+                None if self.kinds_told => self.tell_removed(agent, &kind),
+                Some(known) if known.told || known.spec.revision >= spec.revision => {}
+                _ => {
+                    self.kinds.insert(
+                        kind,
+                        KnownKind {
+                            spec: spec.clone(),
+                            told: false,
+                        },
+                    );
+                }
+            }
+        }
+        let Some(known) = self.agents.get(agent).filter(|agent| agent.rust) else {
+            return;
+        };
+        let lacks: Vec<KindSpec> = known
+            .kinds
+            .iter()
+            .filter_map(|kind| self.kinds.get(kind))
+            .filter(|known| !said.contains(&known.spec))
+            .map(|known| known.spec.clone())
+            .collect();
+        for spec in lacks {
+            self.tell_spec(agent, &spec);
+        }
+    }
+
+    /// The operator says which durable references it holds (`xs`): others are released.
+    pub(crate) fn sync(&mut self, client: &Id, part: Sync) -> Outcome {
+        let Some(session) = self.sessions.get_mut(client) else {
+            return now("ok");
+        };
+        let mut set = match session.sync.take() {
+            Some((name, set)) if name == part.sync => set,
+            _ => BTreeSet::new(),
+        };
+        set.extend(part.uuids);
+        if !part.last {
+            session.sync = Some((part.sync, set));
+            return now(&Synced::default());
+        }
+        self.synced = true;
+        let held = self.durable.get(client).cloned().unwrap_or_default();
+        let mut synced = Synced::default();
+        for uuid in held {
+            if !set.remove(&*uuid) {
+                self.drop_reference(client, &uuid, true);
+                synced.released.push(uuid.to_string());
+            }
+        }
+        synced.missing = set.into_iter().collect();
+        now(&synced)
+    }
+}

@@ -1,0 +1,72 @@
+//! What happens with each input: the table of contents of the registry.
+
+use huly_protocol::{Frame, Op};
+
+use crate::registry::{ConnId, Effect, Input, Registry};
+use crate::stats::Counted;
+use crate::timer::Timer;
+
+impl Registry {
+    pub(crate) fn drive(&mut self, input: Input) {
+        match input {
+            Input::Message { conn, frame } => self.message(conn, frame),
+            Input::Unreadable { reason } => self.bad_message(reason),
+            Input::Closed { conn } => self.conn_closed(&conn),
+            Input::Wake => {}
+        }
+        while let Some(timer) = self.timers.due(self.now.mono) {
+            match timer {
+                Timer::Settled => self.settle(),
+                Timer::Alive(client) => self.check_alive(&client),
+                Timer::Grace(client) => self.check_grace(&client),
+                Timer::Idle(uuid) => self.check_idle(&uuid),
+                Timer::Place(uuid) => self.place_again(&uuid),
+                Timer::Call(call) => self.call_timed_out(call),
+                Timer::Hold(uuid) => self.check_held(&uuid),
+                Timer::Events => self.send_batch(),
+            }
+        }
+    }
+
+    fn message(&mut self, conn: ConnId, frame: Frame) {
+        let client = self.conns.get(&conn).cloned();
+        if let Some(session) = client
+            .as_ref()
+            .and_then(|client| self.sessions.get_mut(client))
+        {
+            session.last_heard = self.now.mono;
+        }
+        match (frame.op, client) {
+            (Op::Hello, _) => self.hello(conn, &frame),
+            (Op::Ping, Some(client)) => self.ping(&client, frame),
+            (Op::Ping, None) => {
+                // W07: pong, and ask who it is.
+                let instance = self.config.instance.clone();
+                self.send(
+                    conn.clone(),
+                    Frame::new(Op::Pong, instance.clone(), frame.payload),
+                );
+                self.send(conn, Frame::new(Op::AskHello, instance, ""));
+            }
+            (Op::Request, Some(client)) => self.request(&client, frame),
+            // W06.
+            (Op::Request, None) => self.send(conn, Frame::new(Op::Retry, frame.id, "1")),
+            (Op::Response | Op::ResponseError, Some(client)) => self.answer(&client, frame),
+            (Op::Response | Op::ResponseError, None) => self.bad_message("unknown_answer"),
+            (Op::Close, Some(client)) => self.end_session(&client, "ConnectionClosed"),
+            // A close after the end is no harm: the peer wants what is already so.
+            (Op::Close, None) => {}
+            (Op::Event | Op::Pong | Op::Retry | Op::AskHello, _) => {
+                self.bad_message("unexpected_op");
+            }
+        }
+    }
+
+    pub(crate) fn bad_message(&mut self, reason: &'static str) {
+        Counted::add(&mut self.counted.bad_messages, reason);
+    }
+
+    pub(crate) fn send(&mut self, conn: ConnId, frame: Frame) {
+        self.out.push(Effect::Send { conn, frame });
+    }
+}

@@ -1,0 +1,285 @@
+use std::time::Duration;
+
+use huly_protocol::{
+    ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, Json, KindSpec,
+    Placement, RecordExt, StartExt,
+};
+use indexmap::IndexMap;
+
+use crate::agents::Agent;
+use crate::registry::Id;
+
+/// Where a container is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Somebody holds or wants it and its agent may yet register it: the server is settling.
+    Expected,
+    /// No agent has it: it waits to be placed.
+    Waiting,
+    /// An agent was told to start it.
+    Starting {
+        /// The agent.
+        agent: Id,
+        /// The id of the call.
+        call: u64,
+    },
+    /// An agent has it.
+    Live {
+        /// The agent.
+        agent: Id,
+    },
+    /// An agent was told to end it.
+    Stopping {
+        /// The agent.
+        agent: Id,
+        /// The id of the call.
+        call: u64,
+    },
+}
+
+/// A get that waits for its container.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiter {
+    pub(crate) client: Id,
+    pub(crate) request: String,
+    /// Whether the client held a reference before: else a failed get leaves it none.
+    pub(crate) held_before: bool,
+}
+
+/// A request that waits for its container's agent.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldCall {
+    pub(crate) client: Id,
+    pub(crate) request: String,
+    pub(crate) operation: String,
+    pub(crate) data: Json,
+    /// When it is given up.
+    pub(crate) until: Duration,
+}
+
+/// What became of a container's former life.
+#[derive(Debug, Clone)]
+pub(crate) struct Lost {
+    /// The agent that had it.
+    pub(crate) from: String,
+    /// See [`Failover::reason`].
+    pub(crate) reason: &'static str,
+    /// When the server noticed.
+    pub(crate) at: Duration,
+}
+
+/// All that is known of one container uuid.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) uuid: Id,
+    pub(crate) kind: Id,
+    /// Its place in the order of age.
+    pub(crate) seq: u64,
+    pub(crate) state: State,
+    /// The get that it came from; its labels are the container's.
+    pub(crate) request: GetRequest,
+    pub(crate) endpoint: String,
+    pub(crate) epoch: Option<Epoch>,
+    /// The specification that it was placed with.
+    pub(crate) spec: Option<KindSpec>,
+    /// The durable holders that its agent was told.
+    pub(crate) told_holders: Vec<String>,
+    /// Who holds a reference; true where it is durable.
+    pub(crate) holders: IndexMap<Id, bool>,
+    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) held: Vec<HeldCall>,
+    /// Since when nobody has held it.
+    pub(crate) idle_since: Option<Duration>,
+    /// Registered by an agent: it may have holders that this server has not heard from.
+    pub(crate) lived_before: bool,
+    pub(crate) lost: Option<Lost>,
+    pub(crate) failovers: u32,
+    pub(crate) last_failover: Option<Failover>,
+    pub(crate) first_client: Option<Id>,
+    pub(crate) by_uuid: bool,
+    /// The uuid of the client session whose get without uuid it last answered.
+    pub(crate) claimed: Option<String>,
+    /// How often a start failed in a row.
+    pub(crate) attempts: u32,
+    /// When it was last asked for, in ms since the start.
+    pub(crate) last_visit: f64,
+}
+
+impl Entry {
+    pub(crate) fn new(uuid: Id, kind: Id, request: GetRequest, seq: u64) -> Self {
+        Self {
+            uuid,
+            kind,
+            seq,
+            state: State::Waiting,
+            request,
+            endpoint: String::new(),
+            epoch: None,
+            spec: None,
+            told_holders: Vec::new(),
+            holders: IndexMap::new(),
+            waiters: Vec::new(),
+            held: Vec::new(),
+            idle_since: None,
+            lived_before: false,
+            lost: None,
+            failovers: 0,
+            last_failover: None,
+            first_client: None,
+            by_uuid: true,
+            claimed: None,
+            attempts: 0,
+            last_visit: 0.0,
+        }
+    }
+
+    /// The agent that has it or is starting or ending it.
+    pub(crate) fn agent(&self) -> Option<&Id> {
+        match &self.state {
+            State::Expected | State::Waiting => None,
+            State::Starting { agent, .. }
+            | State::Live { agent }
+            | State::Stopping { agent, .. } => Some(agent),
+        }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.state, State::Live { .. })
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        matches!(self.state, State::Stopping { .. })
+    }
+
+    /// Whether anybody holds it or waits for it.
+    pub(crate) fn wanted(&self) -> bool {
+        !self.holders.is_empty() || !self.waiters.is_empty()
+    }
+
+    pub(crate) fn labels(&self) -> &[String] {
+        self.request.labels.as_deref().unwrap_or_default()
+    }
+
+    /// Whether its labels include all the asked ones.
+    pub(crate) fn has_labels(&self, asked: &[String]) -> bool {
+        asked.iter().all(|label| self.labels().contains(label))
+    }
+
+    /// Whether a get without uuid asked for the same.
+    pub(crate) fn asked_alike(&self, request: &GetRequest) -> bool {
+        !self.by_uuid
+            && self.labels() == request.labels.as_deref().unwrap_or_default()
+            && self.request.extra == request.extra
+    }
+
+    pub(crate) fn durable_holders(&self) -> Vec<String> {
+        self.holders
+            .iter()
+            .filter(|(_, durable)| **durable)
+            .map(|(client, _)| client.to_string())
+            .collect()
+    }
+
+    /// What a new agent is told beside the get.
+    pub(crate) fn start_ext(&self) -> StartExt {
+        StartExt {
+            epoch: self.epoch,
+            spec: self.spec.clone(),
+            holders: self.durable_holders(),
+            first_client: self.first_client.as_deref().map(str::to_owned),
+            by_uuid: self.by_uuid,
+            failovers: self.failovers,
+            last_failover: self.last_failover.clone(),
+        }
+    }
+
+    /// Where it lives, for Rust peers.
+    pub(crate) fn placement(&self, agent: Option<&Agent>) -> Placement {
+        Placement {
+            kind: self.kind.to_string(),
+            agent_id: self.agent().map(|id| id.to_string()).unwrap_or_default(),
+            node: agent.and_then(|agent| agent.ext.node.clone()),
+            pod: agent.and_then(|agent| agent.ext.pod.clone()),
+            epoch: self.epoch,
+            labels: self.labels().to_vec(),
+            failovers: self.failovers,
+            last_failover: self.last_failover.clone(),
+        }
+    }
+
+    /// The answer to a get.
+    pub(crate) fn got(&self, agent: Option<&Agent>, rust: bool) -> GotContainer {
+        GotContainer {
+            uuid: self.uuid.to_string(),
+            endpoint: self.endpoint.clone(),
+            placement: rust.then(|| self.placement(agent)),
+        }
+    }
+
+    /// The record, for Rust peers with what is beside it.
+    pub(crate) fn record(&self, rust: bool) -> ContainerRecord {
+        ContainerRecord {
+            agent_id: self.agent().map(|id| id.to_string()).unwrap_or_default(),
+            uuid: self.uuid.to_string(),
+            kind: self.kind.to_string(),
+            endpoint: self.endpoint.clone(),
+            last_visit: self.last_visit,
+            extra: self.request.extra.clone(),
+            labels: self.request.labels.clone(),
+            huly: rust.then(|| RecordExt {
+                epoch: self.epoch,
+                spec: None,
+                holders: self.durable_holders(),
+                references: u32::try_from(self.holders.len()).ok(),
+                failovers: self.failovers,
+                last_failover: self.last_failover.clone(),
+                first_client: self.first_client.as_deref().map(str::to_owned),
+                by_uuid: self.by_uuid,
+            }),
+        }
+    }
+
+    /// Takes over what an agent says of it. Returns whether the endpoint text changed.
+    pub(crate) fn adopt(&mut self, record: &ContainerRecord, agent: &Id) -> bool {
+        let changed = self.endpoint != record.endpoint || self.agent() != Some(agent);
+        self.endpoint.clone_from(&record.endpoint);
+        self.state = State::Live {
+            agent: agent.clone(),
+        };
+        self.attempts = 0;
+        // A TypeScript agent's registration carries neither: what the get said stays.
+        if record.labels.is_some() {
+            self.request.labels.clone_from(&record.labels);
+        }
+        if record.extra.is_some() {
+            self.request.extra.clone_from(&record.extra);
+        }
+        if let Some(epoch) = epoch_of(record) {
+            self.epoch = Some(epoch);
+        }
+        if let Some(ext) = &record.huly {
+            if ext.spec.is_some() {
+                self.spec.clone_from(&ext.spec);
+            }
+            if ext.failovers >= self.failovers {
+                self.failovers = ext.failovers;
+                self.last_failover.clone_from(&ext.last_failover);
+            }
+            self.by_uuid = ext.by_uuid;
+            if let Some(client) = &ext.first_client {
+                self.first_client = Some(Id::from(client.as_str()));
+            }
+        }
+        changed
+    }
+}
+
+/// The epoch that a record states, in itself or in its endpoint text.
+pub(crate) fn epoch_of(record: &ContainerRecord) -> Option<Epoch> {
+    match &record.huly {
+        Some(ext) => ext.epoch,
+        None => Endpoint::parse(&record.endpoint)
+            .ok()
+            .and_then(|endpoint| endpoint.epoch),
+    }
+}

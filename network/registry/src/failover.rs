@@ -1,0 +1,147 @@
+//! What happens when a container has no agent any more, and when it has one again.
+
+use huly_protocol::{EventKind, Failover};
+
+use crate::entry::{Entry, Lost, State};
+use crate::registry::{Id, Registry};
+use crate::session::millis;
+use crate::stats::Counted;
+
+impl Registry {
+    /// A container's agent does not have it any more. One that is wanted is placed again.
+    pub(crate) fn lose(&mut self, uuid: &Id, from: &Id, reason: &'static str) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        if entry.agent() != Some(from) {
+            return;
+        }
+        let kind = entry.kind.clone();
+        let state = std::mem::replace(&mut entry.state, State::Waiting);
+        if matches!(state, State::Live { .. }) {
+            let at = self.now.mono;
+            entry.lost.get_or_insert_with(|| Lost {
+                from: from.to_string(),
+                reason,
+                at,
+            });
+        }
+        let wanted = entry.wanted();
+        if let State::Starting { call, .. } | State::Stopping { call, .. } = state {
+            self.calls.remove(&call);
+        }
+        self.detach(from, uuid, &kind);
+        if !wanted {
+            let was_live = matches!(state, State::Live { .. });
+            self.remove_entry(uuid, was_live.then_some(reason));
+            return;
+        }
+        if matches!(state, State::Live { .. }) && !self.is_served(&kind) {
+            // Nobody can start one: a standby may have it, and registers when it sees this.
+            self.publish_container(uuid, EventKind::Removed);
+            self.flush_feed();
+            self.send_batch();
+        }
+        self.place(uuid);
+    }
+
+    fn is_served(&self, kind: &Id) -> bool {
+        self.agents.values().any(|agent| agent.kinds.contains(kind))
+    }
+
+    /// A container that had lost its agent is told to start on another.
+    pub(crate) fn count_failover(&mut self, uuid: &Id, to: &Id) {
+        let now = self.now;
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        let Some(lost) = &entry.lost else { return };
+        // A start that failed before on the way is the same failover.
+        if entry.attempts == 0 {
+            entry.failovers += 1;
+            Counted::add(&mut self.counted.failovers, lost.reason);
+        }
+        entry.last_failover = Some(Failover {
+            from: lost.from.clone(),
+            to: to.to_string(),
+            reason: lost.reason.to_owned(),
+            time_ms: now.wall_ms,
+            duration_ms: millis(now.mono.saturating_sub(lost.at)),
+        });
+    }
+
+    /// A container lives: everybody who waited goes on.
+    pub(crate) fn now_live(&mut self, uuid: &Id) {
+        let now = self.now;
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        let event = match entry.lost.take() {
+            Some(lost) => {
+                let took = now.mono.saturating_sub(lost.at);
+                self.counted.failover_time += took;
+                if let Some(failover) = &mut entry.last_failover {
+                    failover.duration_ms = millis(took);
+                    failover.time_ms = now.wall_ms;
+                }
+                // The agent's record gets the figures with the holders.
+                entry.told_holders = vec![String::new()];
+                EventKind::Updated
+            }
+            None if entry.lived_before => EventKind::Updated,
+            None => EventKind::Added,
+        };
+        self.publish_container(uuid, event);
+        self.answer_waiters(uuid);
+        self.release_held(uuid);
+        self.tell_holders(uuid);
+        self.mind_idle(uuid);
+    }
+
+    /// Takes an entry out of the registry's indexes.
+    pub(crate) fn take_entry(&mut self, uuid: &Id) -> Option<Entry> {
+        let entry = self.entries.swap_remove(uuid)?;
+        self.waiting.remove(uuid);
+        if let Some(of_kind) = self.by_kind.get_mut(&entry.kind) {
+            of_kind.remove(&entry.seq);
+            if of_kind.is_empty() {
+                self.by_kind.remove(&entry.kind);
+            }
+        }
+        Some(entry)
+    }
+
+    /// Forgets a container that nobody wants; with a reason, one that lived.
+    pub(crate) fn remove_entry(&mut self, uuid: &Id, ended: Option<&'static str>) {
+        if let Some(reason) = ended {
+            Counted::add(&mut self.counted.ends, reason);
+            self.publish_container(uuid, EventKind::Removed);
+        }
+        self.fail_held(uuid);
+        self.take_entry(uuid);
+        // Its place may be another's.
+        if ended.is_some() {
+            self.place_waiting();
+        }
+    }
+
+    /// The time in which agents may register containers that are not known is over.
+    pub(crate) fn settle(&mut self) {
+        self.settled = true;
+        self.publish_settled();
+        let expected: Vec<Id> = self
+            .entries
+            .values()
+            .filter(|entry| entry.state == State::Expected)
+            .map(|entry| entry.uuid.clone())
+            .collect();
+        for uuid in expected {
+            if let Some(entry) = self.entries.get_mut(&uuid) {
+                entry.state = State::Waiting;
+            }
+            self.place(&uuid);
+        }
+        self.fail_early_calls();
+        self.retry_early_gets();
+    }
+}

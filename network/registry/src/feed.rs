@@ -1,0 +1,276 @@
+//! Events: to those who hold a container, to subscribers of the feed, to TypeScript clients.
+
+use std::time::Duration;
+
+use huly_protocol::{
+    AgentEvent, AgentFeedEvent, ContainerEvent, EventKind, FeedEvent, Frame, HeldEvent,
+    NetworkEvent, Op, PeerEvent, Snapshot,
+};
+use indexmap::IndexMap;
+
+use crate::agents::Agent;
+use crate::registry::{Id, Registry};
+use crate::requests::Outcome;
+use crate::timer::Timer;
+
+/// Agents or containers in one chunk of a snapshot.
+const CHUNK: usize = 500;
+
+/// Events that are not sent yet.
+#[derive(Debug, Default)]
+pub(crate) struct Feed {
+    revision: u64,
+    /// What happened in the present step.
+    agents: Vec<AgentFeedEvent>,
+    containers: Vec<ContainerEvent>,
+    settled_now: bool,
+    held: IndexMap<Id, IndexMap<Id, HeldEvent>>,
+    /// What TypeScript clients are still to be told, merged.
+    plain_agents: IndexMap<String, AgentEvent>,
+    plain_containers: IndexMap<String, ContainerEvent>,
+    last_batch: Option<Duration>,
+}
+
+/// Of two events of one thing, the one that is told (W11).
+fn merged(before: EventKind, after: EventKind) -> EventKind {
+    match (before, after) {
+        (EventKind::Removed, _) | (_, EventKind::Removed) => EventKind::Removed,
+        (EventKind::Added, _) | (_, EventKind::Added) => EventKind::Added,
+        _ => EventKind::Updated,
+    }
+}
+
+impl Registry {
+    pub(crate) fn publish_agent(&mut self, id: &Id, event: EventKind) {
+        if let Some(agent) = self.agents.get(id) {
+            let (feed, plain) = both(agent, event);
+            self.note_agent_event(feed, plain);
+        }
+    }
+
+    pub(crate) fn publish_removed_agent(&mut self, agent: &Agent) {
+        let (feed, plain) = both(agent, EventKind::Removed);
+        self.note_agent_event(feed, plain);
+    }
+
+    fn note_agent_event(&mut self, feed: AgentFeedEvent, plain: AgentEvent) {
+        self.feed.agents.push(feed);
+        // An agent that registers again after its removal is new to a TypeScript client, which
+        // asks again for what it did not get as soon as it sees one added.
+        let known = self
+            .feed
+            .plain_agents
+            .get(&plain.id)
+            .map(|known| known.event);
+        let event = match known {
+            Some(EventKind::Removed) | None => plain.event,
+            Some(before) => merged(before, plain.event),
+        };
+        self.feed
+            .plain_agents
+            .insert(plain.id.clone(), AgentEvent { event, ..plain });
+    }
+
+    /// Tells of a container: to the feed, to TypeScript clients, and, where it moved, to holders.
+    pub(crate) fn publish_container(&mut self, uuid: &Id, event: EventKind) {
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        self.feed.containers.push(ContainerEvent {
+            container: entry.record(true),
+            event,
+        });
+        let known = self
+            .feed
+            .plain_containers
+            .get(&**uuid)
+            .map(|known| known.event);
+        let plain = ContainerEvent {
+            container: entry.record(false),
+            event: known.map_or(event, |before| merged(before, event)),
+        };
+        self.feed.plain_containers.insert(uuid.to_string(), plain);
+        if event == EventKind::Added {
+            return;
+        }
+        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
+        let gone = event == EventKind::Removed;
+        let told = HeldEvent {
+            uuid: uuid.to_string(),
+            event,
+            endpoint: (!gone).then(|| entry.endpoint.clone()),
+            placement: (!gone).then(|| entry.placement(agent)),
+        };
+        for client in entry.holders.keys() {
+            self.feed
+                .held
+                .entry(client.clone())
+                .or_default()
+                .insert(uuid.clone(), told.clone());
+        }
+    }
+
+    /// A container that an agent registered and nobody had told of: while settling it is no news
+    /// to TypeScript clients.
+    pub(crate) fn publish_found(&mut self, uuid: &Id) {
+        let known = self.feed.plain_containers.contains_key(&**uuid);
+        self.publish_container(uuid, EventKind::Added);
+        if self.settling() && !known {
+            self.feed.plain_containers.shift_remove(&**uuid);
+        }
+    }
+
+    pub(crate) fn publish_settled(&mut self) {
+        self.feed.settled_now = true;
+    }
+
+    /// Sends what happened in this step to those who are told at once.
+    pub(crate) fn flush_feed(&mut self) {
+        for (client, events) in std::mem::take(&mut self.feed.held) {
+            if self.is_rust(&client) {
+                self.send_event(&client, &PeerEvent::Held(events.into_values().collect()));
+            }
+        }
+        let feed = &mut self.feed;
+        if feed.agents.is_empty() && feed.containers.is_empty() && !feed.settled_now {
+            return;
+        }
+        feed.revision += 1;
+        feed.settled_now = false;
+        let event = FeedEvent {
+            instance: self.config.instance.clone(),
+            revision: feed.revision,
+            snapshot: None,
+            settled: self.settled,
+            agents: std::mem::take(&mut feed.agents),
+            containers: std::mem::take(&mut feed.containers),
+        };
+        if let Ok(payload) = serde_json::to_vec(&PeerEvent::Feed(event)) {
+            let payload = bytes::Bytes::from(payload);
+            let watchers = self.sessions.iter().filter(|(_, session)| session.watches);
+            let watchers: Vec<Id> = watchers.map(|(client, _)| client.clone()).collect();
+            for client in watchers {
+                self.send_to_client(&client, Frame::new(Op::Event, "", payload.clone()));
+            }
+        }
+        if self.feed.plain_agents.is_empty() && self.feed.plain_containers.is_empty() {
+            return;
+        }
+        let due = self
+            .feed
+            .last_batch
+            .map(|last| last + self.config.event_batch);
+        match due.filter(|due| *due > self.now.mono) {
+            Some(due) => self.timers.set(due, Timer::Events),
+            None => self.send_batch(),
+        }
+    }
+
+    /// Sends TypeScript clients what they are still to be told.
+    pub(crate) fn send_batch(&mut self) {
+        let batch = NetworkEvent {
+            agents: std::mem::take(&mut self.feed.plain_agents)
+                .into_values()
+                .collect(),
+            containers: std::mem::take(&mut self.feed.plain_containers)
+                .into_values()
+                .collect(),
+        };
+        if batch.agents.is_empty() && batch.containers.is_empty() {
+            return;
+        }
+        self.feed.last_batch = Some(self.now.mono);
+        let plain = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| !session.is_rust());
+        let plain: Vec<Id> = plain.map(|(client, _)| client.clone()).collect();
+        let Ok(payload) = serde_json::to_vec(&batch) else {
+            return;
+        };
+        let payload = bytes::Bytes::from(payload);
+        for client in plain {
+            self.send_to_client(&client, Frame::new(Op::Event, "", payload.clone()));
+        }
+    }
+
+    fn send_event(&mut self, client: &Id, event: &PeerEvent) {
+        if let Ok(payload) = serde_json::to_vec(event) {
+            self.send_to_client(client, Frame::new(Op::Event, "", payload));
+        }
+    }
+
+    /// A client subscribes to the feed (`xw`): the position, then the snapshot.
+    pub(crate) fn watch(&mut self, client: &Id, request: &str) -> Outcome {
+        // What happened before belongs to the snapshot.
+        self.flush_feed();
+        let at = |snapshot| FeedEvent {
+            instance: self.config.instance.clone(),
+            revision: self.feed.revision,
+            snapshot,
+            settled: self.settled,
+            agents: Vec::new(),
+            containers: Vec::new(),
+        };
+        let position = serde_json::to_vec(&at(None)).unwrap_or_default();
+        let added = EventKind::Added;
+        let agents = self.agents.values();
+        let agents: Vec<AgentFeedEvent> = agents
+            .map(|agent| AgentFeedEvent {
+                event: added,
+                agent: agent.info(true),
+            })
+            .collect();
+        let live = self.entries.values().filter(|entry| entry.is_live());
+        let containers: Vec<ContainerEvent> = live
+            .map(|entry| ContainerEvent {
+                container: entry.record(true),
+                event: added,
+            })
+            .collect();
+        let mut pieces = Vec::new();
+        for part in agents.chunks(CHUNK) {
+            pieces.push(FeedEvent {
+                agents: part.to_vec(),
+                ..at(None)
+            });
+        }
+        for part in containers.chunks(CHUNK) {
+            pieces.push(FeedEvent {
+                containers: part.to_vec(),
+                ..at(None)
+            });
+        }
+        if pieces.is_empty() {
+            pieces.push(at(None));
+        }
+        let count = pieces.len();
+        self.respond(client, request, position);
+        for (chunk, mut piece) in pieces.into_iter().enumerate() {
+            let number = u32::try_from(chunk).unwrap_or(u32::MAX);
+            piece.snapshot = Some(Snapshot {
+                chunk: number,
+                last: chunk + 1 == count,
+            });
+            self.send_event(client, &PeerEvent::Feed(piece));
+        }
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.watches = true;
+        }
+        Ok(None)
+    }
+}
+
+fn both(agent: &Agent, event: EventKind) -> (AgentFeedEvent, AgentEvent) {
+    (
+        AgentFeedEvent {
+            event,
+            agent: agent.info(true),
+        },
+        AgentEvent {
+            id: agent.id.to_string(),
+            kinds: agent.kind_names(),
+            event,
+        },
+    )
+}

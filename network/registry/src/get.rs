@@ -1,0 +1,352 @@
+//! Gets: which container answers one (W13, W14).
+
+use std::time::Duration;
+
+use huly_protocol::{ErrorCode, ErrorPayload, GetExt, GetParams, GetRequest, ReassertedGet};
+
+use crate::entry::{Entry, Lost, State, Waiter};
+use crate::registry::{Id, Registry};
+use crate::requests::{Outcome, now};
+
+/// The longest container uuid or kind, in characters.
+const MAX_NAME: usize = 253;
+
+/// A get without uuid that came while the server was settling.
+#[derive(Debug)]
+pub(crate) struct EarlyGet {
+    pub(crate) client: Id,
+    pub(crate) request: String,
+    pub(crate) params: GetParams,
+}
+
+impl Registry {
+    pub(crate) fn get(&mut self, client: &Id, id: &str, params: GetParams) -> Outcome {
+        check_name("kind", &params.kind)?;
+        if let Some(uuid) = &params.request.uuid {
+            check_name("uuid", uuid)?;
+        }
+        let ext = params.huly.clone().unwrap_or_default();
+        if ext.durable {
+            self.need_control(client, "a durable reference")?;
+        }
+        if let Some(payload) = self.answered_before(client, id) {
+            return Ok(Some(payload));
+        }
+        let kind = Id::from(params.kind.as_str());
+        let found = match &params.request.uuid {
+            Some(uuid) => {
+                let uuid = Id::from(uuid.as_str());
+                Some(self.get_by_uuid(uuid, &kind, &params.request, &ext)?)
+            }
+            None => self.get_without_uuid(client, &kind, &params.request, &ext)?,
+        };
+        let Some(uuid) = found else {
+            let request = id.to_owned();
+            self.early_gets.push(EarlyGet {
+                client: client.clone(),
+                request,
+                params,
+            });
+            return Ok(None);
+        };
+        if params.request.uuid.is_none()
+            && let Some(session) = self.session_uuid(client)
+            && let Some(entry) = self.entries.get_mut(&uuid)
+        {
+            entry.first_client.get_or_insert_with(|| client.clone());
+            entry.claimed = Some(session);
+        }
+        self.join(client, id, &uuid, ext.durable);
+        Ok(None)
+    }
+
+    /// The answer to a get that was answered before in this session, if it still holds.
+    fn answered_before(&self, client: &Id, id: &str) -> Option<Vec<u8>> {
+        let session = self.sessions.get(client)?;
+        let uuid = session.remembered_get(id)?;
+        let entry = self.entries.get(uuid).filter(|entry| entry.is_live())?;
+        if !session.refs.contains(uuid) {
+            return None;
+        }
+        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
+        serde_json::to_vec(&entry.got(agent, session.is_rust())).ok()
+    }
+
+    fn get_by_uuid(
+        &mut self,
+        uuid: Id,
+        kind: &Id,
+        request: &GetRequest,
+        ext: &GetExt,
+    ) -> Result<Id, ErrorPayload> {
+        if let Some(entry) = self.entries.get(&uuid) {
+            if ext.strict && entry.kind != *kind {
+                let message = format!(
+                    "the uuid {uuid} lives as a container of kind {}",
+                    entry.kind
+                );
+                return Err(ErrorPayload::new(ErrorCode::OtherKind, message));
+            }
+            return Ok(uuid);
+        }
+        let state = match self.settling() && !ext.fresh {
+            true => State::Expected,
+            false => State::Waiting,
+        };
+        self.add_entry(&uuid, kind, request, true, state);
+        Ok(uuid)
+    }
+
+    /// None while it may be answered with a container that is not registered yet.
+    fn get_without_uuid(
+        &mut self,
+        client: &Id,
+        kind: &Id,
+        request: &GetRequest,
+        ext: &GetExt,
+    ) -> Result<Option<Id>, ErrorPayload> {
+        let labels = request.labels.as_deref().unwrap_or_default();
+        if !ext.new {
+            if let Some(uuid) = self.asked_before(client, kind, request) {
+                return Ok(Some(uuid));
+            }
+            let agent = match labels.is_empty() {
+                false => None,
+                true if self.settling() && !ext.fresh => return Ok(None),
+                true => self.peek(kind),
+            };
+            // With labels anywhere in the network; without, on the agent that placement picks.
+            if (!labels.is_empty() || agent.is_some())
+                && let Some(uuid) = self.reusable(kind, labels, agent.as_ref())
+            {
+                if agent.is_some() {
+                    self.advance(kind);
+                }
+                return Ok(Some(uuid));
+            }
+            if self.settling() && !ext.fresh {
+                return Ok(None);
+            }
+        }
+        let uuid = Id::from(self.make_uuid());
+        self.add_entry(&uuid, kind, request, false, State::Waiting);
+        Ok(Some(uuid))
+    }
+
+    /// The container that answered an equal get without uuid in an earlier session of a TypeScript
+    /// client: such a client gets again what it holds with the original request. Each once.
+    fn asked_before(&self, client: &Id, kind: &Id, request: &GetRequest) -> Option<Id> {
+        let session = self
+            .sessions
+            .get(client)
+            .filter(|session| !session.is_rust())?;
+        let entries = self
+            .by_kind
+            .get(kind)?
+            .values()
+            .filter_map(|uuid| self.entries.get(uuid));
+        entries
+            .filter(|entry| entry.first_client.as_ref() == Some(client))
+            .filter(|entry| entry.asked_alike(request) && !entry.is_stopping())
+            .find(|entry| entry.claimed.as_ref() != Some(&session.uuid))
+            .map(|entry| entry.uuid.clone())
+    }
+
+    /// The oldest container that was asked for without a uuid and has all the labels.
+    fn reusable(&self, kind: &Id, labels: &[String], agent: Option<&Id>) -> Option<Id> {
+        let entries = self
+            .by_kind
+            .get(kind)?
+            .values()
+            .filter_map(|uuid| self.entries.get(uuid));
+        entries
+            .filter(|entry| !entry.by_uuid && !entry.is_stopping() && entry.has_labels(labels))
+            .find(|entry| agent.is_none() || entry.agent() == agent)
+            .map(|entry| entry.uuid.clone())
+    }
+
+    pub(crate) fn add_entry(
+        &mut self,
+        uuid: &Id,
+        kind: &Id,
+        request: &GetRequest,
+        by_uuid: bool,
+        state: State,
+    ) {
+        self.entry_seq += 1;
+        let mut request = request.clone();
+        request.uuid = None;
+        let mut entry = Entry::new(uuid.clone(), kind.clone(), request, self.entry_seq);
+        entry.by_uuid = by_uuid;
+        entry.last_visit = self.since_start_ms();
+        entry.state = state;
+        self.by_kind
+            .entry(kind.clone())
+            .or_default()
+            .insert(entry.seq, uuid.clone());
+        self.entries.insert(uuid.clone(), entry);
+    }
+
+    pub(crate) fn since_start_ms(&self) -> f64 {
+        self.now.mono.saturating_sub(self.started).as_secs_f64() * 1e3
+    }
+
+    /// Gives a client a reference and answers its get, now or once the container lives.
+    fn join(&mut self, client: &Id, id: &str, uuid: &Id, durable: bool) {
+        let held_before = self.hold(client, uuid, durable);
+        let visit = self.since_start_ms();
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.last_visit = visit;
+        let waiter = Waiter {
+            client: client.clone(),
+            request: id.to_owned(),
+            held_before,
+        };
+        if let State::Live { agent } = &entry.state
+            && self.agents.get(agent).is_some_and(|agent| !agent.suspected)
+        {
+            self.answer_get(uuid, &waiter);
+            return;
+        }
+        let waits = entry.state == State::Waiting;
+        entry.waiters.push(waiter);
+        if let Some(session) = self.sessions.get_mut(client)
+            && let Some(flight) = session.in_flight.get_mut(id)
+        {
+            flight.waits_for = Some(uuid.clone());
+        }
+        if waits {
+            self.place(uuid);
+        }
+    }
+
+    pub(crate) fn answer_get(&mut self, uuid: &Id, waiter: &Waiter) {
+        let rust = self.is_rust(&waiter.client);
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
+        let Ok(payload) = serde_json::to_vec(&entry.got(agent, rust)) else {
+            return;
+        };
+        if let Some(session) = self.sessions.get_mut(&waiter.client) {
+            session.remember_get(&waiter.request, uuid.clone());
+        }
+        self.respond(&waiter.client, &waiter.request, payload);
+    }
+
+    pub(crate) fn answer_waiters(&mut self, uuid: &Id) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        for waiter in std::mem::take(&mut entry.waiters) {
+            self.answer_get(uuid, &waiter);
+        }
+    }
+
+    /// Tells those who wait for a container that there will be none now. A get that fails leaves
+    /// no reference.
+    pub(crate) fn fail_waiters(&mut self, uuid: &Id, error: &ErrorPayload) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        for waiter in std::mem::take(&mut entry.waiters) {
+            if !waiter.held_before {
+                self.drop_reference(&waiter.client, uuid, true);
+            }
+            self.respond_error(&waiter.client, &waiter.request, error.clone());
+        }
+        self.mind_idle(uuid);
+    }
+
+    /// Tries the gets again that came while settling.
+    pub(crate) fn retry_early_gets(&mut self) {
+        for early in std::mem::take(&mut self.early_gets) {
+            let flies = self
+                .sessions
+                .get(&early.client)
+                .is_some_and(|session| session.in_flight.contains_key(&early.request));
+            if !flies {
+                continue;
+            }
+            match self.get(&early.client, &early.request, early.params) {
+                Ok(Some(payload)) => self.respond(&early.client, &early.request, payload),
+                Ok(None) => {}
+                Err(error) => self.respond_error(&early.client, &early.request, error),
+            }
+        }
+    }
+
+    /// Gives a Rust client its references again after a new session (`xr`).
+    pub(crate) fn reassert(&mut self, client: &Id, gets: Vec<ReassertedGet>) -> Outcome {
+        let control = self.need_control(client, "a durable reference").is_ok();
+        let mut answers = Vec::with_capacity(gets.len());
+        let mut place = Vec::new();
+        for get in gets {
+            if check_name("uuid", &get.uuid)
+                .and(check_name("kind", &get.kind))
+                .is_err()
+            {
+                answers.push(None);
+                continue;
+            }
+            let uuid = Id::from(get.uuid.as_str());
+            if !self.entries.contains_key(&uuid) {
+                let kind = Id::from(get.kind.as_str());
+                let by_uuid = get.request.uuid.is_some();
+                let state = if self.settling() {
+                    State::Expected
+                } else {
+                    State::Waiting
+                };
+                self.add_entry(&uuid, &kind, &get.request, by_uuid, state);
+                self.remember_former_life(&uuid, &get);
+                if !self.settling() {
+                    place.push(uuid.clone());
+                }
+            }
+            self.hold(client, &uuid, get.durable && control);
+            let rust = self.is_rust(client);
+            answers.push(
+                self.entries
+                    .get(&uuid)
+                    .filter(|entry| entry.is_live())
+                    .map(|entry| {
+                        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
+                        entry.got(agent, rust)
+                    }),
+            );
+        }
+        for uuid in place {
+            self.place(&uuid);
+        }
+        now(&answers)
+    }
+
+    /// A container that a client knew and no agent has registered: once it is placed, that is a
+    /// failover.
+    fn remember_former_life(&mut self, uuid: &Id, get: &ReassertedGet) {
+        let at: Duration = self.now.mono;
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.failovers = get.failovers;
+        entry.epoch = get.epoch;
+        entry.lived_before = true;
+        entry.lost = get.agent_id.clone().map(|from| Lost {
+            from,
+            reason: "AgentSilent",
+            at,
+        });
+    }
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), ErrorPayload> {
+    if (1..=MAX_NAME).contains(&name.chars().count()) {
+        return Ok(());
+    }
+    let message = format!("a {what} has 1 to {MAX_NAME} characters");
+    Err(ErrorPayload::new(ErrorCode::BadRequest, message))
+}

@@ -1,0 +1,311 @@
+//! Placement: which agent gets a container, and its start there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use huly_protocol::{
+    Epoch, ErrorCode, ErrorPayload, GotContainer, KindSpec, NO_SUITABLE_AGENT, Rejection, method,
+};
+
+use crate::calls::CallKind;
+use crate::entry::State;
+use crate::registry::{Id, Registry};
+use crate::stats::Counted;
+use crate::timer::Timer;
+
+/// How much longer than a kind's own time-out the server waits for an agent's word.
+const CALL_MARGIN: Duration = Duration::from_secs(2);
+
+impl Registry {
+    /// The specification by which a container is placed: the kind's, or, of a kind that has none
+    /// any more, the one that the container was placed with.
+    pub(crate) fn spec_of(&self, uuid: &Id) -> Option<&KindSpec> {
+        let entry = self.entries.get(uuid)?;
+        self.kinds
+            .get(&entry.kind)
+            .map(|known| &known.spec)
+            .or(entry.spec.as_ref())
+    }
+
+    /// The agents that may get a container of the kind, by number, or why there are none.
+    fn candidates(
+        &self,
+        kind: &Id,
+        spec: Option<&KindSpec>,
+    ) -> Result<Vec<(u64, &Id)>, Vec<Rejection>> {
+        let mut rejected: BTreeMap<&'static str, u32> = BTreeMap::new();
+        let mut fit = Vec::new();
+        for (id, agent) in &self.agents {
+            let hosts = agent.by_kind.get(kind).copied().unwrap_or_default();
+            let reason = if !agent.kinds.contains(kind) {
+                "KindNotServed"
+            } else if agent.suspected {
+                "Suspected"
+            } else if agent.draining {
+                "Draining"
+            } else if spec.is_some_and(|spec| !spec.agent_selector.matches(&agent.ext.labels)) {
+                "SelectorMismatch"
+            } else if spec
+                .and_then(|spec| spec.max_per_agent)
+                .is_some_and(|max| hosts >= max)
+            {
+                "AtCapacity"
+            } else {
+                fit.push((agent.seq, id));
+                continue;
+            };
+            *rejected.entry(reason).or_default() += 1;
+        }
+        if fit.is_empty() {
+            let count = |(reason, agents): (&str, u32)| Rejection {
+                reason: reason.into(),
+                agents,
+            };
+            return Err(rejected
+                .into_iter()
+                .map(|(reason, n)| count((reason, n)))
+                .collect());
+        }
+        fit.sort_unstable();
+        Ok(fit)
+    }
+
+    /// The next agent by round robin: the first after the one that was picked last.
+    fn pick(&self, kind: &Id, spec: Option<&KindSpec>) -> Result<(u64, Id), Vec<Rejection>> {
+        let fit = self.candidates(kind, spec)?;
+        let cursor = self.cursors.get(kind).copied().unwrap_or_default();
+        let next = fit.iter().find(|(seq, _)| *seq > cursor).or(fit.first());
+        next.map(|(seq, id)| (*seq, (*id).clone()))
+            .ok_or_else(Vec::new)
+    }
+
+    /// The agent that a new container of the kind would get.
+    pub(crate) fn peek(&self, kind: &Id) -> Option<Id> {
+        let spec = self.kinds.get(kind).map(|known| &known.spec);
+        self.pick(kind, spec).ok().map(|(_, agent)| agent)
+    }
+
+    /// Moves the round robin on, as a placement does.
+    pub(crate) fn advance(&mut self, kind: &Id) {
+        let spec = self.kinds.get(kind).map(|known| &known.spec);
+        if let Ok((seq, _)) = self.pick(kind, spec) {
+            self.cursors.insert(kind.clone(), seq);
+        }
+    }
+
+    /// Places a container that waits, or tells those who wait that it cannot be placed now.
+    pub(crate) fn place(&mut self, uuid: &Id) {
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        if entry.state != State::Waiting {
+            return;
+        }
+        let kind = entry.kind.clone();
+        match self.pick(&kind, self.spec_of(uuid)) {
+            Ok((seq, agent)) => {
+                self.cursors.insert(kind, seq);
+                self.start(uuid, &agent);
+            }
+            Err(rejections) => {
+                self.waiting.insert(uuid.clone());
+                let error = self.not_placeable(&kind, rejections);
+                self.fail_waiters(uuid, &error);
+            }
+        }
+    }
+
+    fn not_placeable(&self, kind: &Id, rejections: Vec<Rejection>) -> ErrorPayload {
+        let all: u32 = rejections.iter().map(|rejection| rejection.agents).sum();
+        let why: Vec<String> = rejections
+            .iter()
+            .map(|rejection| format!("{} {}", rejection.agents, rejection.reason))
+            .collect();
+        let why = if why.is_empty() {
+            "no agent is there".to_owned()
+        } else {
+            why.join(", ")
+        };
+        let served = self.agents.values().any(|agent| agent.kinds.contains(kind));
+        let code = match served || self.kinds.contains_key(kind) {
+            true => ErrorCode::NoSuitableAgent,
+            false => ErrorCode::NoSuchKind,
+        };
+        let message = format!("{NO_SUITABLE_AGENT} {kind}: 0/{all} agents: {why}");
+        ErrorPayload::new(code, message).with_rejections(rejections)
+    }
+
+    fn start(&mut self, uuid: &Id, agent: &Id) {
+        self.waiting.remove(uuid);
+        self.epochs += 1;
+        let epoch = Epoch {
+            term: self.term,
+            n: self.epochs,
+        };
+        let spec = self.spec_of(uuid).cloned();
+        let timeout = spec.as_ref().map_or(
+            KindSpec::DEFAULT_START_TIMEOUT_MS,
+            KindSpec::start_timeout_ms,
+        );
+        self.count_failover(uuid, agent);
+        let rust = self.agents.get(agent).is_some_and(|agent| agent.rust);
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.epoch = Some(epoch);
+        entry.spec = spec;
+        entry.told_holders = entry.durable_holders();
+        let mut request = entry.request.clone();
+        // A TypeScript agent chooses the uuid itself, as it does with its own server.
+        request.uuid = (entry.by_uuid || rust).then(|| uuid.to_string());
+        let params = serde_json::to_string(&(&*entry.kind, &request)).unwrap_or_default();
+        let ext = rust.then(|| serde_json::to_string(&entry.start_ext()).unwrap_or_default());
+        let kind = entry.kind.clone();
+        let call = self.call(
+            agent,
+            method::GET,
+            &params,
+            ext,
+            CallKind::Start { uuid: uuid.clone() },
+        );
+        let Some(call) = call else { return };
+        self.timers.set(
+            self.now.mono + Duration::from_millis(timeout) + CALL_MARGIN,
+            Timer::Call(call),
+        );
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            entry.state = State::Starting {
+                agent: agent.clone(),
+                call,
+            };
+        }
+        self.attach(agent, uuid, &kind);
+    }
+
+    /// An agent answered a start.
+    pub(crate) fn started(
+        &mut self,
+        agent: &Id,
+        uuid: &Id,
+        answer: Result<GotContainer, ErrorPayload>,
+    ) {
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        if !matches!(&entry.state, State::Starting { agent: on, .. } if on == agent) {
+            return;
+        }
+        match answer {
+            Ok(got) if got.uuid == **uuid => self.has_started(agent, uuid, got.endpoint),
+            Ok(got) if !entry.by_uuid => self.started_as(agent, uuid, got),
+            Ok(got) => {
+                let message = format!(
+                    "agent {agent} was asked for {uuid} and answered with {}",
+                    got.uuid
+                );
+                self.start_failed(agent, uuid, &ErrorPayload::new(ErrorCode::Failed, message));
+            }
+            Err(error) => self.start_failed(agent, uuid, &error),
+        }
+    }
+
+    fn has_started(&mut self, agent: &Id, uuid: &Id, endpoint: String) {
+        Counted::add(&mut self.counted.starts, "ok");
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.endpoint = endpoint;
+        entry.state = State::Live {
+            agent: agent.clone(),
+        };
+        entry.attempts = 0;
+        self.now_live(uuid);
+    }
+
+    /// A TypeScript agent that chose the uuid: the container is known by it from now on.
+    fn started_as(&mut self, agent: &Id, asked: &Id, got: GotContainer) {
+        let uuid = Id::from(got.uuid.as_str());
+        let Some(kind) = self.entries.get(asked).map(|entry| entry.kind.clone()) else {
+            return;
+        };
+        self.detach(agent, asked, &kind);
+        let Some(mut entry) = self.take_entry(asked) else {
+            return;
+        };
+        for client in entry.holders.keys() {
+            if let Some(session) = self.sessions.get_mut(client) {
+                session.refs.swap_remove(asked);
+                session.refs.insert(uuid.clone());
+            }
+        }
+        for waiter in &entry.waiters {
+            if let Some(session) = self.sessions.get_mut(&waiter.client)
+                && let Some(flight) = session.in_flight.get_mut(&waiter.request)
+            {
+                flight.waits_for = Some(uuid.clone());
+            }
+        }
+        if let Some(known) = self.entries.get_mut(&uuid) {
+            // It was there already: the agent found it, as with its own server.
+            known.holders.extend(entry.holders);
+            known.waiters.append(&mut entry.waiters);
+            known.held.append(&mut entry.held);
+            known.idle_since = None;
+            if known.is_live() {
+                self.answer_waiters(&uuid);
+                self.release_held(&uuid);
+            }
+            return;
+        }
+        entry.uuid = uuid.clone();
+        self.by_kind
+            .entry(kind.clone())
+            .or_default()
+            .insert(entry.seq, uuid.clone());
+        self.entries.insert(uuid.clone(), entry);
+        self.attach(agent, &uuid, &kind);
+        self.has_started(agent, &uuid, got.endpoint);
+    }
+
+    pub(crate) fn start_failed(&mut self, agent: &Id, uuid: &Id, error: &ErrorPayload) {
+        Counted::add(&mut self.counted.starts, "failed");
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.state = State::Waiting;
+        entry.attempts += 1;
+        let kind = entry.kind.clone();
+        let delay = Duration::from_millis(250 << entry.attempts.min(5));
+        self.detach(agent, uuid, &kind);
+        self.fail_waiters(uuid, error);
+        if self.entries.contains_key(uuid) {
+            self.waiting.insert(uuid.clone());
+            self.timers
+                .set(self.now.mono + delay, Timer::Place(uuid.clone()));
+        }
+    }
+
+    /// The time for another try has come.
+    pub(crate) fn place_again(&mut self, uuid: &Id) {
+        if self.entries.get(uuid).is_some_and(|entry| entry.wanted()) {
+            self.place(uuid);
+        }
+    }
+
+    /// Something changed that may let waiting containers be placed. Those whose start failed wait
+    /// for their own time.
+    pub(crate) fn place_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for uuid in self.waiting.clone() {
+            let ready = self
+                .entries
+                .get(&uuid)
+                .is_some_and(|entry| entry.attempts == 0);
+            if ready {
+                self.place(&uuid);
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! References: who holds a container, and what happens when nobody does.
+
+use std::time::Duration;
+
+use huly_protocol::{CallExt, EventKind, Holders, KindSpec, method};
+
+use crate::calls::CallKind;
+use crate::entry::State;
+use crate::registry::{Id, Registry};
+use crate::stats::Counted;
+use crate::timer::Timer;
+
+/// How much longer than a kind's termination grace the server waits for an agent's word.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+/// How often a container is looked at again that may not be ended yet.
+const POSTPONED: Duration = Duration::from_secs(1);
+
+impl Registry {
+    /// Gives a client a reference; returns whether it had one.
+    pub(crate) fn hold(&mut self, client: &Id, uuid: &Id, durable: bool) -> bool {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return false;
+        };
+        let before = entry.holders.get(client).copied();
+        entry
+            .holders
+            .insert(client.clone(), durable || before == Some(true));
+        entry.idle_since = None;
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.refs.insert(uuid.clone());
+        }
+        if durable {
+            self.durable
+                .entry(client.clone())
+                .or_default()
+                .insert(uuid.clone());
+            self.tell_holders(uuid);
+        }
+        before.is_some()
+    }
+
+    /// A client releases its reference (`cr`).
+    pub(crate) fn release(&mut self, client: &Id, uuid: &Id) {
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.refs.swap_remove(uuid);
+        }
+        self.drop_reference(client, uuid, true);
+    }
+
+    /// Takes a reference away; a durable one only if that is meant.
+    pub(crate) fn drop_reference(&mut self, client: &Id, uuid: &Id, durable_too: bool) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        match entry.holders.get(client) {
+            None => return,
+            Some(true) if !durable_too => return,
+            Some(durable) => {
+                let durable = *durable;
+                entry.holders.shift_remove(client);
+                if let Some(session) = self.sessions.get_mut(client) {
+                    session.refs.swap_remove(uuid);
+                }
+                if durable {
+                    if let Some(held) = self.durable.get_mut(client) {
+                        held.swap_remove(uuid);
+                        if held.is_empty() {
+                            self.durable.remove(client);
+                        }
+                    }
+                    self.tell_holders(uuid);
+                }
+            }
+        }
+        self.mind_idle(uuid);
+    }
+
+    /// Writes the durable holders into the container's record at its agent, where they changed.
+    pub(crate) fn tell_holders(&mut self, uuid: &Id) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        let State::Live { agent } = &entry.state else {
+            return;
+        };
+        let agent = agent.clone();
+        if !self.agents.get(&agent).is_some_and(|agent| agent.rust) {
+            return;
+        }
+        let holders = entry.durable_holders();
+        if holders == entry.told_holders {
+            return;
+        }
+        entry.told_holders.clone_from(&holders);
+        let told = Holders {
+            uuid: uuid.to_string(),
+            holders,
+            last_failover: entry.last_failover.clone(),
+        };
+        let params = serde_json::to_string(&[told]).unwrap_or_default();
+        self.call(&agent, method::SET_HOLDERS, &params, None, CallKind::Other);
+    }
+
+    /// Looks after a container that may have nobody any more.
+    pub(crate) fn mind_idle(&mut self, uuid: &Id) {
+        let now = self.now.mono;
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        if entry.wanted() {
+            entry.idle_since = None;
+            return;
+        }
+        match entry.state {
+            State::Live { .. } => {
+                entry.idle_since.get_or_insert(now);
+                if let Some(due) = self.idle_due(uuid) {
+                    self.timers.set(due, Timer::Idle(uuid.clone()));
+                }
+            }
+            State::Waiting | State::Expected => self.remove_entry(uuid, None),
+            // Its agent answers first.
+            State::Starting { .. } | State::Stopping { .. } => {}
+        }
+    }
+
+    /// When a container without references is to be ended.
+    fn idle_due(&self, uuid: &Id) -> Option<Duration> {
+        let entry = self.entries.get(uuid)?;
+        let since = entry.idle_since?;
+        let idle = self
+            .spec_of(uuid)
+            .map_or(KindSpec::DEFAULT_IDLE_TIMEOUT_MS, KindSpec::idle_timeout_ms);
+        let due = since + Duration::from_millis(idle);
+        // Whoever holds it may not have said so to this server yet.
+        Some(match entry.lived_before {
+            true => due.max(self.started + self.config.orphan_grace),
+            false => due,
+        })
+    }
+
+    pub(crate) fn check_idle(&mut self, uuid: &Id) {
+        let Some(due) = self.idle_due(uuid) else {
+            return;
+        };
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        if !entry.is_live() || entry.wanted() {
+            return;
+        }
+        if due > self.now.mono {
+            return self.timers.set(due, Timer::Idle(uuid.clone()));
+        }
+        let plain = entry
+            .agent()
+            .and_then(|agent| self.agents.get(agent))
+            .is_some_and(|agent| !agent.rust);
+        // A TypeScript agent does not remember durable holders: the operator speaks first.
+        if plain && entry.lived_before && self.config.control_secret.is_some() && !self.synced {
+            let later = self.now.mono + POSTPONED;
+            return self.timers.set(later, Timer::Idle(uuid.clone()));
+        }
+        self.terminate(uuid);
+    }
+
+    /// Ends a container that nobody holds.
+    fn terminate(&mut self, uuid: &Id) {
+        let grace = self.spec_of(uuid).map_or(
+            KindSpec::DEFAULT_TERMINATION_GRACE_MS,
+            KindSpec::termination_grace_ms,
+        );
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        let State::Live { agent } = &entry.state else {
+            return;
+        };
+        let (agent, epoch) = (agent.clone(), entry.epoch);
+        Counted::add(&mut self.counted.ends, "Idle");
+        self.publish_container(uuid, EventKind::Removed);
+        let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
+        let ext = self
+            .agents
+            .get(&agent)
+            .filter(|agent| agent.rust)
+            .and_then(|_| {
+                serde_json::to_string(&CallExt {
+                    epoch,
+                    ..CallExt::default()
+                })
+                .ok()
+            });
+        let kind = CallKind::Terminate { uuid: uuid.clone() };
+        let Some(call) = self.call(&agent, method::TERMINATE, &params, ext, kind) else {
+            return;
+        };
+        self.timers.set(
+            self.now.mono + Duration::from_millis(grace) + STOP_MARGIN,
+            Timer::Call(call),
+        );
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            entry.state = State::Stopping { agent, call };
+            entry.idle_since = None;
+        }
+    }
+
+    /// An agent has ended a container. Whoever asked for it meanwhile gets a new one.
+    pub(crate) fn stopped(&mut self, agent: &Id, uuid: &Id) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        if !matches!(&entry.state, State::Stopping { agent: on, .. } if on == agent) {
+            return;
+        }
+        entry.state = State::Waiting;
+        entry.lived_before = false;
+        let (kind, wanted) = (entry.kind.clone(), entry.wanted());
+        self.detach(agent, uuid, &kind);
+        match wanted {
+            true => self.place(uuid),
+            false => {
+                self.remove_entry(uuid, None);
+                self.place_waiting();
+            }
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Registration of agents: what they say they have, against what is known (W17, epochs).
+
+use std::collections::BTreeSet;
+
+use huly_protocol::{
+    AgentRegistration, CallExt, ContainerRecord, ErrorCode, ErrorPayload, EventKind, GetRequest,
+    NetworkEvent, method,
+};
+
+use crate::agents::Agent;
+use crate::calls::CallKind;
+use crate::entry::{State, epoch_of};
+use crate::registry::{Id, Registry};
+use crate::requests::{Outcome, now};
+
+/// The longest uuid, kind or agent id, in bytes.
+const MAX_TEXT: usize = 1_024;
+
+impl Registry {
+    pub(crate) fn register(&mut self, client: &Id, part: AgentRegistration) -> Outcome {
+        if part.uuid.is_empty() || part.uuid.len() > MAX_TEXT {
+            let message = format!("an agent's uuid has 1 to {MAX_TEXT} bytes");
+            return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
+        }
+        let agent = Id::from(part.uuid.as_str());
+        let Some(registration) = self.assemble(&agent, part)? else {
+            return now::<[String]>(&[]);
+        };
+        let known = self.note_agent(client, &agent, &registration);
+        let mut end = Vec::new();
+        let mut seen = BTreeSet::new();
+        for record in &registration.containers {
+            if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
+                self.bad_message("bad_record");
+                continue;
+            }
+            let uuid = Id::from(record.uuid.as_str());
+            seen.insert(uuid.clone());
+            if !self.claim(&agent, &uuid, record) {
+                end.push(record.uuid.clone());
+            }
+        }
+        let had = self
+            .agents
+            .get(&agent)
+            .map(|agent| agent.containers.clone());
+        for uuid in had.unwrap_or_default().difference(&seen) {
+            if self.entries.get(uuid).is_some_and(|entry| entry.is_live()) {
+                self.fail_calls(&agent, Some(uuid));
+                self.lose(uuid, &agent, "ContainerEnded");
+            }
+        }
+        self.publish_agent(
+            &agent,
+            if known {
+                EventKind::Updated
+            } else {
+                EventKind::Added
+            },
+        );
+        self.exchange_specs(&agent, registration.huly.unwrap_or_default().specs);
+        // The answer goes first: the agent's lease begins with it.
+        Ok(Some(serde_json::to_vec(&end).unwrap_or_default()))
+    }
+
+    /// What follows the answer to a registration.
+    pub(crate) fn after_registration(&mut self) {
+        self.retry_early_gets();
+        self.place_waiting();
+    }
+
+    /// The whole registration once its last chunk is there.
+    fn assemble(
+        &mut self,
+        agent: &Id,
+        part: AgentRegistration,
+    ) -> Result<Option<AgentRegistration>, ErrorPayload> {
+        let Some((chunk, last)) = part.huly.as_ref().and_then(|ext| ext.chunk) else {
+            self.chunks.remove(agent);
+            return Ok(Some(part));
+        };
+        if chunk == 0 {
+            self.chunks.insert(agent.clone(), part);
+        } else {
+            let expected = self.chunks.get_mut(agent).filter(|whole| {
+                let before = whole.huly.as_ref().and_then(|ext| ext.chunk);
+                before.is_some_and(|(before, _)| before + 1 == chunk)
+            });
+            let Some(whole) = expected else {
+                let message = format!("chunk {chunk} of a registration does not follow the last");
+                return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
+            };
+            whole.containers.extend(part.containers);
+            if let (Some(whole), Some(part)) = (&mut whole.huly, part.huly) {
+                whole.chunk = part.chunk;
+            }
+        }
+        Ok(if last {
+            self.chunks.remove(agent)
+        } else {
+            None
+        })
+    }
+
+    /// Notes what an agent says of itself; returns whether it was known.
+    fn note_agent(&mut self, client: &Id, id: &Id, said: &AgentRegistration) -> bool {
+        let rust = said.huly.is_some();
+        let mut ext = said.huly.clone().unwrap_or_default();
+        ext.specs.clear();
+        let kinds = said
+            .kinds
+            .iter()
+            .map(|kind| Id::from(kind.as_str()))
+            .collect();
+        let draining = ext.draining;
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.agents.insert(id.clone());
+        }
+        if let Some(agent) = self.agents.get_mut(id) {
+            let before = std::mem::replace(&mut agent.client, client.clone());
+            agent.rust = rust;
+            agent.kinds = kinds;
+            agent.endpoint.clone_from(&said.endpoint);
+            agent.ext = ext;
+            agent.suspected = false;
+            agent.draining = draining;
+            if before != *client
+                && let Some(session) = self.sessions.get_mut(&before)
+            {
+                session.agents.remove(id);
+            }
+            return true;
+        }
+        self.agent_seq += 1;
+        let agent = Agent {
+            id: id.clone(),
+            client: client.clone(),
+            rust,
+            seq: self.agent_seq,
+            kinds,
+            endpoint: said.endpoint.clone(),
+            ext,
+            containers: BTreeSet::new(),
+            by_kind: Default::default(),
+            suspected: false,
+            draining,
+        };
+        self.agents.insert(id.clone(), agent);
+        false
+    }
+
+    /// An agent says that it has a container. Returns false where it must end it.
+    fn claim(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) -> bool {
+        let said = epoch_of(record);
+        let Some(entry) = self.entries.get(uuid) else {
+            self.found(agent, uuid, record);
+            return true;
+        };
+        match &entry.state {
+            State::Expected => {
+                self.is_back(agent, uuid, record);
+                true
+            }
+            // Its agent was given up and is here again before a new one was found.
+            State::Waiting => {
+                self.is_back(agent, uuid, record);
+                true
+            }
+            State::Starting { agent: on, .. } if on == agent => {
+                // The answer to the start may have been lost with a connection.
+                if said.is_some() && said == entry.epoch {
+                    self.is_back(agent, uuid, record);
+                }
+                true
+            }
+            State::Live { agent: on } if on == agent => {
+                self.is_back(agent, uuid, record);
+                true
+            }
+            State::Stopping { agent: on, .. } if on == agent => true,
+            State::Starting { agent: on, .. } | State::Live { agent: on } => {
+                let wins = said.is_some() && said > entry.epoch;
+                if wins {
+                    let loser = on.clone();
+                    self.end_copy(&loser, uuid);
+                    self.is_back(agent, uuid, record);
+                }
+                wins || self.is_standby(agent, record)
+            }
+            State::Stopping { .. } => self.is_standby(agent, record),
+        }
+    }
+
+    /// A stateless container that its agent made beforehand and keeps in reserve (W19).
+    fn is_standby(&self, agent: &Id, record: &ContainerRecord) -> bool {
+        let kinds = self.agents.get(agent).map(|agent| &agent.kinds);
+        kinds.is_some_and(|kinds| !kinds.contains(record.kind.as_str()))
+    }
+
+    /// A container that nobody had told of.
+    fn found(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
+        let kind = Id::from(record.kind.as_str());
+        let state = State::Live {
+            agent: agent.clone(),
+        };
+        self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.lived_before = true;
+        entry.adopt(record, agent);
+        self.attach(agent, uuid, &kind);
+        self.restore_holders(uuid, record);
+        self.publish_found(uuid);
+        self.take_early_calls(uuid);
+        self.mind_idle(uuid);
+    }
+
+    /// A container that somebody wants, or that was there before, and that this agent has.
+    fn is_back(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        let was_live = entry.is_live();
+        let call = match entry.state {
+            State::Starting { call, .. } => Some(call),
+            _ => None,
+        };
+        entry.lived_before |= !was_live && call.is_none();
+        entry.lost = None;
+        let changed = entry.adopt(record, agent);
+        let kind = entry.kind.clone();
+        if let Some(call) = call {
+            self.calls.remove(&call);
+        }
+        self.waiting.remove(uuid);
+        self.attach(agent, uuid, &kind);
+        self.restore_holders(uuid, record);
+        self.take_early_calls(uuid);
+        if changed || !was_live {
+            self.now_live(uuid);
+        }
+    }
+
+    /// The copy of a container that lost against a higher epoch is ended.
+    fn end_copy(&mut self, loser: &Id, uuid: &Id) {
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        let (kind, epoch) = (entry.kind.clone(), entry.epoch);
+        if let State::Starting { call, .. } = entry.state {
+            self.calls.remove(&call);
+        }
+        self.fail_calls(loser, Some(uuid));
+        self.detach(loser, uuid, &kind);
+        let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
+        let ext = serde_json::to_string(&CallExt {
+            epoch,
+            ..CallExt::default()
+        })
+        .ok();
+        self.call(loser, method::TERMINATE, &params, ext, CallKind::Other);
+    }
+
+    /// Durable holders that came back with the container's record.
+    fn restore_holders(&mut self, uuid: &Id, record: &ContainerRecord) {
+        let Some(ext) = &record.huly else { return };
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.told_holders.clone_from(&ext.holders);
+        // Those who released or synced meanwhile are known to this server, so its word holds.
+        if !entry.lived_before || self.synced {
+            return self.tell_holders(uuid);
+        }
+        for holder in &ext.holders {
+            let client = Id::from(holder.as_str());
+            entry.holders.insert(client.clone(), true);
+            if let Some(session) = self.sessions.get_mut(&client) {
+                session.refs.insert(uuid.clone());
+            }
+            self.durable.entry(client).or_default().insert(uuid.clone());
+        }
+    }
+
+    /// An agent reports what became of its containers (`cu`).
+    pub(crate) fn container_update(&mut self, client: &Id, event: &NetworkEvent) -> Outcome {
+        for change in &event.containers {
+            let record = &change.container;
+            let agent = Id::from(record.agent_id.as_str());
+            self.served_by(client, &agent)?;
+            let uuid = Id::from(record.uuid.as_str());
+            let Some(entry) = self.entries.get_mut(&uuid) else {
+                continue;
+            };
+            let (said, on_it) = (epoch_of(record), entry.agent() == Some(&agent));
+            let same = said.is_none() || said == entry.epoch;
+            match change.event {
+                EventKind::Removed if on_it && same && entry.is_live() => {
+                    let draining = self.agents.get(&agent).is_some_and(|agent| agent.draining);
+                    let reason = if draining {
+                        "AgentDraining"
+                    } else {
+                        "ContainerEnded"
+                    };
+                    self.fail_calls(&agent, Some(&uuid));
+                    self.lose(&uuid, &agent, reason);
+                }
+                EventKind::Updated if on_it && same && entry.is_live() => {
+                    self.is_back(&agent, &uuid, record);
+                }
+                _ => {}
+            }
+        }
+        now("ok")
+    }
+}

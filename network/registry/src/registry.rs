@@ -1,0 +1,221 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use huly_protocol::{AgentRegistration, Frame};
+use indexmap::{IndexMap, IndexSet};
+use uuid::Uuid;
+
+use crate::agents::Agent;
+use crate::calls::BackCall;
+use crate::config::Config;
+use crate::control::KnownKind;
+use crate::entry::{Entry, HeldCall};
+use crate::feed::Feed;
+use crate::get::EarlyGet;
+use crate::session::Session;
+use crate::stats::{Counted, Snapshot};
+use crate::timer::{Timer, Timers};
+
+/// A text that is shared: client ids, agent ids, container uuids, kinds.
+pub(crate) type Id = Arc<str>;
+
+/// Names a connection: the identity that the ROUTER gave it.
+pub type ConnId = Bytes;
+
+/// What time it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Since any fixed moment, by a clock that never steps.
+    pub mono: Duration,
+    /// In ms since 1970; for people's eyes and for terms only.
+    pub wall_ms: u64,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A message came.
+    Message {
+        /// From whom.
+        conn: ConnId,
+        /// What.
+        frame: Frame,
+    },
+    /// A message came that is not one of the protocol.
+    Unreadable {
+        /// A constant.
+        reason: &'static str,
+    },
+    /// A connection was closed by its peer.
+    Closed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// The time of [`Registry::next_wake`] came.
+    Wake,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a message.
+    Send {
+        /// To whom.
+        conn: ConnId,
+        /// What.
+        frame: Frame,
+    },
+    /// End the process: a peer knows a later term, so another server took over.
+    Exit {
+        /// What happened, for people.
+        reason: String,
+    },
+}
+
+/// Who lives where and why.
+pub struct Registry {
+    pub(crate) config: Config,
+    pub(crate) now: Now,
+    pub(crate) started: Duration,
+    pub(crate) term: u64,
+    pub(crate) epochs: u64,
+    pub(crate) ids: u64,
+    pub(crate) settled: bool,
+    pub(crate) synced: bool,
+    pub(crate) kinds_told: bool,
+
+    pub(crate) conns: IndexMap<ConnId, Id>,
+    pub(crate) sessions: IndexMap<Id, Session>,
+    pub(crate) agents: BTreeMap<Id, Agent>,
+    pub(crate) agent_seq: u64,
+    pub(crate) entries: IndexMap<Id, Entry>,
+    /// Containers by kind, the oldest first.
+    pub(crate) by_kind: BTreeMap<Id, BTreeMap<u64, Id>>,
+    pub(crate) entry_seq: u64,
+    pub(crate) kinds: BTreeMap<Id, KnownKind>,
+    /// The number of the agent that round robin picked last, by kind.
+    pub(crate) cursors: BTreeMap<Id, u64>,
+    /// Durable references by client: they outlive its session.
+    pub(crate) durable: BTreeMap<Id, IndexSet<Id>>,
+    /// Calls to agents, in the order in which they were made.
+    pub(crate) calls: BTreeMap<u64, BackCall>,
+    /// Requests for containers that no agent has registered yet, while settling.
+    pub(crate) early_calls: BTreeMap<Id, Vec<HeldCall>>,
+    /// Gets without uuid that may be answered with a container that is not registered yet.
+    pub(crate) early_gets: Vec<EarlyGet>,
+    /// Registrations of which chunks are still to come.
+    pub(crate) chunks: BTreeMap<Id, AgentRegistration>,
+    /// Containers that wait for an agent.
+    pub(crate) waiting: BTreeSet<Id>,
+    pub(crate) held_bytes: usize,
+    pub(crate) timers: Timers,
+    pub(crate) feed: Feed,
+    pub(crate) counted: Counted,
+    pub(crate) out: Vec<Effect>,
+}
+
+impl Registry {
+    /// A registry that knows nobody yet.
+    pub fn new(config: Config, now: Now) -> Self {
+        let mut timers = Timers::default();
+        timers.set(now.mono + config.settle, Timer::Settled);
+        Self {
+            term: config.term,
+            now,
+            started: now.mono,
+            epochs: 0,
+            ids: 0,
+            settled: false,
+            synced: false,
+            kinds_told: false,
+            conns: IndexMap::new(),
+            sessions: IndexMap::new(),
+            agents: BTreeMap::new(),
+            agent_seq: 0,
+            entries: IndexMap::new(),
+            by_kind: BTreeMap::new(),
+            entry_seq: 0,
+            kinds: BTreeMap::new(),
+            cursors: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            early_calls: BTreeMap::new(),
+            early_gets: Vec::new(),
+            chunks: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            held_bytes: 0,
+            timers,
+            feed: Feed::default(),
+            counted: Counted::default(),
+            out: Vec::new(),
+            config,
+        }
+    }
+
+    /// Takes what happened and returns what is to be done, in order.
+    pub fn handle(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        self.now = now;
+        self.forgive_own_pause();
+        self.drive(input);
+        self.flush_feed();
+        std::mem::take(&mut self.out)
+    }
+
+    /// When to come back with [`Input::Wake`] at the latest.
+    pub fn next_wake(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// What it holds now.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot {
+            settling: !self.settled,
+            term: self.term,
+            kinds: self.kinds.len(),
+            calls: self.calls.len(),
+            counted: self.counted.clone(),
+            ..Snapshot::default()
+        };
+        for session in self.sessions.values() {
+            let sessions = &mut snapshot.sessions;
+            *(if session.is_rust() {
+                &mut sessions.1
+            } else {
+                &mut sessions.0
+            }) += 1;
+        }
+        for agent in self.agents.values() {
+            *snapshot.agents.entry(agent.state_text()).or_default() += 1;
+        }
+        for kind in self.agents.values().flat_map(|agent| &agent.kinds) {
+            // Zeros are said for what is served, so that a series does not vanish at its end.
+            snapshot.containers.entry(kind.to_string()).or_default();
+            snapshot.references.entry(kind.to_string()).or_default();
+        }
+        for entry in self.entries.values() {
+            let kind = entry.kind.to_string();
+            if entry.is_live() {
+                *snapshot.containers.entry(kind.clone()).or_default() += 1;
+            } else if entry.wanted() {
+                *snapshot.waiting.entry(kind.clone()).or_default() += 1;
+            }
+            *snapshot.references.entry(kind).or_default() += entry.holders.len();
+            snapshot.held.0 += entry.held.len();
+        }
+        snapshot.held.1 = self.held_bytes;
+        snapshot
+    }
+
+    /// A uuid that nobody else makes: derived from the process's own random one.
+    pub(crate) fn make_uuid(&mut self) -> String {
+        self.ids += 1;
+        let name = format!("{}/{}", self.config.instance, self.ids);
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
+    }
+
+    pub(crate) fn settling(&self) -> bool {
+        !self.settled
+    }
+}
