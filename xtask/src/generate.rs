@@ -31,7 +31,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<
     .await
 }
 
-/// Fails if a generated file is not what the source makes now, or is left over.
+/// Fails if a generated file is not what the built programs make, or is left over.
 ///
 /// # Errors
 /// Names each such file.
@@ -68,16 +68,8 @@ async fn write(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The definitions that the operator's program prints, by file name.
+/// The definitions that the built operator prints, by file name.
 async fn generated(workspace: &Workspace) -> Result<BTreeMap<String, String>> {
-    let build = [
-        "build",
-        "--package",
-        "huly-operator",
-        "--bin",
-        "huly-operator",
-    ];
-    command::stream(Program::cargo().arguments(build).folder(&workspace.root)).await?;
     let operator = workspace.binaries().join("huly-operator");
     let printed = command::capture(Program::new(operator).argument("crds")).await?;
     split(&printed)

@@ -25,6 +25,7 @@ pub(crate) const CONTROL_PLANE: &[Prerequisite] = &[Prerequisite::Go];
 pub(crate) const TESTS: &[Prerequisite] = &[
     Prerequisite::Go,
     Prerequisite::RustComponents,
+    Prerequisite::Git,
     Prerequisite::Python,
 ];
 

@@ -181,7 +181,10 @@ impl Part {
                     .folder(&workspace.root);
                 command::stream(docs).await?;
             }
-            Self::Generated => generate::check(workspace).await?,
+            Self::Generated => {
+                HulyPrograms::build(workspace).await?;
+                generate::check(workspace).await?;
+            }
             Self::Deny => return deny::run(workspace).await,
             Self::Python => python::run(workspace).await?,
             Self::ControlPlane => {

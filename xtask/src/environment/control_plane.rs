@@ -138,6 +138,9 @@ impl Environment {
             "--use-service-account-credentials".to_owned(),
             "--leader-elect=false".to_owned(),
             "--secure-port=0".to_owned(),
+            // One client per controller: at the default rate, their start takes seconds.
+            "--kube-api-qps=200".to_owned(),
+            "--kube-api-burst=400".to_owned(),
             // A lost node is to be noticed in seconds.
             "--node-monitor-period=1s".to_owned(),
             "--node-monitor-grace-period=8s".to_owned(),
