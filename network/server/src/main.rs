@@ -1,3 +1,7 @@
 //! The network server of the Huly network.
 
-fn main() {}
+use clap::Parser;
+
+fn main() -> anyhow::Result<()> {
+    huly_network::run(huly_network::Args::parse())
+}

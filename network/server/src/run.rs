@@ -1,0 +1,100 @@
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use futures::future::BoxFuture;
+use huly_program::{Probe, init_tracing, serve_http, shutdown_signal};
+use huly_registry::Snapshot;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::args::Args;
+use crate::metrics::StatsCollector;
+use crate::serve::{Loop, Outcome};
+
+/// Asks the serving loop what it holds.
+pub(crate) type Ask = oneshot::Sender<Snapshot>;
+
+struct Serving(mpsc::UnboundedSender<Ask>);
+
+impl Serving {
+    async fn ask(&self) -> Result<Snapshot, String> {
+        let (answer, asked) = oneshot::channel();
+        let gone = |_| "the serving loop has ended".to_owned();
+        self.0
+            .send(answer)
+            .map_err(|_| "the serving loop has ended".to_owned())?;
+        asked.await.map_err(gone)
+    }
+}
+
+impl Probe for Serving {
+    fn live(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { self.ask().await.map(|_| ()) })
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<String, String>> {
+        Box::pin(async {
+            let snapshot = self.ask().await?;
+            let agents: usize = snapshot.agents.values().sum();
+            let settling = match snapshot.settling {
+                true => "settling: agents may still register what they host",
+                false => "settled",
+            };
+            Ok(format!("listening\n{settling}\nagents: {agents}"))
+        })
+    }
+}
+
+/// Runs the network server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When an address cannot be listened on, the secret cannot be read, or another server took over.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    init_tracing(&args.log)?;
+    let instance = Uuid::new_v4().to_string();
+    let term = wall_ms();
+    let config = args.config(instance.clone(), term)?;
+    let (ask, asked) = mpsc::unbounded_channel();
+    let registry = prometheus::Registry::new();
+    registry.register(Box::new(StatsCollector::new(ask.clone())?))?;
+    // One thread serves: a second one would only hand messages to and fro.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(async {
+        let mut shutdown = shutdown_signal()?;
+        let listener = TcpListener::bind(args.listen)
+            .with_context(|| format!("cannot listen on --listen {}", args.listen))?;
+        let mut serving = Loop::bind(listener, config, asked).await?;
+        let http = serve_http(args.http, registry, Arc::new(Serving(ask)))?;
+        tracing::info!(
+            listen = %serving.endpoint(),
+            http = %http.local_addr(),
+            network = args.network_name,
+            instance,
+            term,
+            "network server listens"
+        );
+        tokio::select! {
+            outcome = serving.run() => outcome,
+            signal = shutdown.recv() => Ok(Outcome::Signal(signal)),
+        }
+    })?;
+    match outcome {
+        Outcome::Signal(signal) => {
+            tracing::info!(signal, "network server ends");
+            Ok(())
+        }
+        Outcome::Superseded(reason) => Err(anyhow::anyhow!("network server ends: {reason}")),
+    }
+}
+
+/// Now, in ms since 1970.
+pub(crate) fn wall_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
