@@ -52,10 +52,33 @@ impl Environment {
     /// # Errors
     /// When it runs, or another run works on it, or the files cannot be written.
     pub(crate) async fn create(workspace: &Workspace, name: &str) -> Result<Self> {
-        let environments = workspace.environments();
-        let Some(lock) = Lock::try_take(&lock_path(&environments, name))? else {
+        let Some(lock) = Lock::try_take(&lock_path(&workspace.environments(), name))? else {
             bail!("the environment {name} is in use by another run of cargo xtask");
         };
+        Self::create_locked(workspace, name, lock).await
+    }
+
+    /// Makes an environment under the first of NAME, NAME-2, … that no other run works on.
+    ///
+    /// # Errors
+    /// As [`Environment::create`], or when all those names are in use.
+    pub(crate) async fn create_unused(workspace: &Workspace, name: &str) -> Result<Self> {
+        for number in 1..=9 {
+            let candidate = if number == 1 {
+                name.to_owned()
+            } else {
+                format!("{name}-{number}")
+            };
+            let lock = Lock::try_take(&lock_path(&workspace.environments(), &candidate))?;
+            if let Some(lock) = lock {
+                return Self::create_locked(workspace, &candidate, lock).await;
+            }
+        }
+        bail!("nine environments named {name} are in use")
+    }
+
+    async fn create_locked(workspace: &Workspace, name: &str, lock: Lock) -> Result<Self> {
+        let environments = workspace.environments();
         let folder = environments.join(name);
         if let Some(state) = State::read(&folder)?
             && state.is_running()
@@ -91,23 +114,6 @@ impl Environment {
             children: BTreeMap::new(),
             _lock: lock,
         })
-    }
-
-    /// Makes an environment under the first of NAME, NAME-2, … that is not in use.
-    pub(crate) async fn create_unused(workspace: &Workspace, name: &str) -> Result<Self> {
-        let environments = workspace.environments();
-        for number in 1..=9 {
-            let candidate = if number == 1 {
-                name.to_owned()
-            } else {
-                format!("{name}-{number}")
-            };
-            let in_use = Lock::try_take(&lock_path(&environments, &candidate))?.is_none();
-            if !in_use {
-                return Self::create(workspace, &candidate).await;
-            }
-        }
-        bail!("nine environments named {name} are in use; see `cargo xtask down --all`")
     }
 
     pub(crate) fn name(&self) -> &str {
