@@ -8,7 +8,11 @@ pub const PROTOCOL_VERSION: u32 = 1;
 #[serde(rename_all = "camelCase")]
 pub struct Hello {
     /// Seconds of silence after which the server forgets the client (W08); 3 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::json::whole_number_or_none"
+    )]
     pub alive_timeout: Option<f64>,
     /// What a Rust peer says beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

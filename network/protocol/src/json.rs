@@ -91,3 +91,31 @@ where
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
+
+/// Writes a whole number without a fraction, as TypeScript peers do.
+pub(crate) fn whole_number<S: serde::Serializer>(
+    value: &f64,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "whole and within the exact range"
+        )]
+        serializer.serialize_i64(*value as i64)
+    } else {
+        serializer.serialize_f64(*value)
+    }
+}
+
+/// The same of a number that may be absent.
+pub(crate) fn whole_number_or_none<S: serde::Serializer>(
+    value: &Option<f64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => whole_number(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}

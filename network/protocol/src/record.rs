@@ -22,7 +22,7 @@ pub struct ContainerRecord {
     #[serde(
         default,
         deserialize_with = "null_as_default",
-        serialize_with = "whole_number"
+        serialize_with = "crate::json::whole_number"
     )]
     pub last_visit: f64,
     /// What its first get handed to it.
@@ -176,18 +176,4 @@ pub struct AgentInfoExt {
     /// How many containers of each kind it hosts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub containers_by_kind: BTreeMap<String, u32>,
-}
-
-/// Writes a whole number without a fraction, as TypeScript peers do.
-fn whole_number<S: serde::Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if value.fract() == 0.0 && value.abs() < EXACT {
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "whole and within the exact range"
-        )]
-        serializer.serialize_i64(*value as i64)
-    } else {
-        serializer.serialize_f64(*value)
-    }
 }
