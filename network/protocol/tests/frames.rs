@@ -1,5 +1,11 @@
 //! What is not the protocol, and what later versions may add.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that fails says so by a panic"
+)]
+
 use bytes::Bytes;
 use huly_protocol::{
     ContainerCall, ErrorCode, ErrorPayload, Frame, FrameError, GotContainer, KindSpec,

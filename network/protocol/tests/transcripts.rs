@@ -1,6 +1,12 @@
 //! Frames recorded between TypeScript peers: every one is read, and what we write of it means the
 //! same (members that are null and members that are absent are alike, W09).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that fails says so by a panic"
+)]
+
 use bytes::Bytes;
 use huly_protocol::{
     AgentCall, AgentInfo, AgentRegistration, Connect, ContainerCall, ContainerRecord, ErrorPayload,
