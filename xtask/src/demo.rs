@@ -56,7 +56,6 @@ async fn tell(
     once: bool,
 ) -> Result<()> {
     interruptible(story::tell(workspace, environment, go, huly)).await?;
-    environment.complete()?;
     if once {
         return Ok(());
     }

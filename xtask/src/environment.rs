@@ -9,6 +9,8 @@ mod network;
 mod ports;
 mod process;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
