@@ -47,7 +47,7 @@ enum Part {
     Build,
     /// Unit and property tests
     Unit,
-    /// The documentation builds without warnings
+    /// The documentation of the crates builds without warnings
     Docs,
     /// Generated files are what the source makes
     Generated,
@@ -176,7 +176,7 @@ impl Part {
             }
             Self::Docs => {
                 let docs = Program::cargo()
-                    .arguments(["doc", "--workspace", "--no-deps"])
+                    .arguments(["doc", "--workspace", "--no-deps", "--lib"])
                     .variable("RUSTDOCFLAGS", "-D warnings")
                     .folder(&workspace.root);
                 command::stream(docs).await?;
