@@ -180,7 +180,10 @@ async fn build_one(program: &str, go: &Program, log: &Path) -> Result<()> {
         step.progress(&format!("{} packages compiled, {line}", packages.len()));
         said.push_str(&line);
         said.push('\n');
-        packages.insert(line);
+        // What go says of its own doings is no package.
+        if !line.starts_with("go: ") {
+            packages.insert(line);
+        }
     }
     let status = running.wait().await?;
     fs::write(log, said).with_context(|| format!("cannot write {}", log.display()))?;

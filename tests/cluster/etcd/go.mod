@@ -1,3 +1,5 @@
+// The etcd that the local cluster is built from. To move to another version:
+// go get -tool go.etcd.io/etcd/server/v3@vX.Y.Z && go mod tidy
 module network.huly.io/tests/cluster/etcd
 
 go 1.26.0

@@ -1,3 +1,5 @@
+// The Kubernetes programs that the local cluster is built from. To move to v1.X.Y, set the replacements to v0.X.Y, then:
+// go get -tool k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kubectl}@v1.X.Y && go mod tidy
 module network.huly.io/tests/cluster/kubernetes
 
 go 1.26.0
