@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+/// Whom the session is with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A network server: references, agents and the feed are kept up.
+    Server,
+    /// The ROUTER of an agent, or of one container: connected containers are kept up.
+    Agent,
+}
+
+/// What a session is made with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Whom it is with.
+    pub peer: Peer,
+    /// The client's id.
+    pub client_id: String,
+    /// Random per process: another one with the same client id is a new incarnation.
+    pub nonce: String,
+    /// What request ids begin with; has a part that is random per process. A number follows.
+    pub request_prefix: String,
+    /// The control secret, of those who may set kinds and hold durable references.
+    pub secret: Option<String>,
+    /// Silence after which the server forgets the client.
+    pub alive_timeout: Duration,
+    /// How long a call may take that does not say it.
+    pub request_timeout: Duration,
+    /// The seed of the jitter.
+    pub seed: u64,
+}
+
+impl Config {
+    /// The alive timeout unless told otherwise (W08).
+    pub const ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+    /// The deadline of a call unless told otherwise.
+    pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+}

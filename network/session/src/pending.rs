@@ -1,0 +1,113 @@
+use std::borrow::Cow;
+use std::time::Duration;
+
+use huly_protocol::{GetParams, Json};
+
+use crate::io::Token;
+
+/// Where a pending request stands in the order of sending: what the session itself needs first,
+/// then by number.
+pub(crate) type Key = (u8, u64);
+
+/// A request of the session's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Internal {
+    /// References of one chunk, in order (`xr`).
+    Reassert(Vec<String>),
+    /// One reference, at an original server (`gg`).
+    Regain(String),
+    /// The feed (`xw`).
+    Watch,
+    /// What nobody waits for.
+    Quiet,
+    /// The end (`xd`).
+    Detach,
+}
+
+/// Who is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A call.
+    Caller(Token),
+    /// A call that registers an agent.
+    Registers(Token),
+    /// A get; without a token nobody waits for it any more.
+    Get { token: Option<Token>, raw: bool },
+    /// A release.
+    Release(Option<Token>),
+    /// The session itself.
+    Internal(Internal),
+}
+
+impl Owner {
+    pub(crate) fn token(&self) -> Option<Token> {
+        match self {
+            Self::Caller(token) | Self::Registers(token) => Some(*token),
+            Self::Get { token, .. } | Self::Release(token) => *token,
+            Self::Internal(_) => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    Json(Json),
+    /// Written when sent: an original server is told no extension.
+    Get(Box<GetParams>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// To be sent.
+    Queued,
+    /// Sent over the present connection, or over one that is gone.
+    Sent,
+    /// To be sent again then.
+    Retry { at: Duration },
+}
+
+/// A request that is not answered yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub(crate) id: String,
+    pub(crate) method: Cow<'static, str>,
+    pub(crate) body: Body,
+    pub(crate) owner: Owner,
+    pub(crate) stage: Stage,
+    pub(crate) deadline: Option<Duration>,
+    /// When it was sent over the present connection, if once only.
+    pub(crate) sent_at: Option<Duration>,
+    /// Whether it may have reached the peer.
+    pub(crate) ever_sent: bool,
+    pub(crate) only_in: Option<String>,
+    pub(crate) fail_when_cut: bool,
+}
+
+impl Pending {
+    pub(crate) fn new(id: String, method: Cow<'static, str>, body: Body, owner: Owner) -> Self {
+        Self {
+            id,
+            method,
+            body,
+            owner,
+            stage: Stage::Queued,
+            deadline: None,
+            sent_at: None,
+            ever_sent: false,
+            only_in: None,
+            fail_when_cut: false,
+        }
+    }
+
+    /// Whether a get's answer may bring a reference to `uuid`.
+    pub(crate) fn may_get(&self, uuid: &str) -> bool {
+        match (&self.owner, &self.body) {
+            (Owner::Get { .. }, Body::Get(params)) => params
+                .request
+                .uuid
+                .as_deref()
+                .is_none_or(|asked| asked == uuid),
+            _ => false,
+        }
+    }
+}
