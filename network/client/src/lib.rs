@@ -1,1 +1,42 @@
 //! Client of the Huly network: get containers, call them, receive their events.
+//!
+//! A [`Client`] keeps one session with a network server. It connects by itself, again whenever the
+//! connection is lost, and then sends what is unanswered again and asserts what it holds. A
+//! [`ContainerRef`] is a handle of a container; while there is one, the network keeps the container
+//! alive and places it again should its agent be lost.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), huly_client::Error> {
+//! use huly_client::Client;
+//!
+//! let client = Client::builder("127.0.0.1:3737").build();
+//! let counter = client.get("counter").uuid("visits").await?;
+//! let count: u64 = counter.request("add", &1).await?;
+//! println!("{count} visits");
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod agent;
+mod client;
+mod clock;
+mod driver;
+mod error;
+mod get;
+mod handle;
+mod reference;
+mod socket;
+mod state;
+mod updates;
+
+pub use agent::{AgentHandle, AgentLink, BackCall, LinkEvent, Responder};
+pub use client::{Client, ClientBuilder};
+pub use clock::boot_clock;
+pub use error::{Error, ErrorKind};
+pub use get::Get;
+pub use reference::ContainerRef;
+pub use state::SessionState;
+pub use updates::Update;
+
+pub use huly_protocol::{self as protocol, HelloAnswer, Json, Placement};

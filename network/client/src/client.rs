@@ -1,0 +1,386 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use huly_protocol::{
+    AgentInfo, ContainerCall, ContainerRecord, Find, GetParams, GotContainer, HeldEvent,
+    KindBarrier, KindSpec, Sync, Synced, method,
+};
+use huly_session::{Call, Config, Peer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use uuid::Uuid;
+
+use crate::Json;
+use crate::agent::AgentLink;
+use crate::driver;
+use crate::error::{Error, ErrorKind};
+use crate::get::Get;
+use crate::handle::{Command, Handle};
+use crate::state::SessionState;
+use crate::updates::{Update, updates_of};
+
+/// Durable references in one chunk of a sync.
+const SYNC_CHUNK: usize = 1_000;
+
+/// A client of a network. Cheap to clone; the clones share one session.
+///
+/// One task on the runtime where it was built owns the connection. When the last clone, handle and
+/// link are dropped, the session is closed and what it held is released.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), huly_client::Error> {
+/// use huly_client::Client;
+///
+/// let client = Client::builder("127.0.0.1:3737").build();
+/// let room = client.get("chat-room").uuid("room-general").await?;
+/// let answer: String = room.request("say", &"hello").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) handle: Handle,
+}
+
+/// Makes a [`Client`].
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    server: String,
+    client_id: Option<String>,
+    control_secret: Option<String>,
+    alive_timeout: Duration,
+    request_timeout: Duration,
+}
+
+impl ClientBuilder {
+    /// The client's id; a random uuid unless told.
+    #[must_use]
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.client_id = Some(id.into());
+        self
+    }
+
+    /// The secret of those who may set kinds and hold durable references.
+    #[must_use]
+    pub fn control_secret(mut self, secret: impl Into<String>) -> Self {
+        self.control_secret = Some(secret.into());
+        self
+    }
+
+    /// Silence after which the server forgets the client and releases what it holds; 3 s unless
+    /// told.
+    #[must_use]
+    pub fn alive_timeout(mut self, timeout: Duration) -> Self {
+        self.alive_timeout = timeout;
+        self
+    }
+
+    /// How long a call may take that does not say it; 30 s unless told.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Starts the client's task, which connects in the background and again whenever the
+    /// connection is lost. Calls made meanwhile wait.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn build(self) -> Client {
+        let client_id = self.client_id.unwrap_or_else(|| Uuid::new_v4().to_string());
+        let process: u32 = rand::random();
+        let config = Config {
+            peer: Peer::Server,
+            request_prefix: format!("{client_id}-{process:08x}-"),
+            client_id,
+            nonce: Uuid::new_v4().to_string(),
+            secret: self.control_secret,
+            alive_timeout: self.alive_timeout,
+            request_timeout: self.request_timeout,
+            seed: rand::random(),
+        };
+        let handle = driver::start(&self.server, config.clone(), true);
+        Client {
+            inner: Arc::new(Inner { config, handle }),
+        }
+    }
+}
+
+impl Client {
+    /// Makes a client of the network server at `server`, `host:port`.
+    pub fn builder(server: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            server: server.into(),
+            client_id: None,
+            control_secret: None,
+            alive_timeout: Config::ALIVE_TIMEOUT,
+            request_timeout: Config::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// The client's id.
+    pub fn client_id(&self) -> &str {
+        &self.inner.config.client_id
+    }
+
+    /// Waits until the server knows the client, or the client is closed. Calls need not wait for
+    /// it: they do themselves, up to their deadlines.
+    pub async fn ready(&self) {
+        self.inner.handle.ready().await;
+    }
+
+    /// Where the session with the server stands, now and later.
+    pub fn session(&self) -> watch::Receiver<SessionState> {
+        self.inner.handle.state.clone()
+    }
+
+    /// Gets a container of a kind and holds a reference: await the builder.
+    pub fn get(&self, kind: impl Into<String>) -> Get {
+        Get::new(self.clone(), kind.into())
+    }
+
+    /// Gets a container for a caller that counts its own handles: the reference stays until
+    /// [`release_raw`](Self::release_raw), and is asserted again to a server that restarts.
+    ///
+    /// # Errors
+    /// As of any get.
+    pub async fn get_raw(&self, params: GetParams) -> Result<GotContainer, Error> {
+        self.inner.handle.get_raw(params, None).await
+    }
+
+    /// Releases what [`get_raw`](Self::get_raw) got, in this process or an earlier one.
+    ///
+    /// # Errors
+    /// When the server does not answer in time.
+    pub async fn release_raw(&self, uuid: impl Into<String>) -> Result<(), Error> {
+        self.inner.handle.release(uuid.into(), true).await
+    }
+
+    /// Sends a request to a container, whether a reference is held or not.
+    ///
+    /// # Errors
+    /// The container's own, and those of the way there.
+    pub async fn request_json(
+        &self,
+        uuid: &str,
+        operation: &str,
+        data: Json,
+        timeout: Option<Duration>,
+    ) -> Result<Json, Error> {
+        self.routed(None, uuid, operation, &data, timeout).await
+    }
+
+    pub(crate) async fn routed(
+        &self,
+        id: Option<String>,
+        uuid: &str,
+        operation: &str,
+        data: &Json,
+        timeout: Option<Duration>,
+    ) -> Result<Json, Error> {
+        let handle = &self.inner.handle;
+        let call = Call {
+            id,
+            timeout,
+            ..Call::new(
+                handle.number(),
+                method::CONTAINER_REQUEST,
+                container_call(uuid, operation, data)?,
+            )
+        };
+        handle.call(call).await
+    }
+
+    /// The agents of the network.
+    ///
+    /// # Errors
+    /// When the server does not answer in time.
+    pub async fn agents(&self) -> Result<Vec<AgentInfo>, Error> {
+        self.ask(method::LIST_AGENTS, &empty()).await
+    }
+
+    /// The kinds that agents serve.
+    ///
+    /// # Errors
+    /// When the server does not answer in time.
+    pub async fn kinds(&self) -> Result<Vec<String>, Error> {
+        self.ask(method::LIST_KINDS, &empty()).await
+    }
+
+    /// The containers of the network, or those of one kind.
+    ///
+    /// # Errors
+    /// When the server does not answer in time.
+    pub async fn containers(&self, kind: Option<&str>) -> Result<Vec<ContainerRecord>, Error> {
+        let find = Find {
+            kind: kind.map(str::to_owned),
+        };
+        self.ask(method::LIST_CONTAINERS, &find).await
+    }
+
+    /// The specifications of kinds that the server knows.
+    ///
+    /// # Errors
+    /// When the server does not answer in time, or is an original one.
+    pub async fn kind_specs(&self) -> Result<Vec<KindSpec>, Error> {
+        self.ask(method::LIST_KIND_SPECS, &empty()).await
+    }
+
+    /// Sets the specification of a kind. Needs the control secret.
+    ///
+    /// # Errors
+    /// `NotAllowed` without the secret; when the server does not answer in time.
+    pub async fn set_kind(&self, spec: KindSpec) -> Result<(), Error> {
+        self.ask::<_, Json>(method::SET_KIND, &spec).await?;
+        Ok(())
+    }
+
+    /// Says that `kinds` are all that have a specification; returns those that lost theirs. Needs
+    /// the control secret.
+    ///
+    /// # Errors
+    /// `NotAllowed` without the secret; when the server does not answer in time.
+    pub async fn kind_barrier(&self, kinds: Vec<String>) -> Result<Vec<String>, Error> {
+        self.ask(method::REMOVE_KINDS, &KindBarrier { kinds }).await
+    }
+
+    /// Says that `uuids` are all that this client holds durably: others are released. Needs the
+    /// control secret.
+    ///
+    /// # Errors
+    /// `Interrupted` when the server's session became another meanwhile: nothing was released,
+    /// begin again. `NotAllowed` without the secret.
+    pub async fn sync(&self, uuids: Vec<String>) -> Result<Synced, Error> {
+        let patience = self.inner.config.request_timeout;
+        if tokio::time::timeout(patience, self.ready()).await.is_err() {
+            let message = "the network server could not be reached in time";
+            return Err(Error::new(ErrorKind::TimedOut, message));
+        }
+        let handle = &self.inner.handle;
+        // A half of a sync would release what is in the other.
+        let session = handle.state.borrow().session.clone();
+        let sync = Uuid::new_v4().to_string();
+        let mut rest = uuids;
+        loop {
+            let next = rest.split_off(rest.len().min(SYNC_CHUNK));
+            let last = next.is_empty();
+            let part = Sync {
+                sync: sync.clone(),
+                uuids: rest,
+                last,
+            };
+            let params = Json::of(&part).map_err(|error| Error::unwritable(&error))?;
+            let call = Call {
+                only_in: session.clone(),
+                ..Call::new(handle.number(), method::SYNC, params)
+            };
+            let answer = handle.call(call).await?;
+            if last {
+                return answer
+                    .read()
+                    .map_err(|error| Error::protocol("the answer to a sync", &error));
+            }
+            rest = next;
+        }
+    }
+
+    /// What happens in the network: a snapshot in pieces, then each event. After a fresh session
+    /// or a gap it begins again with [`Update::Reset`]. Each subscriber begins with a snapshot of
+    /// its own, which the others get too.
+    ///
+    /// What is not read is kept in memory. An original (TypeScript) server has no feed: nothing
+    /// comes.
+    pub fn updates(&self) -> impl Stream<Item = Update> + Send + Unpin + use<> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        // If the client is closed, the stream ends.
+        let _ = self.inner.handle.send(Command::Watch(sender));
+        updates_of(receiver)
+    }
+
+    /// What happens to containers that this client holds.
+    pub fn held(&self) -> impl Stream<Item = HeldEvent> + Send + Unpin + use<> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        // If the client is closed, the stream ends.
+        let _ = self.inner.handle.send(Command::WatchHeld(sender));
+        UnboundedReceiverStream::new(receiver)
+    }
+
+    /// Serves an agent over this client's connection.
+    pub fn serve_agent(&self) -> AgentLink {
+        AgentLink::new(self.inner.handle.clone())
+    }
+
+    /// Calls a method of the protocol with parameters as they are.
+    ///
+    /// # Errors
+    /// The server's, and the deadline's.
+    pub async fn call_raw(
+        &self,
+        method: impl Into<String>,
+        params: Json,
+        timeout: Option<Duration>,
+    ) -> Result<Json, Error> {
+        let handle = &self.inner.handle;
+        let call = Call {
+            timeout,
+            ..Call::new(handle.number(), method.into(), params)
+        };
+        handle.call(call).await
+    }
+
+    async fn ask<P: Serialize, R: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        params: &P,
+    ) -> Result<R, Error> {
+        let params = Json::of(params).map_err(|error| Error::unwritable(&error))?;
+        let handle = &self.inner.handle;
+        let answer = handle
+            .call(Call::new(handle.number(), name, params))
+            .await?;
+        let what = "the network server's answer cannot be read";
+        answer.read().map_err(|error| Error::protocol(what, &error))
+    }
+
+    /// Leaves without releasing durable references; others go as with [`close`](Self::close).
+    pub async fn detach(&self) {
+        self.leave(Command::Detach).await;
+    }
+
+    /// Leaves and releases everything, and waits until the server knows, for half a second at
+    /// most. What is called afterwards fails with `Closed`.
+    pub async fn close(&self) {
+        self.leave(Command::Close).await;
+    }
+
+    async fn leave(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
+        let (done, left) = oneshot::channel();
+        if self.inner.handle.send(command(done)).is_ok() {
+            // Dropped, the task has ended too.
+            let _ = left.await;
+        }
+    }
+}
+
+pub(crate) fn container_call(uuid: &str, operation: &str, data: &Json) -> Result<Json, Error> {
+    Json::of(&ContainerCall {
+        uuid: uuid.into(),
+        operation: operation.into(),
+        data: data.raw(),
+    })
+    .map_err(|error| Error::unwritable(&error))
+}
+
+fn empty() -> serde_json::Map<String, serde_json::Value> {
+    serde_json::Map::new()
+}

@@ -1,0 +1,113 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use huly_protocol::Placement;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::Json;
+use crate::client::Client;
+use crate::error::Error;
+use crate::handle::Hold;
+use huly_session::Location;
+
+/// A container that this client holds. Clones are the same handle; when the last is dropped, it is
+/// given back, and with a container's last handle the reference is released.
+///
+/// The container may move to another agent meanwhile: the handle follows it.
+#[derive(Debug, Clone)]
+pub struct ContainerRef {
+    pub(crate) client: Client,
+    hold: Arc<Hold>,
+}
+
+impl ContainerRef {
+    pub(crate) fn new(client: Client, hold: Hold) -> Self {
+        Self {
+            client,
+            hold: Arc::new(hold),
+        }
+    }
+
+    /// The container.
+    pub fn uuid(&self) -> &str {
+        &self.hold.uuid
+    }
+
+    /// Its endpoint text, as it is now.
+    pub fn endpoint(&self) -> String {
+        self.hold.location.borrow().endpoint.clone()
+    }
+
+    /// Where it lives now; an original server does not say it.
+    pub fn placement(&self) -> Option<Placement> {
+        self.hold.location.borrow().placement.clone()
+    }
+
+    /// Whether it ended and nothing replaced it.
+    pub fn is_gone(&self) -> bool {
+        self.hold.location.borrow().gone
+    }
+
+    pub(crate) fn location(&self) -> watch::Receiver<Location> {
+        self.hold.location.clone()
+    }
+
+    /// Sends a request to the container.
+    ///
+    /// # Errors
+    /// The container's own, and those of the way there.
+    pub async fn request<T: Serialize + ?Sized, R: DeserializeOwned>(
+        &self,
+        operation: &str,
+        data: &T,
+    ) -> Result<R, Error> {
+        let data = Json::of(data).map_err(|error| Error::unwritable(&error))?;
+        read_answer(&self.request_json(operation, data).await?)
+    }
+
+    /// The same of JSON text.
+    ///
+    /// # Errors
+    /// As of [`request`](Self::request).
+    pub async fn request_json(&self, operation: &str, data: Json) -> Result<Json, Error> {
+        let uuid = self.uuid();
+        self.client.routed(None, uuid, operation, &data, None).await
+    }
+
+    /// The same with a deadline.
+    ///
+    /// # Errors
+    /// As of [`request`](Self::request).
+    pub async fn request_within(
+        &self,
+        operation: &str,
+        data: Json,
+        timeout: Duration,
+    ) -> Result<Json, Error> {
+        let uuid = self.uuid();
+        self.client
+            .routed(None, uuid, operation, &data, Some(timeout))
+            .await
+    }
+
+    /// Gives the handle back and waits until the server knows. If there are clones, the last of
+    /// them does.
+    ///
+    /// # Errors
+    /// When the server does not answer in time.
+    pub async fn release(self) -> Result<(), Error> {
+        let Ok(mut hold) = Arc::try_unwrap(self.hold) else {
+            return Ok(());
+        };
+        hold.disarm();
+        let uuid = std::mem::take(&mut hold.uuid);
+        self.client.inner.handle.release(uuid, false).await
+    }
+}
+
+pub(crate) fn read_answer<R: DeserializeOwned>(answer: &Json) -> Result<R, Error> {
+    let what = "the container's answer is not of the expected shape";
+    answer.read().map_err(|error| Error::protocol(what, &error))
+}

@@ -1,0 +1,267 @@
+//! The client against a ROUTER that the test plays the network server with.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{FIRST, FakeServer, Persona};
+use huly_client::{Client, ErrorKind, LinkEvent};
+use huly_protocol::{AgentRegistration, Frame, Hello, Op};
+use serde_json::json;
+
+fn got(uuid: &str) -> serde_json::Value {
+    let endpoint = json!({"kind": 2, "host": "", "port": 0, "agentId": "a"}).to_string();
+    json!([uuid, endpoint, {"kind": "echo", "agentId": "a", "epoch": [1000, 1]}])
+}
+
+#[tokio::test]
+async fn gets_requests_releases() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let calls = tokio::spawn(async move {
+        let room = client.get("echo").uuid("c-1").await?;
+        assert_eq!(room.uuid(), "c-1");
+        assert_eq!(room.placement().expect("a placement").agent_id, "a");
+        let answer: String = room.request("say", &"hello").await?;
+        room.release().await?;
+        client.close().await;
+        Ok::<_, huly_client::Error>(answer)
+    });
+    let hello = server.welcome(&FIRST).await;
+    assert_eq!(hello.frame.id, "client-1");
+    let said: Hello = serde_json::from_slice(&hello.frame.payload).expect("a hello");
+    assert!(said.huly.is_some());
+    let get = server.request("gg").await;
+    assert_eq!(
+        get.params(),
+        json!({"kind": "echo", "request": {"uuid": "c-1"}})
+    );
+    server.answer(&get, got("c-1")).await;
+    let request = server.request("cs").await;
+    assert_eq!(request.params(), json!(["c-1", "say", "hello"]));
+    server.answer(&request, json!("hello yourself")).await;
+    let release = server.request("cr").await;
+    assert_eq!(release.params(), json!({"uuid": "c-1"}));
+    server.answer(&release, json!("ok")).await;
+    assert_eq!(server.next().await.frame.op, Op::Close);
+    server
+        .send(&release.peer, Frame::new(Op::AskHello, "instance-1", ""))
+        .await;
+    let answer = calls.await.expect("no panic").expect("no error");
+    assert_eq!(answer, "hello yourself");
+}
+
+#[tokio::test]
+async fn a_dropped_handle_is_released() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let getting = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("echo").await }
+    });
+    server.welcome(&FIRST).await;
+    let get = server.request("gg").await;
+    server.answer(&get, got("c-7")).await;
+    let held = getting.await.expect("no panic").expect("a container");
+    let again = held.clone();
+    drop(held);
+    drop(again);
+    let release = server.request("cr").await;
+    assert_eq!(release.params(), json!({"uuid": "c-7"}));
+}
+
+#[tokio::test]
+async fn a_get_that_nobody_waits_for_is_released() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let getting = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("echo").await }
+    });
+    server.welcome(&FIRST).await;
+    let get = server.request("gg").await;
+    getting.abort();
+    assert!(getting.await.expect_err("aborted").is_cancelled());
+    server.answer(&get, got("c-9")).await;
+    let release = server.request("cr").await;
+    assert_eq!(release.params(), json!({"uuid": "c-9"}));
+}
+
+#[tokio::test]
+async fn pending_requests_are_sent_again_over_the_next_connection() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.kinds().await }
+    });
+    let first = server.welcome(&FIRST).await;
+    let lost = server.request("ak").await;
+    let mut server = server.restart().await;
+    let second = server.welcome(&FIRST).await;
+    assert_ne!(first.peer, second.peer);
+    assert_eq!(
+        first.frame.payload.len() > 2,
+        second.frame.payload.len() > 2
+    );
+    let again = server.request("ak").await;
+    assert_eq!(again.frame.id, lost.frame.id, "the same request id");
+    server.answer(&again, json!(["echo"])).await;
+    let kinds = asking.await.expect("no panic").expect("kinds");
+    assert_eq!(kinds, ["echo"]);
+    assert_eq!(
+        client.session().borrow().generation,
+        1,
+        "not a fresh session"
+    );
+}
+
+#[tokio::test]
+async fn a_fresh_session_is_told_of_references_first() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let getting = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("echo").uuid("c-1").await }
+    });
+    server.welcome(&FIRST).await;
+    let get = server.request("gg").await;
+    server.answer(&get, got("c-1")).await;
+    let held = getting.await.expect("no panic").expect("a container");
+    let mut server = server.restart().await;
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.kinds().await }
+    });
+    let second = Persona {
+        session: "session-2",
+        instance: "instance-2",
+        term: 2_000,
+    };
+    server.welcome(&second).await;
+    let assertion = server.request("xr").await;
+    let expected = json!({"gets": [{
+        "uuid": "c-1", "kind": "echo", "request": {"uuid": "c-1"}, "durable": false,
+        "epoch": [1000, 1], "agentId": "a", "failovers": 0,
+    }]});
+    assert_eq!(assertion.params(), expected);
+    let moved = json!([["c-1", "elsewhere", {"kind": "echo", "agentId": "b"}]]);
+    server.answer(&assertion, moved).await;
+    let kinds = server.request("ak").await;
+    server.answer(&kinds, json!([])).await;
+    asking.await.expect("no panic").expect("kinds");
+    assert_eq!(held.endpoint(), "elsewhere");
+    assert_eq!(held.placement().expect("a placement").agent_id, "b");
+}
+
+#[tokio::test]
+async fn ask_hello_and_retry_are_obeyed() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let asking = tokio::spawn(async move { client.kinds().await });
+    let hello = server.welcome(&FIRST).await;
+    let request = server.request("ak").await;
+    let retry = Frame::new(Op::Retry, request.frame.id.clone(), "1");
+    server.send(&request.peer, retry).await;
+    let again = server.welcome(&FIRST).await;
+    assert_eq!(again.peer, hello.peer, "over the same connection");
+    let request = server.request("ak").await;
+    let ask = Frame::new(Op::AskHello, "instance-1", "");
+    server.send(&request.peer, ask).await;
+    server.welcome(&FIRST).await;
+    let request = server.request("ak").await;
+    server.answer(&request, json!(["a", "b"])).await;
+    let kinds = asking.await.expect("no panic").expect("kinds");
+    assert_eq!(kinds, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_silent_server_is_left_and_dialed_again() {
+    let mut server = FakeServer::start().await;
+    server.pongs = false;
+    let _client = server.client().build();
+    let first = server.welcome(&FIRST).await;
+    let second = server.welcome(&FIRST).await;
+    assert_ne!(first.peer, second.peer);
+}
+
+#[tokio::test]
+async fn without_a_server_calls_time_out_and_after_the_end_they_fail() {
+    let client = Client::builder("127.0.0.1:1")
+        .request_timeout(Duration::from_millis(50))
+        .build();
+    let error = client.kinds().await.expect_err("no server");
+    assert_eq!(error.kind, ErrorKind::TimedOut);
+    client.close().await;
+    let error = client.kinds().await.expect_err("closed");
+    assert_eq!(error.kind, ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn an_agent_registers_leases_and_answers() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let mut link = client.serve_agent();
+    server.welcome(&FIRST).await;
+    assert!(matches!(
+        link.events.recv().await,
+        Some(LinkEvent::Term(1_000))
+    ));
+    assert!(matches!(
+        link.events.recv().await,
+        Some(LinkEvent::Register)
+    ));
+    link.register(AgentRegistration {
+        uuid: "agent-1".into(),
+        containers: Vec::new(),
+        kinds: vec!["echo".into()],
+        endpoint: None,
+        huly: None,
+    });
+    let registration = server.request("ar").await;
+    assert_eq!(registration.params()["uuid"], json!("agent-1"));
+    server.answer(&registration, json!(["c-1"])).await;
+    let mut end = None;
+    let mut lease = None;
+    while end.is_none() || lease.is_none() {
+        match link.events.recv().await {
+            Some(LinkEvent::Registered { end: told }) => end = Some(told),
+            Some(LinkEvent::Lease { until }) => lease = Some(until),
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+    assert_eq!(end.expect("an answer"), ["c-1"]);
+    let left = lease
+        .expect("a lease")
+        .saturating_sub(huly_client::boot_clock());
+    assert!(left <= Duration::from_secs(1));
+    let call = Frame::new(
+        Op::Request,
+        "instance-1-1",
+        json!(["cs", ["agent-1", ["c-2", "op", 1], {"epoch": [1, 2]}]])
+            .to_string()
+            .into_bytes(),
+    );
+    server.send(&registration.peer, call.clone()).await;
+    let call_seen = loop {
+        match link.events.recv().await {
+            Some(LinkEvent::Call(call)) => break call,
+            Some(LinkEvent::Lease { .. }) => {}
+            other => panic!("unexpected: {other:?}"),
+        }
+    };
+    assert_eq!(call_seen.params.text(), r#"["c-2","op",1]"#);
+    assert_eq!(
+        call_seen.ext.expect("an extension").text(),
+        r#"{"epoch":[1,2]}"#
+    );
+    call_seen
+        .responder
+        .answer(Ok(huly_client::Json::of(&42).expect("JSON")));
+    let answer = server.next().await;
+    assert_eq!(answer.frame, Frame::new(Op::Response, "instance-1-1", "42"));
+    // Sent again, it is answered again and does not run again.
+    server.send(&registration.peer, call).await;
+    let answer = server.next().await;
+    assert_eq!(answer.frame, Frame::new(Op::Response, "instance-1-1", "42"));
+}
