@@ -1,1 +1,33 @@
-//! Tests that need several programs.
+//! Tests that need several programs: the network server, agents and the operator as processes,
+//! against a real API server.
+//!
+//! `cargo xtask test cluster` starts the control plane and runs them. A test is a [`scenario`]: it
+//! gets a network of its own, a cluster client that cleans up after it, and a client of the
+//! network that shows what lives there.
+
+mod cluster;
+mod control_plane;
+mod eventually;
+mod history;
+mod http;
+mod live;
+mod metrics;
+mod network;
+mod object;
+mod ports;
+mod program;
+mod report;
+mod scenario;
+mod settings;
+
+pub use self::cluster::{Cluster, api_error};
+pub use self::control_plane::{ControlPlane, Stopped};
+pub use self::eventually::eventually;
+pub use self::history::{History, Seen};
+pub use self::live::Live;
+pub use self::metrics::Metrics;
+pub use self::network::{Layout, Network};
+pub use self::object::{Condition, Object};
+pub use self::program::Program;
+pub use self::report::measured;
+pub use self::scenario::{Scenario, scenario};

@@ -1,0 +1,147 @@
+//! Every version of an object that was served while a test ran.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use futures::StreamExt;
+use kube::Api;
+use kube::core::DynamicObject;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::object::Object;
+
+/// A version of an object, or its end.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// When this process was told.
+    pub at: Instant,
+    /// The object; none when it was deleted.
+    pub object: Option<DynamicObject>,
+}
+
+/// Watches one object from its making on.
+#[derive(Debug)]
+pub struct History {
+    name: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    count: watch::Receiver<usize>,
+    task: JoinHandle<()>,
+}
+
+impl History {
+    pub(crate) fn of(api: Api<DynamicObject>, name: &str) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::<Seen>::new()));
+        let (counted, count) = watch::channel(0);
+        let versions = Arc::clone(&seen);
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let task = tokio::spawn(async move {
+            let mut events = watcher::watcher(api, config).default_backoff().boxed();
+            while let Some(event) = events.next().await {
+                let object = match event {
+                    Ok(Event::Apply(object) | Event::InitApply(object)) => Some(object),
+                    Ok(Event::Delete(_)) => None,
+                    // An API server that is away is asked again.
+                    Ok(Event::Init | Event::InitDone) | Err(_) => continue,
+                };
+                let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
+                let known = versions.last().and_then(|seen| seen.object.as_ref());
+                // A watch that began again shows what is known.
+                if object.is_some()
+                    && known.map(Object::version) == object.as_ref().map(Object::version)
+                {
+                    continue;
+                }
+                versions.push(Seen {
+                    at: Instant::now(),
+                    object,
+                });
+                counted.send_replace(versions.len());
+            }
+        });
+        Self {
+            name: name.to_owned(),
+            seen,
+            count,
+            task,
+        }
+    }
+
+    /// All versions so far.
+    pub fn versions(&self) -> Vec<Seen> {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The first version, of those seen and to come, that `holds`, and when it was seen.
+    ///
+    /// # Errors
+    /// When there is none by the deadline: with the last version's status.
+    pub async fn until(
+        &self,
+        deadline: Duration,
+        what: &str,
+        holds: impl Fn(&DynamicObject) -> bool,
+    ) -> Result<(DynamicObject, Instant)> {
+        self.until_after(0, deadline, what, holds).await
+    }
+
+    /// As [`History::until`], without the first `skip` versions.
+    ///
+    /// # Errors
+    /// As [`History::until`].
+    pub async fn until_after(
+        &self,
+        skip: usize,
+        deadline: Duration,
+        what: &str,
+        holds: impl Fn(&DynamicObject) -> bool,
+    ) -> Result<(DynamicObject, Instant)> {
+        let found = || {
+            let versions = self.versions();
+            versions.into_iter().skip(skip).find_map(|seen| {
+                let object = seen.object.filter(|object| holds(object))?;
+                Some((object, seen.at))
+            })
+        };
+        let mut count = self.count.clone();
+        let wait = timeout(deadline, count.wait_for(|_| found().is_some()));
+        // What came in the meantime counts, whether the wait ended by it or by the deadline.
+        let _ = wait.await;
+        match found() {
+            Some(found) => Ok(found),
+            None => bail!(
+                "not within {deadline:?}: {} {what}; last seen: {}",
+                self.name,
+                self.last_status()
+            ),
+        }
+    }
+
+    fn last_status(&self) -> String {
+        match self.versions().pop() {
+            None => "nothing".to_owned(),
+            Some(Seen { object: None, .. }) => "its deletion".to_owned(),
+            Some(Seen {
+                object: Some(object),
+                ..
+            }) => match object.at("/status") {
+                Value::Null => "no status".to_owned(),
+                status => format!("{status:#}"),
+            },
+        }
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,26 @@
+//! Asking a program's HTTP address.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// Status and body of `GET http://127.0.0.1:PORT/PATH`.
+///
+/// # Errors
+/// When nobody answers within 2 s.
+pub(crate) async fn get(port: u16, path: &str) -> Result<(u16, String)> {
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let asked = tokio::task::spawn_blocking(move || -> Result<(u16, String)> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(2)))
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let mut answer = agent.get(&url).call().context(url)?;
+        Ok((
+            answer.status().as_u16(),
+            answer.body_mut().read_to_string()?,
+        ))
+    });
+    asked.await.context("the question was cut off")?
+}

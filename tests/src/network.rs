@@ -1,0 +1,167 @@
+//! A network of a test's own: server, agents, operator.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::ports::free_port;
+use crate::program::Program;
+use crate::settings::Settings;
+
+/// What a network consists of when a test begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// How many agents there are, each as on a node of its own.
+    pub agents: usize,
+    /// How many of them are started at once; a test may start the others.
+    pub started: usize,
+}
+
+impl Layout {
+    /// So many agents, all started.
+    pub fn agents(agents: usize) -> Self {
+        Self {
+            agents,
+            started: agents,
+        }
+    }
+
+    /// Starts only the first of the agents.
+    pub fn started(self, started: usize) -> Self {
+        Self { started, ..self }
+    }
+}
+
+/// The processes of a network. Dropped, they are killed.
+#[derive(Debug)]
+pub struct Network {
+    /// What claims and kinds call it: `networkName`.
+    pub name: String,
+    /// Where its server listens, `host:port`.
+    pub address: String,
+    /// huly-network.
+    pub server: Program,
+    /// huly-agent, several times. The first is `agent-0` on `node-0` with the label `zone=0`.
+    pub agents: Vec<Program>,
+    /// huly-operator.
+    pub operator: Program,
+}
+
+impl Network {
+    /// Starts it; its files and logs go to `folder`.
+    pub(crate) async fn start(
+        name: &str,
+        layout: Layout,
+        settings: &Settings,
+        folder: &Path,
+    ) -> Result<Self> {
+        let secret = folder.join("control-secret");
+        fs::write(&secret, format!("{:032x}", rand::random::<u128>()))
+            .with_context(|| format!("cannot write {}", secret.display()))?;
+        let secret = secret.display().to_string();
+        let address = format!("127.0.0.1:{}", free_port()?);
+
+        let (http, http_flags) = http()?;
+        let flags = [
+            ("--listen", address.as_str()),
+            ("--network-name", name),
+            ("--control-secret-file", &secret),
+        ];
+        let server = program(settings, folder, "huly-network", http, &flags, http_flags);
+
+        let (http, http_flags) = self::http()?;
+        let flags = [
+            ("--network", address.as_str()),
+            ("--network-name", name),
+            ("--control-secret-file", &secret),
+        ];
+        let operator = program(settings, folder, "huly-operator", http, &flags, http_flags)
+            .variable("KUBECONFIG", settings.kubeconfig.clone());
+
+        let agents = (0..layout.agents)
+            .map(|number| agent(settings, folder, &address, number))
+            .collect::<Result<Vec<_>>>()?;
+        let mut network = Self {
+            name: name.to_owned(),
+            address,
+            server,
+            agents,
+            operator,
+        };
+        network.server.start().await?;
+        network.operator.spawn()?;
+        for agent in &mut network.agents[..layout.started] {
+            agent.spawn()?;
+        }
+        for agent in &mut network.agents[..layout.started] {
+            agent.await_ready().await?;
+        }
+        network.operator.await_ready().await?;
+        Ok(network)
+    }
+
+    /// The agent of that id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn agent(&mut self, id: &str) -> Result<&mut Program> {
+        let number = id
+            .strip_prefix("agent-")
+            .and_then(|number| number.parse::<usize>().ok());
+        number
+            .and_then(|number| self.agents.get_mut(number))
+            .with_context(|| format!("there is no agent {id}"))
+    }
+}
+
+fn agent(settings: &Settings, folder: &Path, network: &str, number: usize) -> Result<Program> {
+    let (http, http_flags) = http()?;
+    let listen = format!("127.0.0.1:{}", free_port()?);
+    let name = format!("agent-{number}");
+    let flags = [
+        ("--id", name.as_str()),
+        ("--network", network),
+        ("--listen", &listen),
+        ("--advertise", &listen),
+        ("--node", &format!("node-{number}")),
+        ("--label", &format!("zone={number}")),
+    ];
+    Ok(Program::new(
+        &name,
+        settings.programs.join("huly-agent"),
+        folder,
+        http,
+        arguments(&flags, http_flags),
+    ))
+}
+
+fn program(
+    settings: &Settings,
+    folder: &Path,
+    name: &str,
+    http: u16,
+    flags: &[(&str, &str)],
+    http_flags: [String; 2],
+) -> Program {
+    Program::new(
+        name,
+        settings.programs.join(name),
+        folder,
+        http,
+        arguments(flags, http_flags),
+    )
+}
+
+fn http() -> Result<(u16, [String; 2])> {
+    let port = free_port()?;
+    Ok((port, ["--http".to_owned(), format!("127.0.0.1:{port}")]))
+}
+
+fn arguments(flags: &[(&str, &str)], more: [String; 2]) -> Vec<String> {
+    flags
+        .iter()
+        .flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()])
+        .chain(more)
+        .collect()
+}

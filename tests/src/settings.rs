@@ -1,0 +1,32 @@
+//! What `cargo xtask test cluster` tells the tests.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// Where the API server and the programs are.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// A kubeconfig with full access to the API server.
+    pub(crate) kubeconfig: PathBuf,
+    /// The folder of the workspace's own programs.
+    pub(crate) programs: PathBuf,
+}
+
+impl Settings {
+    /// # Errors
+    /// When the tests were started by other means.
+    pub(crate) fn read() -> Result<Self> {
+        Ok(Self {
+            kubeconfig: variable("HULY_TEST_KUBECONFIG")?,
+            programs: variable("HULY_BIN")?,
+        })
+    }
+}
+
+/// A path that the environment names.
+pub(crate) fn variable(name: &str) -> Result<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).with_context(|| {
+        format!("{name} is not set: this test needs a real API server, which `cargo xtask test cluster` starts")
+    })
+}
