@@ -1,3 +1,7 @@
 //! Command line of the Huly network.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    huly_cli::main("huly")
+}

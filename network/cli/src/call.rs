@@ -1,0 +1,76 @@
+//! get and request.
+
+use huly_client::Client;
+use huly_protocol::Json;
+
+use crate::args::{Args, Get, Output, Request};
+use crate::list::authority;
+use crate::output::{json, line, table};
+
+pub(crate) async fn get(client: &Client, args: &Get, output: Output) -> anyhow::Result<()> {
+    let mut get = client.get(args.kind.as_str());
+    if let Some(uuid) = &args.uuid {
+        get = get.uuid(uuid.as_str());
+    }
+    if !args.labels.is_empty() {
+        get = get.labels(args.labels.iter().cloned());
+    }
+    if let Some(extra) = &args.extra {
+        get = get.extra_json(extra.clone());
+    }
+    if args.new {
+        get = get.new_container();
+    }
+    let container = get.await?;
+    let placement = container.placement();
+    match output {
+        Output::Json => json(&serde_json::json!({
+            "uuid": container.uuid(),
+            "endpoint": container.endpoint(),
+            "placement": placement,
+        }))?,
+        Output::Table | Output::Wide => {
+            let placement = placement.unwrap_or_default();
+            table(
+                ["UUID", "KIND", "AGENT", "NODE", "ENDPOINT"],
+                vec![[
+                    container.uuid().to_owned(),
+                    args.kind.clone(),
+                    placement.agent_id,
+                    placement.node.unwrap_or_default(),
+                    authority(&container.endpoint()),
+                ]],
+            );
+        }
+    }
+    if args.hold {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+pub(crate) async fn request(client: &Client, args: &Request, all: &Args) -> anyhow::Result<()> {
+    let data = args.data.clone().unwrap_or_else(Json::null);
+    let (uuid, operation) = (args.uuid.as_str(), args.operation.as_str());
+    let answer = if args.direct {
+        let found = client
+            .containers(None)
+            .await?
+            .into_iter()
+            .find(|found| found.uuid == uuid);
+        let found = found
+            .ok_or_else(|| anyhow::anyhow!("there is no container {uuid}: see huly containers"))?;
+        let container = client.get(found.kind.as_str()).uuid(uuid).await?;
+        let connection = container.connect().await?;
+        connection.request_json(operation, data).await?
+    } else {
+        client
+            .request_json(uuid, operation, data, Some(all.timeout))
+            .await?
+    };
+    match all.output {
+        Output::Json => line(answer.text()),
+        Output::Table | Output::Wide => json(&answer)?,
+    }
+    Ok(())
+}

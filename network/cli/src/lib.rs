@@ -1,0 +1,75 @@
+//! Command line of the Huly network: what lives where, and requests to containers by hand.
+
+mod args;
+mod call;
+mod list;
+mod output;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+use huly_client::Client;
+use huly_program::{init_tracing, shutdown_signal};
+
+use crate::args::{Args, Command};
+
+/// Runs the command line; `name` is how it was called.
+///
+/// Exits with 0, with 1 after a failure and its one line on standard error, with 2 for wrong usage.
+pub fn main(name: &'static str) -> ExitCode {
+    let matches = Args::command().name(name).bin_name(name).get_matches();
+    let args = match Args::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
+    init_tracing(&args.log.clone().into())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut shutdown = shutdown_signal()?;
+        let client = Client::builder(args.network.as_str())
+            .request_timeout(args.timeout)
+            .build();
+        let connected = async {
+            tokio::time::timeout(args.timeout, client.ready())
+                .await
+                .map_err(|_| {
+                    anyhow::anyhow!(
+                        "no network server answers at {} (--network HOST:PORT names another)",
+                        args.network
+                    )
+                })?;
+            dispatch(&client, &args).await
+        };
+        let outcome = tokio::select! {
+            outcome = connected => outcome,
+            // Whatever the command holds is released by the close.
+            _ = shutdown.recv() => Ok(()),
+        };
+        client.close().await;
+        outcome
+    })
+}
+
+async fn dispatch(client: &Client, args: &Args) -> anyhow::Result<()> {
+    match &args.command {
+        Command::Agents => list::agents(client, args.output).await,
+        Command::Kinds => list::kinds(client, args.output).await,
+        Command::Containers(find) => list::containers(client, find, args.output).await,
+        Command::Get(get) => call::get(client, get, args.output).await,
+        Command::Request(request) => call::request(client, request, args).await,
+        Command::Watch(watch) => watch::watch(client, watch, args.output).await,
+    }
+}

@@ -1,0 +1,153 @@
+//! agents, kinds, containers.
+
+use huly_client::Client;
+use huly_protocol::{AgentInfo, ContainerRecord, Endpoint, KindSpec};
+
+use crate::args::{Find, Output};
+use crate::output::{json, table};
+
+pub(crate) async fn agents(client: &Client, output: Output) -> anyhow::Result<()> {
+    let agents = client.agents().await?;
+    match output {
+        Output::Json => json(&agents)?,
+        Output::Table => table(
+            ["AGENT", "STATE", "NODE", "CONTAINERS", "KINDS"],
+            agents
+                .iter()
+                .map(|agent| {
+                    let [id, state, node, containers, kinds, ..] = agent_row(agent);
+                    [id, state, node, containers, kinds]
+                })
+                .collect(),
+        ),
+        Output::Wide => table(
+            [
+                "AGENT",
+                "STATE",
+                "NODE",
+                "CONTAINERS",
+                "KINDS",
+                "POD",
+                "LABELS",
+                "ENDPOINT",
+            ],
+            agents.iter().map(agent_row).collect(),
+        ),
+    }
+    Ok(())
+}
+
+fn agent_row(agent: &AgentInfo) -> [String; 8] {
+    let ext = agent.huly.clone().unwrap_or_default();
+    let pod = ext.pod.map(|pod| format!("{}/{}", pod.namespace, pod.name));
+    let labels: Vec<String> = ext
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    [
+        agent.agent_id.clone(),
+        ext.state,
+        ext.node.unwrap_or_default(),
+        agent.containers.to_string(),
+        agent.kinds.join(","),
+        pod.unwrap_or_default(),
+        labels.join(","),
+        authority(agent.endpoint.as_deref().unwrap_or_default()),
+    ]
+}
+
+/// `host:port` of an endpoint text; the text itself where it is none of ours.
+pub(crate) fn authority(endpoint: &str) -> String {
+    Endpoint::parse(endpoint).map_or_else(|_| endpoint.to_owned(), |parsed| parsed.authority())
+}
+
+pub(crate) async fn kinds(client: &Client, output: Output) -> anyhow::Result<()> {
+    let served = client.kinds().await?;
+    let specs = client.kind_specs().await?;
+    if output == Output::Json {
+        return json(&serde_json::json!({ "served": served, "specifications": specs }));
+    }
+    let mut names: Vec<&str> = served
+        .iter()
+        .chain(specs.iter().map(|spec| &spec.kind))
+        .map(String::as_str)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let rows = names.into_iter().map(|name| {
+        let spec = specs.iter().find(|spec| spec.kind == name);
+        let is_served = served.iter().any(|kind| kind == name);
+        kind_row(name, is_served, spec)
+    });
+    table(
+        ["KIND", "SERVED", "SPECIFIED", "IDLE", "MAX-PER-AGENT"],
+        rows.collect(),
+    );
+    Ok(())
+}
+
+fn kind_row(name: &str, served: bool, spec: Option<&KindSpec>) -> [String; 5] {
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    let defaults = KindSpec::defaults(name);
+    let rules = spec.unwrap_or(&defaults);
+    [
+        name.to_owned(),
+        yes(served),
+        yes(spec.is_some()),
+        format!("{} s", rules.idle_timeout_ms() as f64 / 1e3),
+        rules
+            .max_per_agent
+            .map_or_else(|| "-".to_owned(), |max| max.to_string()),
+    ]
+}
+
+pub(crate) async fn containers(client: &Client, find: &Find, output: Output) -> anyhow::Result<()> {
+    let containers = client.containers(find.kind.as_deref()).await?;
+    match output {
+        Output::Json => json(&containers)?,
+        Output::Table => table(
+            ["UUID", "KIND", "AGENT", "REFERENCES", "FAILOVERS", "LABELS"],
+            containers
+                .iter()
+                .map(|container| {
+                    let [uuid, kind, agent, references, failovers, labels, ..] =
+                        container_row(container);
+                    [uuid, kind, agent, references, failovers, labels]
+                })
+                .collect(),
+        ),
+        Output::Wide => table(
+            [
+                "UUID",
+                "KIND",
+                "AGENT",
+                "REFERENCES",
+                "FAILOVERS",
+                "LABELS",
+                "EPOCH",
+                "ENDPOINT",
+            ],
+            containers.iter().map(container_row).collect(),
+        ),
+    }
+    Ok(())
+}
+
+fn container_row(container: &ContainerRecord) -> [String; 8] {
+    let ext = container.huly.clone().unwrap_or_default();
+    [
+        container.uuid.clone(),
+        container.kind.clone(),
+        container.agent_id.clone(),
+        ext.references
+            .map(|count| count.to_string())
+            .unwrap_or_default(),
+        ext.failovers.to_string(),
+        container.labels.clone().unwrap_or_default().join(","),
+        ext.epoch
+            .map(|epoch| format!("{}.{}", epoch.term, epoch.n))
+            .unwrap_or_default(),
+        authority(&container.endpoint),
+    ]
+}

@@ -1,0 +1,43 @@
+//! Standard output: tables and JSON.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the program's output"
+)]
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+/// Prints rows under a header, as kubectl does.
+pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) {
+    if rows.is_empty() {
+        eprintln!("nothing found");
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    println!("{}", table.trim_fmt());
+}
+
+/// Prints a value as JSON, for people to read.
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Prints one line.
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+}
+
+/// Says what went wrong.
+pub(crate) fn complain(text: &str) {
+    eprintln!("error: {text}");
+}

@@ -1,0 +1,84 @@
+//! watch: what happens, one line each.
+
+use std::pin::pin;
+
+use futures::StreamExt;
+use huly_client::{Client, Update};
+use huly_protocol::{EventKind, FeedEvent};
+
+use crate::args::{Output, Watch};
+use crate::output::line;
+
+pub(crate) async fn watch(client: &Client, args: &Watch, output: Output) -> anyhow::Result<()> {
+    match &args.container {
+        Some(uuid) => container(client, uuid).await,
+        None => network(client, output).await,
+    }
+}
+
+/// The events of one container, as the JSON that it sends.
+async fn container(client: &Client, uuid: &str) -> anyhow::Result<()> {
+    let found = client
+        .containers(None)
+        .await?
+        .into_iter()
+        .find(|found| found.uuid == uuid);
+    let found = found
+        .ok_or_else(|| anyhow::anyhow!("there is no container {uuid}: see huly containers"))?;
+    let container = client.get(found.kind.as_str()).uuid(uuid).await?;
+    let connection = container.connect().await?;
+    let mut events = pin!(connection.events());
+    while let Some(event) = events.next().await {
+        line(event.text());
+    }
+    anyhow::bail!("container {uuid} is gone")
+}
+
+async fn network(client: &Client, output: Output) -> anyhow::Result<()> {
+    let mut updates = pin!(client.updates());
+    while let Some(update) = updates.next().await {
+        match update {
+            Update::Reset => {}
+            Update::Snapshot(event) | Update::Event(event) => print(&event, output)?,
+        }
+    }
+    anyhow::bail!("the network server's feed ended")
+}
+
+fn print(event: &FeedEvent, output: Output) -> anyhow::Result<()> {
+    if output == Output::Json {
+        line(&serde_json::to_string(event)?);
+        return Ok(());
+    }
+    let word = |kind| match kind {
+        _ if event.snapshot.is_some() => "there",
+        EventKind::Added => "added",
+        EventKind::Updated => "updated",
+        EventKind::Removed => "removed",
+    };
+    for agent in &event.agents {
+        let ext = agent.agent.huly.clone().unwrap_or_default();
+        let node = ext
+            .node
+            .map(|node| format!(" on node {node}"))
+            .unwrap_or_default();
+        line(&format!(
+            "agent      {:<8} {}{node} {} [{}]",
+            word(agent.event),
+            agent.agent.agent_id,
+            ext.state,
+            agent.agent.kinds.join(",")
+        ));
+    }
+    for container in &event.containers {
+        let record = &container.container;
+        line(&format!(
+            "container  {:<8} {} of kind {} on agent {}",
+            word(container.event),
+            record.uuid,
+            record.kind,
+            record.agent_id
+        ));
+    }
+    Ok(())
+}
