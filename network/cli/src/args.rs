@@ -6,7 +6,7 @@ use huly_protocol::Json;
 
 /// See what lives where in a Huly network, and talk to its containers.
 #[derive(Debug, Clone, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, args_override_self = true)]
 pub(crate) struct Args {
     /// The network server, HOST:PORT.
     #[arg(
