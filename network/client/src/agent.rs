@@ -1,6 +1,6 @@
 //! Serving an agent over the client's connection: registration, lease, the server's calls.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use huly_protocol::{
@@ -10,6 +10,7 @@ use huly_session::Call;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::direct::lock;
 use crate::error::{Error, ErrorKind};
 use crate::handle::{Command, Handle, WeakCommands};
 
@@ -335,9 +336,4 @@ fn chunks(mut registration: AgentRegistration) -> Vec<AgentRegistration> {
             }
         })
         .collect()
-}
-
-/// A panic while holding one of these locks leaves nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

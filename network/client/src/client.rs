@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::Stream;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::Json;
 use crate::agent::AgentLink;
+use crate::direct::Pool;
 use crate::driver;
 use crate::error::{Error, ErrorKind};
 use crate::get::Get;
@@ -49,6 +51,8 @@ pub struct Client {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) handle: Handle,
+    pub(crate) pool: Pool,
+    requests: AtomicU64,
 }
 
 /// Makes a [`Client`].
@@ -111,7 +115,12 @@ impl ClientBuilder {
         };
         let handle = driver::start(&self.server, config.clone(), true);
         Client {
-            inner: Arc::new(Inner { config, handle }),
+            inner: Arc::new(Inner {
+                config,
+                handle,
+                pool: Pool::default(),
+                requests: AtomicU64::new(1),
+            }),
         }
     }
 }
@@ -178,6 +187,12 @@ impl Client {
         timeout: Option<Duration>,
     ) -> Result<Json, Error> {
         self.routed(None, uuid, operation, &data, timeout).await
+    }
+
+    /// An id for a request that may take more than one route.
+    pub(crate) fn request_id(&self) -> String {
+        let number = self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        format!("{}d{number}", self.inner.config.request_prefix)
     }
 
     pub(crate) async fn routed(

@@ -1,6 +1,7 @@
 //! The task that owns a socket and drives the pure session over it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -12,6 +13,7 @@ use zeromq::ZmqResult;
 
 use crate::agent::{BackCall, LinkEvent, Responder};
 use crate::clock::{boot_clock, instant_of};
+use crate::direct::Fanout;
 use crate::error::Error;
 use crate::handle::{Answer, Command, Handle, Hold, WeakCommands};
 use crate::socket::{Connection, dial};
@@ -34,7 +36,7 @@ struct Link {
 
 struct Subscriber {
     number: u64,
-    events: mpsc::UnboundedSender<Json>,
+    events: Arc<Fanout>,
 }
 
 pub(crate) struct Driver {
@@ -358,16 +360,19 @@ impl Driver {
             }
             Command::WatchHeld(held) => self.held.push(held),
             Command::Connect {
+                token,
                 uuid,
                 subscriber,
                 events,
+                answer,
             } => {
                 let all = self.subscribers.entry(uuid.clone()).or_default();
                 all.push(Subscriber {
                     number: subscriber,
                     events,
                 });
-                self.handle(Input::Connect { uuid });
+                self.waiters.insert(token, Waiter::Call(answer));
+                self.handle(Input::Connect { token, uuid });
             }
             Command::Disconnect { uuid, subscriber } => {
                 if let Some(all) = self.subscribers.get_mut(&uuid) {
@@ -450,8 +455,7 @@ impl Driver {
             .iter()
             .filter(|(of, _)| uuid.as_ref().is_none_or(|uuid| uuid == *of));
         for subscriber in named.flat_map(|(_, all)| all) {
-            // One that went away says so itself.
-            let _ = subscriber.events.send(data.clone());
+            subscriber.events.send(&data);
         }
     }
 }

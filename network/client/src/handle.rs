@@ -9,6 +9,7 @@ use huly_session::{Call, FeedUpdate, Location, Token};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agent::LinkEvent;
+use crate::direct::Fanout;
 use crate::error::Error;
 use crate::state::SessionState;
 
@@ -55,9 +56,11 @@ pub(crate) enum Command {
     Watch(mpsc::UnboundedSender<FeedUpdate>),
     WatchHeld(mpsc::UnboundedSender<HeldEvent>),
     Connect {
+        token: Token,
         uuid: String,
         subscriber: u64,
-        events: mpsc::UnboundedSender<Json>,
+        events: Arc<Fanout>,
+        answer: Answer<Json>,
     },
     Disconnect {
         uuid: String,
@@ -148,7 +151,7 @@ impl Handle {
         self.commands.send(command).map_err(|_| Error::closed())
     }
 
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         token: Token,
         command: impl FnOnce(Answer<T>) -> Command,
@@ -215,9 +218,5 @@ impl Handle {
         let mut state = self.state.clone();
         // An error means that the task has ended.
         let _ = state.wait_for(|state| state.up).await;
-    }
-
-    pub(crate) fn generation(&self) -> u64 {
-        self.state.borrow().generation
     }
 }

@@ -21,6 +21,8 @@
 mod agent;
 mod client;
 mod clock;
+mod connection;
+mod direct;
 mod driver;
 mod error;
 mod get;
@@ -33,6 +35,7 @@ mod updates;
 pub use agent::{AgentHandle, AgentLink, BackCall, LinkEvent, Responder};
 pub use client::{Client, ClientBuilder};
 pub use clock::boot_clock;
+pub use connection::Connection;
 pub use error::{Error, ErrorKind};
 pub use get::Get;
 pub use reference::ContainerRef;

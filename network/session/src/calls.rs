@@ -180,7 +180,7 @@ impl Session {
                 request.owner,
                 Owner::Internal(Internal::Reassert(_) | Internal::Regain(_) | Internal::Watch)
             );
-            if fresh && made_again {
+            if request.owner == Owner::Internal(Internal::Connect) || (fresh && made_again) {
                 self.queue.give_up(key);
             } else if bound {
                 if let Some(token) = self.queue.give_up(key).and_then(|r| r.owner.token()) {
@@ -274,6 +274,12 @@ impl Session {
             Owner::Caller(token) | Owner::Registers(token) | Owner::Release(Some(token)) => {
                 out.push(Effect::Answered { token, result });
             }
+            Owner::Connect { token, uuid } => {
+                if result.is_ok() {
+                    self.connected.insert(uuid);
+                }
+                out.push(Effect::Answered { token, result });
+            }
             Owner::Release(None) | Owner::Internal(Internal::Quiet) => {}
             Owner::Get { token, raw } => {
                 if let Body::Get(params) = request.body {
@@ -281,6 +287,11 @@ impl Session {
                 }
             }
             Owner::Internal(Internal::Detach) => self.left(out),
+            Owner::Internal(Internal::Connect) if result.is_err() => {
+                // Some may have left the agent; the others are asked for again.
+                let body = self.connect_body();
+                self.again_later(now, Internal::Connect, request.method, body);
+            }
             Owner::Internal(what) => match result {
                 Ok(payload) => self.internal_answered(&what, &payload, out),
                 Err(_) => self.again_later(now, what, request.method, request.body),

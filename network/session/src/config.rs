@@ -5,8 +5,10 @@ use std::time::Duration;
 pub enum Peer {
     /// A network server: references, agents and the feed are kept up.
     Server,
-    /// The ROUTER of an agent, or of one container: connected containers are kept up.
+    /// The ROUTER of an agent: connected containers are kept up.
     Agent,
+    /// A container's own ROUTER: it knows no methods but the container's operations.
+    Container,
 }
 
 /// What a session is made with.

@@ -142,7 +142,7 @@ impl Session {
                 }
             }
             Peer::Agent if new_connection || fresh => self.connect_again(),
-            Peer::Agent => {}
+            Peer::Agent | Peer::Container => {}
         }
         if new_connection {
             self.send_replies(out);

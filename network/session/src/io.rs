@@ -59,6 +59,8 @@ pub enum Input {
     },
     /// Receive the events of a container over this connection to its agent.
     Connect {
+        /// Names the call; answered with [`Effect::Answered`].
+        token: Token,
         /// The container.
         uuid: String,
     },

@@ -11,6 +11,7 @@
 mod backcall;
 mod calls;
 mod config;
+mod connect;
 mod feed;
 mod hello;
 mod io;

@@ -132,7 +132,8 @@ impl Session {
                 token,
                 result: Err(closed),
             }),
-            Input::Release {
+            Input::Connect { token, .. }
+            | Input::Release {
                 token: Some(token), ..
             } => out.push(Effect::Answered {
                 token,

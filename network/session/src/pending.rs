@@ -18,6 +18,8 @@ pub(crate) enum Internal {
     Regain(String),
     /// The feed (`xw`).
     Watch,
+    /// The events of containers, again (`cc`).
+    Connect,
     /// What nobody waits for.
     Quiet,
     /// The end (`xd`).
@@ -33,6 +35,8 @@ pub(crate) enum Owner {
     Registers(Token),
     /// A get; without a token nobody waits for it any more.
     Get { token: Option<Token>, raw: bool },
+    /// A connect of a container (`cc`).
+    Connect { token: Token, uuid: String },
     /// A release.
     Release(Option<Token>),
     /// The session itself.
@@ -42,7 +46,9 @@ pub(crate) enum Owner {
 impl Owner {
     pub(crate) fn token(&self) -> Option<Token> {
         match self {
-            Self::Caller(token) | Self::Registers(token) => Some(*token),
+            Self::Caller(token) | Self::Registers(token) | Self::Connect { token, .. } => {
+                Some(*token)
+            }
             Self::Get { token, .. } | Self::Release(token) => *token,
             Self::Internal(_) => None,
         }

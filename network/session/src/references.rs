@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{
-    Connect, EventKind, Frame, GetParams, GetRequest, GotContainer, HeldEvent, Json, NetworkEvent,
-    OneOrMany, PeerEvent, Placement, Reassert, ReassertedGet, Uuid, method,
+    EventKind, Frame, GetParams, GetRequest, GotContainer, HeldEvent, Json, NetworkEvent,
+    PeerEvent, Placement, Reassert, ReassertedGet, Uuid, method,
 };
 use indexmap::IndexMap;
 
@@ -313,7 +313,7 @@ impl Session {
                 Ok(got) if got.uuid == *uuid => self.found(got, out),
                 Ok(_) | Err(_) => self.counters.bad_messages += 1,
             },
-            Internal::Quiet | Internal::Detach => {}
+            Internal::Connect | Internal::Quiet | Internal::Detach => {}
         }
     }
 
@@ -338,7 +338,7 @@ impl Session {
     }
 
     pub(crate) fn event(&mut self, frame: Frame, out: &mut Vec<Effect>) {
-        if self.config.peer == Peer::Agent {
+        if self.config.peer != Peer::Server {
             return out.push(Effect::Event(frame.payload));
         }
         if !self.is_rust() {
@@ -392,36 +392,5 @@ impl Session {
             }
         }
         out.push(Effect::Held(event));
-    }
-
-    pub(crate) fn connect(&mut self, uuid: String) {
-        if self.connected.insert(uuid.clone()) && self.is_up() {
-            self.ask_connect(vec![uuid]);
-        }
-    }
-
-    pub(crate) fn disconnect(&mut self, uuid: &str) {
-        if self.connected.shift_remove(uuid) && self.is_up() {
-            let uuid = Uuid {
-                uuid: uuid.to_owned(),
-            };
-            let params = Json::of(&uuid).unwrap_or_else(|_| Json::null());
-            self.ask(Internal::Quiet, method::DISCONNECT, params);
-        }
-    }
-
-    /// A new connection to an agent: it sends events to those who asked over this one.
-    pub(crate) fn connect_again(&mut self) {
-        if !self.connected.is_empty() {
-            self.ask_connect(self.connected.iter().cloned().collect());
-        }
-    }
-
-    fn ask_connect(&mut self, uuids: Vec<String>) {
-        let connect = Connect {
-            uuid: OneOrMany::Many(uuids),
-        };
-        let params = Json::of(&connect).unwrap_or_else(|_| Json::null());
-        self.ask(Internal::Quiet, method::CONNECT, params);
     }
 }

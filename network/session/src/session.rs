@@ -141,7 +141,7 @@ impl Session {
             Input::Release { token, uuid, raw } => self.release(token, uuid, raw, out),
             Input::Cancel { token } => self.cancel(token, out),
             Input::Reply { call, result } => self.reply(call, result, out),
-            Input::Connect { uuid } => self.connect(uuid),
+            Input::Connect { token, uuid } => self.connect(now, token, uuid, out),
             Input::Disconnect { uuid } => self.disconnect(&uuid),
             Input::Watch => self.watch(out),
             Input::Unwatch => self.unwatch(),

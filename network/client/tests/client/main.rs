@@ -1,15 +1,18 @@
-//! The client against a ROUTER that the test plays the network server with.
+//! The client against ROUTERs that the test plays the network server and agents with.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
-mod common;
+mod direct;
+mod fake;
+mod feed;
 
 use std::time::Duration;
 
-use common::{FIRST, FakeServer, Persona};
+use fake::{FIRST, FakeServer, Persona};
 use huly_client::{Client, ErrorKind, LinkEvent};
 use huly_protocol::{AgentRegistration, Frame, Hello, Op};
 use serde_json::json;
 
-fn got(uuid: &str) -> serde_json::Value {
+pub(crate) fn got(uuid: &str) -> serde_json::Value {
     let endpoint = json!({"kind": 2, "host": "", "port": 0, "agentId": "a"}).to_string();
     json!([uuid, endpoint, {"kind": "echo", "agentId": "a", "epoch": [1000, 1]}])
 }

@@ -1,0 +1,258 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::Stream;
+use huly_protocol::{Endpoint, method};
+use huly_session::{Call, Location};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use crate::Json;
+use crate::client::{Client, container_call};
+use crate::direct::{DirectLink, Fanout, Subscription};
+use crate::error::{Error, ErrorKind};
+use crate::reference::{ContainerRef, read_answer};
+
+/// Between two attempts to have a container's events sent.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// A direct connection to a container: requests do not pass through the network server, and the
+/// container's events come.
+///
+/// It follows the container to another agent. While there is no direct way, requests take the one
+/// through the network server; a request whose connection is cut goes that way under the same id,
+/// by which a Rust agent knows it: it runs once.
+///
+/// ```no_run
+/// # async fn example(room: huly_client::ContainerRef) -> Result<(), huly_client::Error> {
+/// use futures::StreamExt;
+///
+/// let connection = room.connect().await?;
+/// let mut events = connection.events();
+/// let joined: bool = connection.request("join", &"me").await?;
+/// while let Some(event) = events.next().await {
+///     println!("{event}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    container: ContainerRef,
+    subscription: watch::Receiver<Option<Arc<Subscription>>>,
+    events: Arc<Fanout>,
+    follower: AbortHandle,
+}
+
+impl ContainerRef {
+    /// Connects to the container directly.
+    ///
+    /// # Errors
+    /// `NotAllowed` if it takes no direct connections; when its agent does not answer in time.
+    pub async fn connect(&self) -> Result<Connection, Error> {
+        let mut location = self.location();
+        let at = location.borrow_and_update().clone();
+        let link = link_to(&self.client, &at).ok_or_else(|| {
+            let message = format!("container {} takes no direct connections", self.uuid());
+            Error::new(ErrorKind::NotAllowed, message)
+        })?;
+        let events = Arc::new(Fanout::default());
+        let subscription = Subscription::begin(link, self.uuid(), events.clone()).await?;
+        let (current, subscription) = watch::channel(Some(Arc::new(subscription)));
+        let follower = Follower {
+            client: self.client.clone(),
+            uuid: self.uuid().to_owned(),
+            events: events.clone(),
+            at,
+            location,
+            current,
+        };
+        Ok(Connection {
+            container: self.clone(),
+            subscription,
+            events,
+            follower: tokio::spawn(follower.run()).abort_handle(),
+        })
+    }
+}
+
+fn link_to(client: &Client, location: &Location) -> Option<Arc<DirectLink>> {
+    if location.gone {
+        return None;
+    }
+    let endpoint = Endpoint::parse(&location.endpoint).ok()?;
+    client.inner.pool.link(&client.inner.config, &endpoint)
+}
+
+/// Follows a container from agent to agent.
+struct Follower {
+    client: Client,
+    uuid: String,
+    events: Arc<Fanout>,
+    at: Location,
+    location: watch::Receiver<Location>,
+    current: watch::Sender<Option<Arc<Subscription>>>,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        // An error means that the reference is gone.
+        while self.location.changed().await.is_ok() {
+            let at = self.location.borrow_and_update().clone();
+            if at.endpoint == self.at.endpoint && at.gone == self.at.gone {
+                continue;
+            }
+            self.at = at;
+            self.current.send_replace(None);
+            self.connect().await;
+        }
+        self.current.send_replace(None);
+    }
+
+    /// Connects to where the container is now, until it is done or the container moves on.
+    async fn connect(&mut self) {
+        while let Some(link) = link_to(&self.client, &self.at) {
+            let beginning = Subscription::begin(link, &self.uuid, self.events.clone());
+            let begun = tokio::select! {
+                begun = beginning => begun,
+                moved = self.location.changed() => {
+                    if moved.is_err() {
+                        return;
+                    }
+                    self.at = self.location.borrow_and_update().clone();
+                    continue;
+                }
+            };
+            match begun {
+                Ok(subscription) => {
+                    self.current.send_replace(Some(Arc::new(subscription)));
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(uuid = self.uuid, %error, "no direct connection yet");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                moved = self.location.changed() => {
+                    if moved.is_err() {
+                        return;
+                    }
+                    self.at = self.location.borrow_and_update().clone();
+                }
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// The container.
+    pub fn container(&self) -> &ContainerRef {
+        &self.container
+    }
+
+    /// Whether requests take the direct way now.
+    pub fn is_direct(&self) -> bool {
+        self.direct().is_some()
+    }
+
+    fn direct(&self) -> Option<Arc<Subscription>> {
+        let current = self.subscription.borrow().clone();
+        current.filter(|subscription| subscription.link.is_up())
+    }
+
+    /// Sends a request to the container.
+    ///
+    /// # Errors
+    /// The container's own, and those of the way there.
+    pub async fn request<T: Serialize + ?Sized, R: DeserializeOwned>(
+        &self,
+        operation: &str,
+        data: &T,
+    ) -> Result<R, Error> {
+        let data = Json::of(data).map_err(|error| Error::unwritable(&error))?;
+        read_answer(&self.request_json(operation, data).await?)
+    }
+
+    /// The same of JSON text.
+    ///
+    /// # Errors
+    /// As of [`request`](Self::request).
+    pub async fn request_json(&self, operation: &str, data: Json) -> Result<Json, Error> {
+        let timeout = self.container.client.inner.config.request_timeout;
+        self.request_within(operation, data, timeout).await
+    }
+
+    /// The same with a deadline.
+    ///
+    /// # Errors
+    /// As of [`request`](Self::request).
+    pub async fn request_within(
+        &self,
+        operation: &str,
+        data: Json,
+        timeout: Duration,
+    ) -> Result<Json, Error> {
+        let began = Instant::now();
+        let client = &self.container.client;
+        let uuid = self.container.uuid();
+        // On both routes the same, so that an agent that got it knows it again.
+        let id = client.request_id();
+        if let Some(subscription) = self.direct() {
+            let link = &subscription.link;
+            let number = link.handle.number();
+            let call = match link.of_agent {
+                true => {
+                    let params = container_call(uuid, operation, &data)?;
+                    Call::new(number, method::CONTAINER_REQUEST, params)
+                }
+                false => Call::new(number, operation.to_owned(), data.clone()),
+            };
+            let call = Call {
+                id: Some(id.clone()),
+                timeout: Some(timeout),
+                fail_when_cut: true,
+                ..call
+            };
+            match link.handle.call(call).await {
+                Err(error) if takes_the_other_way(&error) => {
+                    tracing::debug!(uuid, %error, "the request goes through the network server");
+                }
+                result => return result,
+            }
+        }
+        let rest = timeout.saturating_sub(began.elapsed());
+        client
+            .routed(Some(id), uuid, operation, &data, Some(rest))
+            .await
+    }
+
+    /// The container's events, from now on. What is not read is kept in memory. The stream ends
+    /// with the connection.
+    pub fn events(&self) -> impl Stream<Item = Json> + Send + Unpin + use<> {
+        UnboundedReceiverStream::new(self.events.listen())
+    }
+
+    /// Ends it; requests can still be sent through the reference. Dropping does the same.
+    pub async fn close(self) {
+        drop(self);
+    }
+}
+
+/// Whether a failed direct request did not run at that agent, or the network server may know more.
+fn takes_the_other_way(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Interrupted | ErrorKind::Gone | ErrorKind::NoSuchContainer | ErrorKind::Closed
+    )
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.follower.abort();
+        self.events.end();
+    }
+}

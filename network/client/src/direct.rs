@@ -1,0 +1,144 @@
+//! Direct connections to the ROUTERs of agents: one for each agent, shared by its containers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use huly_protocol::{Endpoint, EndpointKind, Json};
+use huly_session::{Config, Peer};
+use tokio::sync::mpsc;
+
+use crate::driver;
+use crate::error::Error;
+use crate::handle::{Command, Handle};
+
+/// A connection to a ROUTER that is not the network server's.
+#[derive(Debug)]
+pub(crate) struct DirectLink {
+    pub(crate) handle: Handle,
+    /// Whether it is an agent's: requests and events name their container.
+    pub(crate) of_agent: bool,
+}
+
+impl DirectLink {
+    pub(crate) fn is_up(&self) -> bool {
+        self.handle.state.borrow().up
+    }
+}
+
+/// A container's events over a link; dropped, they end.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) link: Arc<DirectLink>,
+    uuid: String,
+    subscriber: u64,
+}
+
+impl Subscription {
+    /// Has the events of a container sent to `events`.
+    pub(crate) async fn begin(
+        link: Arc<DirectLink>,
+        uuid: &str,
+        events: Arc<Fanout>,
+    ) -> Result<Self, Error> {
+        let subscriber = link.handle.number();
+        let token = link.handle.number();
+        // Made first: given up half-way, it takes itself back.
+        let subscription = Self {
+            link,
+            uuid: uuid.to_owned(),
+            subscriber,
+        };
+        subscription
+            .link
+            .handle
+            .ask(token, |answer| Command::Connect {
+                token,
+                uuid: uuid.to_owned(),
+                subscriber,
+                events,
+                answer,
+            })
+            .await?;
+        Ok(subscription)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // A link that has ended sends no events anyway.
+        let _ = self.link.handle.send(Command::Disconnect {
+            uuid: std::mem::take(&mut self.uuid),
+            subscriber: self.subscriber,
+        });
+    }
+}
+
+/// The links that are in use.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    links: Mutex<HashMap<(String, bool), Weak<DirectLink>>>,
+}
+
+impl Pool {
+    /// The link to where an endpoint says; nothing if a container takes no direct connections.
+    pub(crate) fn link(&self, config: &Config, endpoint: &Endpoint) -> Option<Arc<DirectLink>> {
+        let of_agent = match endpoint.kind {
+            EndpointKind::NoConnection => return None,
+            EndpointKind::Routed => true,
+            EndpointKind::Direct => false,
+        };
+        let authority = endpoint.authority();
+        let mut links = lock(&self.links);
+        links.retain(|_, link| link.strong_count() > 0);
+        let key = (authority, of_agent);
+        if let Some(link) = links.get(&key).and_then(Weak::upgrade) {
+            return Some(link);
+        }
+        let config = Config {
+            peer: if of_agent {
+                Peer::Agent
+            } else {
+                Peer::Container
+            },
+            // An agent has no business with it.
+            secret: None,
+            request_prefix: format!("{}l", config.request_prefix),
+            seed: rand::random(),
+            ..config.clone()
+        };
+        let link = Arc::new(DirectLink {
+            handle: driver::start(&key.0, config, of_agent),
+            of_agent,
+        });
+        links.insert(key, Arc::downgrade(&link));
+        Some(link)
+    }
+}
+
+/// Gives each event to all who listen.
+#[derive(Debug, Default)]
+pub(crate) struct Fanout {
+    listeners: Mutex<Vec<mpsc::UnboundedSender<Json>>>,
+}
+
+impl Fanout {
+    pub(crate) fn listen(&self) -> mpsc::UnboundedReceiver<Json> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        lock(&self.listeners).push(sender);
+        receiver
+    }
+
+    pub(crate) fn send(&self, event: &Json) {
+        lock(&self.listeners).retain(|listener| listener.send(event.clone()).is_ok());
+    }
+
+    /// Ends the streams of those who listen.
+    pub(crate) fn end(&self) {
+        lock(&self.listeners).clear();
+    }
+}
+
+/// A panic while holding one of these locks leaves nothing half done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,64 @@
+//! Connected containers: those whose events an agent's ROUTER sends over this connection.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use huly_protocol::{Connect, Json, OneOrMany, Uuid, method};
+
+use crate::config::Peer;
+use crate::io::{Effect, Token};
+use crate::pending::{Body, Internal, Owner, Pending};
+use crate::session::Session;
+
+impl Session {
+    pub(crate) fn connect(
+        &mut self,
+        now: Duration,
+        token: Token,
+        uuid: String,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.config.peer != Peer::Agent {
+            // A container's own ROUTER sends its events to everybody.
+            let result = Ok(Bytes::from_static(b"1"));
+            return out.push(Effect::Answered { token, result });
+        }
+        let body = body(vec![uuid.clone()]);
+        let owner = Owner::Connect { token, uuid };
+        let mut request = Pending::new(String::new(), method::CONNECT.into(), body, owner);
+        request.deadline = self.deadline(now, None);
+        self.enqueue(request);
+    }
+
+    pub(crate) fn disconnect(&mut self, uuid: &str) {
+        self.connected.shift_remove(uuid);
+        // One that was not answered yet may have reached the agent.
+        if self.config.peer == Peer::Agent && self.is_up() {
+            let uuid = Uuid {
+                uuid: uuid.to_owned(),
+            };
+            let params = Json::of(&uuid).unwrap_or_else(|_| Json::null());
+            self.ask(Internal::Quiet, method::DISCONNECT, params);
+        }
+    }
+
+    /// A new connection to an agent: it sends events to those who asked over this one.
+    pub(crate) fn connect_again(&mut self) {
+        if !self.connected.is_empty()
+            && let Body::Json(params) = self.connect_body()
+        {
+            self.ask(Internal::Connect, method::CONNECT, params);
+        }
+    }
+
+    pub(crate) fn connect_body(&self) -> Body {
+        body(self.connected.iter().cloned().collect())
+    }
+}
+
+fn body(uuids: Vec<String>) -> Body {
+    let connect = Connect {
+        uuid: OneOrMany::Many(uuids),
+    };
+    Body::Json(Json::of(&connect).unwrap_or_else(|_| Json::null()))
+}
