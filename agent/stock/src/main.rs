@@ -1,3 +1,5 @@
 //! The stock agent, which serves the demonstration kinds.
 
-fn main() {}
+fn main() -> anyhow::Result<()> {
+    huly_agent::run(huly_example_kinds::kinds())
+}

@@ -1,0 +1,313 @@
+//! Requests to containers: admitted once, handed over in order, answered on every route.
+
+use std::time::Duration;
+
+use huly_protocol::{CallExt, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op};
+
+use super::answers::{Key, Seen};
+use super::container::{Container, State, Waiting};
+use super::link::read_ext;
+use super::types::{CallNumber, Effect, EndReport, Id, Observed, Route, Run, Token};
+use super::{Agent, Deadline, error};
+
+/// A request without an answer.
+#[derive(Debug)]
+pub(super) struct PendingCall {
+    run: Run,
+    uuid: Id,
+    kind: Id,
+    /// Absent where the caller did not say who it is (a TypeScript server).
+    key: Option<Key>,
+    replies: Vec<Reply>,
+    route: Route,
+    since: Duration,
+    dispatched: bool,
+}
+
+/// Where an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    Server(Token),
+    Client { client: Id, request: Id },
+}
+
+impl Reply {
+    fn route(&self) -> Route {
+        match self {
+            Self::Server(_) => Route::Routed,
+            Self::Client { .. } => Route::Direct,
+        }
+    }
+}
+
+impl Agent {
+    pub(super) fn routed_request(
+        &mut self,
+        token: Token,
+        params: &Json,
+        ext: Option<&Json>,
+    ) -> Result<Option<Json>, ErrorPayload> {
+        let call: ContainerCall<'_> = read_call(params.text())?;
+        let ext: CallExt = read_ext(ext)?;
+        if let Some(epoch) = ext.epoch
+            && let Some(container) = self.containers.get(call.uuid.as_ref())
+            && container.epoch() != Some(epoch)
+        {
+            let message = format!("container {} has another epoch here", call.uuid);
+            return Err(error(ErrorCode::Gone, message));
+        }
+        let caller = ext.client.zip(ext.request);
+        let caller = caller.map(|(client, request)| (Id::from(client), Id::from(request)));
+        self.admit(&call, caller, Reply::Server(token))
+    }
+
+    /// Takes a request: the answer if it is known already, nothing if it comes later.
+    pub(super) fn admit(
+        &mut self,
+        call: &ContainerCall<'_>,
+        caller: Option<(Id, Id)>,
+        reply: Reply,
+    ) -> Result<Option<Json>, ErrorPayload> {
+        let Some(container) = self.containers.get_mut(call.uuid.as_ref()) else {
+            let message = format!("there is no container {}", call.uuid);
+            return Err(error(ErrorCode::NoSuchContainer, message));
+        };
+        let run = container.run;
+        let client = caller.as_ref().map(|(client, _)| client.clone());
+        let key = caller.map(|(client, request)| Key {
+            run,
+            client,
+            request,
+        });
+        match key.as_ref().and_then(|key| self.answers.get(key)) {
+            Some(Seen::Answered(result)) => return result.clone().map(Some),
+            Some(Seen::Running(running)) => {
+                if let Some(pending) = self.calls.get_mut(running)
+                    && !pending.replies.contains(&reply)
+                {
+                    pending.replies.push(reply);
+                }
+                return Ok(None);
+            }
+            None => {}
+        }
+        if container.is_stopping() {
+            let message = format!("container {} is being ended", container.uuid);
+            return Err(error(ErrorCode::Gone, message));
+        }
+        if container.waiting.len() >= self.config.waiting_calls {
+            let message = format!("too many requests wait for container {}", container.uuid);
+            return Err(error(ErrorCode::Busy, message));
+        }
+        container.last_visit = self.now;
+        self.counter += 1;
+        let number = CallNumber(self.counter);
+        container.calls.insert(number);
+        container.waiting.push_back(Waiting {
+            call: number,
+            operation: call.operation.to_string(),
+            data: Json::from(call.data),
+            client,
+        });
+        self.waiting += 1;
+        let (uuid, kind) = (container.uuid.clone(), container.kind.clone());
+        if let Some(key) = &key {
+            self.answers.running(key.clone(), number);
+        }
+        let pending = PendingCall {
+            run,
+            uuid: uuid.clone(),
+            kind,
+            key,
+            route: reply.route(),
+            replies: vec![reply],
+            since: self.now,
+            dispatched: false,
+        };
+        self.calls.insert(number, pending);
+        if !self.dispatch_waiting(&uuid) {
+            let until = self.now + self.config.hold;
+            self.deadlines.insert((until, Deadline::Hold(number)));
+        }
+        Ok(None)
+    }
+
+    /// Hands over what waits, in the order in which it came; returns whether it may.
+    pub(super) fn dispatch_waiting(&mut self, uuid: &Id) -> bool {
+        if self.lease.is_fenced() {
+            return false;
+        }
+        let Some(container) = self.containers.get_mut(uuid) else {
+            return false;
+        };
+        if !matches!(container.state, State::Live) {
+            return false;
+        }
+        for waiting in container.waiting.drain(..) {
+            self.waiting -= 1;
+            if let Some(pending) = self.calls.get_mut(&waiting.call) {
+                pending.dispatched = true;
+            }
+            self.out.push(Effect::Dispatch {
+                run: container.run,
+                call: waiting.call,
+                operation: waiting.operation,
+                data: waiting.data,
+                client: waiting.client,
+            });
+        }
+        true
+    }
+
+    /// A container answered.
+    pub(super) fn answered(&mut self, call: CallNumber, result: Result<Json, ErrorPayload>) {
+        let Some(pending) = self.calls.remove(&call) else {
+            return;
+        };
+        if let Some(container) = self.containers.get_mut(&pending.uuid)
+            && container.run == pending.run
+        {
+            container.calls.remove(&call);
+        }
+        if let Some(key) = &pending.key {
+            self.answers.answered(self.now, key.clone(), &result);
+        }
+        self.conclude(pending, result);
+    }
+
+    /// A request that was not handed over within its time.
+    pub(super) fn hold_is_over(&mut self, call: CallNumber) {
+        if self.calls.get(&call).is_none_or(|call| call.dispatched) {
+            return;
+        }
+        let Some(pending) = self.calls.remove(&call) else {
+            return;
+        };
+        if let Some(container) = self.containers.get_mut(&pending.uuid) {
+            container.calls.remove(&call);
+            container.waiting.retain(|waiting| waiting.call != call);
+            self.waiting -= 1;
+        }
+        let message = format!(
+            "container {} could not be asked within {} s; the request did not run",
+            pending.uuid,
+            self.config.hold.as_secs()
+        );
+        self.give_up(pending, error(ErrorCode::TimedOut, message));
+    }
+
+    /// Requests that wait for a container that is being ended.
+    pub(super) fn give_up_waiting(&mut self, uuid: &Id) {
+        let Some(container) = self.containers.get_mut(uuid) else {
+            return;
+        };
+        let waiting = std::mem::take(&mut container.waiting);
+        self.waiting -= waiting.len();
+        for call in &waiting {
+            container.calls.remove(&call.call);
+        }
+        for call in waiting {
+            if let Some(pending) = self.calls.remove(&call.call) {
+                let message = format!("container {uuid} is being ended; the request did not run");
+                self.give_up(pending, error(ErrorCode::Interrupted, message));
+            }
+        }
+    }
+
+    /// Requests of a container that has ended.
+    pub(super) fn fail_calls(&mut self, container: &Container, how: &EndReport) {
+        self.waiting -= container.waiting.len();
+        let uuid = &container.uuid;
+        for call in &container.calls {
+            let Some(pending) = self.calls.remove(call) else {
+                continue;
+            };
+            if !pending.dispatched {
+                let message = format!("container {uuid} ended; the request did not run");
+                self.give_up(pending, error(ErrorCode::Interrupted, message));
+                continue;
+            }
+            let message = match how {
+                EndReport::Panicked(panic) => {
+                    format!("outcome unknown: container {uuid} panicked: {panic}")
+                }
+                _ => format!("outcome unknown: container {uuid} ended before it answered"),
+            };
+            self.conclude(pending, Err(error(ErrorCode::OutcomeUnknown, message)));
+        }
+    }
+
+    /// Ends a request that did not run: sent again, it may.
+    fn give_up(&mut self, pending: PendingCall, cause: ErrorPayload) {
+        if let Some(key) = &pending.key {
+            self.answers.forget(key);
+        }
+        self.conclude(pending, Err(cause));
+    }
+
+    fn conclude(&mut self, pending: PendingCall, result: Result<Json, ErrorPayload>) {
+        self.effect(Effect::Observed(Observed::Request {
+            kind: pending.kind,
+            route: pending.route,
+            outcome: outcome(&result),
+            took: self.now.saturating_sub(pending.since),
+        }));
+        for reply in pending.replies {
+            match reply {
+                Reply::Server(token) => self.answer_server(token, result.clone()),
+                Reply::Client { client, request } => {
+                    self.answer_client(&client, &request, result.clone());
+                }
+            }
+        }
+    }
+
+    /// Answers a request of a client of the ROUTER, over the connection that it has now.
+    pub(super) fn answer_client(
+        &mut self,
+        client: &Id,
+        request: &Id,
+        result: Result<Json, ErrorPayload>,
+    ) {
+        let Some(session) = self.sessions.get_mut(client) else {
+            return;
+        };
+        session.in_flight.remove(request);
+        let Some(conn) = session.conn.clone() else {
+            return;
+        };
+        let frame = match result {
+            Ok(data) => Frame::new(Op::Response, &**request, data.into_bytes()),
+            Err(error) => {
+                let error = if session.is_rust() {
+                    error
+                } else {
+                    error.plain()
+                };
+                Frame::new(Op::ResponseError, &**request, error.bytes())
+            }
+        };
+        self.effect(Effect::Send { conn, frame });
+    }
+}
+
+pub(super) fn read_call(params: &str) -> Result<ContainerCall<'_>, ErrorPayload> {
+    serde_json::from_str(params).map_err(|cause| {
+        let message = format!("wrong parameters of a request to a container: {cause}");
+        error(ErrorCode::BadRequest, message)
+    })
+}
+
+/// The label of an outcome in the metrics.
+pub(super) fn outcome<T>(result: &Result<T, ErrorPayload>) -> &'static str {
+    match result.as_ref().map_err(|error| error.code) {
+        Ok(_) => "ok",
+        Err(Some(ErrorCode::BadRequest)) => "badRequest",
+        Err(Some(ErrorCode::Busy)) => "busy",
+        Err(Some(ErrorCode::Gone)) => "gone",
+        Err(Some(ErrorCode::Interrupted)) => "interrupted",
+        Err(Some(ErrorCode::OutcomeUnknown)) => "outcomeUnknown",
+        Err(Some(ErrorCode::TimedOut)) => "timedOut",
+        Err(_) => "failed",
+    }
+}

@@ -1,0 +1,356 @@
+//! Messages on the agent's own ROUTER.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use huly_protocol::{
+    Connect, ErrorCode, ErrorPayload, Frame, Hello, HelloAnswer, Json, Limits, Op,
+    PROTOCOL_VERSION, Request, Uuid, method,
+};
+
+use super::calls::{Reply, read_call};
+use super::session::Session;
+use super::types::{Audience, Effect, Id, Run};
+use super::{Agent, error, json};
+
+/// The alive timeout of a client that does not say one (W08).
+const ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a client may say, so that neither a slip forgets it between two pings nor a number keeps it
+/// for ever.
+const ALIVE_TIMEOUTS: (f64, f64) = (0.5, 3_600.0);
+
+/// The longest payload of a ping that the pong repeats, in bytes: it is a number.
+const MAX_PING: usize = 32;
+
+/// How often silence is looked for.
+const SILENCE_CHECK: Duration = Duration::from_millis(250);
+
+impl Agent {
+    pub(super) fn message(&mut self, conn: Bytes, frame: Frame) {
+        if let Some(client) = self.sessions.client_of(&conn).cloned()
+            && let Some(session) = self.sessions.get_mut(&client)
+        {
+            session.last_heard = self.now;
+        }
+        match frame.op {
+            Op::Hello => self.hello(conn, &frame),
+            Op::Request => self.direct_request(conn, frame),
+            Op::Ping => self.ping(conn, frame),
+            Op::Close => {
+                if let Some(client) = self.sessions.client_of(&conn).cloned() {
+                    self.forget_client(&client);
+                }
+            }
+            // The agent asks its clients nothing.
+            Op::Response | Op::ResponseError => self.bad_message("unknown_answer"),
+            Op::Event | Op::Pong | Op::Retry | Op::AskHello => self.bad_message("unexpected_op"),
+        }
+    }
+
+    pub(super) fn connection_closed(&mut self, conn: &Bytes) {
+        self.sessions.unbind(conn);
+    }
+
+    fn send(&mut self, conn: Bytes, frame: Frame) {
+        self.effect(Effect::Send { conn, frame });
+    }
+
+    fn hello(&mut self, conn: Bytes, frame: &Frame) {
+        let hello = match &frame.payload[..] {
+            b"" => Hello {
+                alive_timeout: None,
+                huly: None,
+            },
+            payload => match serde_json::from_slice::<Hello>(payload) {
+                Ok(hello) => hello,
+                Err(_) => return self.bad_message("bad_hello"),
+            },
+        };
+        let client = Id::from(frame.id.as_str());
+        let alive_timeout = hello
+            .alive_timeout
+            .filter(|seconds| seconds.is_finite())
+            .map_or(ALIVE_TIMEOUT, |seconds| {
+                Duration::from_secs_f64(seconds.clamp(ALIVE_TIMEOUTS.0, ALIVE_TIMEOUTS.1))
+            });
+        let nonce = hello.huly.map(|huly| huly.nonce);
+        self.note_client(&client, &conn, nonce, alive_timeout);
+        let Some(session) = self.sessions.get_mut(&client) else {
+            return;
+        };
+        let (uuid, rust) = (session.uuid.clone(), session.is_rust());
+        let payload = if rust {
+            self.hello_answer()
+        } else {
+            Bytes::new()
+        };
+        self.send(conn, Frame::new(Op::Hello, uuid, payload));
+    }
+
+    /// Finds or makes the client's session and binds it to the connection.
+    fn note_client(
+        &mut self,
+        client: &Id,
+        conn: &Bytes,
+        nonce: Option<String>,
+        alive_timeout: Duration,
+    ) {
+        let fresh = self.sessions.next_uuid();
+        let now = self.now;
+        let known = self.sessions.get_mut(client);
+        if known.as_ref().is_some_and(|s| s.nonce != nonce) {
+            // Another process with the client's id: it says itself what it wants.
+            self.forget_client(client);
+        }
+        match self.sessions.get_mut(client) {
+            Some(session) => {
+                // An answer may have been lost with the old connection. A TypeScript client sends
+                // its requests again only when the uuid differs (W21).
+                if !session.is_rust() && session.conn.as_ref() != Some(conn) {
+                    session.uuid = fresh;
+                }
+                session.alive_timeout = alive_timeout;
+                session.last_heard = now;
+            }
+            None => self.sessions.insert(
+                client.clone(),
+                Session {
+                    uuid: fresh,
+                    conn: None,
+                    nonce,
+                    alive_timeout,
+                    last_heard: now,
+                    present: true,
+                    in_flight: BTreeSet::new(),
+                    containers: BTreeSet::new(),
+                },
+            ),
+        }
+        self.sessions.bind(client, conn);
+        for uuid in self.sessions.arrive(client) {
+            self.tell_connected(&uuid, client);
+        }
+    }
+
+    fn hello_answer(&self) -> Bytes {
+        let in_flight = u32::try_from(self.config.requests_in_flight).unwrap_or(u32::MAX);
+        let lease = u64::try_from(self.config.lease.as_millis()).unwrap_or(u64::MAX);
+        json(&HelloAnswer {
+            v: PROTOCOL_VERSION,
+            instance: self.sessions.instance(),
+            term: self.term,
+            // An agent serves its containers, not the network.
+            network: String::new(),
+            features: Vec::new(),
+            control: false,
+            limits: Limits {
+                message_bytes: self.config.message_bytes,
+                requests_in_flight: in_flight,
+                lease_ms: lease,
+            },
+        })
+        .into_bytes()
+    }
+
+    fn ping(&mut self, conn: Bytes, frame: Frame) {
+        let payload = match frame.payload.len() {
+            0..=MAX_PING => frame.payload,
+            _ => Bytes::new(),
+        };
+        let known = self.sessions.client_of(&conn).cloned();
+        let uuid = known.and_then(|client| self.sessions.get_mut(&client).map(|s| s.uuid.clone()));
+        let asks = uuid.is_none();
+        let uuid = uuid.unwrap_or_else(|| self.sessions.instance());
+        self.send(conn.clone(), Frame::new(Op::Pong, uuid, payload));
+        if asks {
+            self.ask_hello(conn);
+        }
+    }
+
+    fn ask_hello(&mut self, conn: Bytes) {
+        let frame = Frame::new(Op::AskHello, self.sessions.instance(), Bytes::new());
+        self.send(conn, frame);
+    }
+
+    fn direct_request(&mut self, conn: Bytes, frame: Frame) {
+        let Some(client) = self.sessions.client_of(&conn).cloned() else {
+            self.retry(conn.clone(), frame.id);
+            return self.ask_hello(conn);
+        };
+        let limit = self.config.requests_in_flight;
+        let Some(session) = self.sessions.get_mut(&client) else {
+            return;
+        };
+        let id = Id::from(frame.id.as_str());
+        if !session.in_flight.contains(&id) && session.in_flight.len() >= limit {
+            return self.retry(conn, frame.id);
+        }
+        session.in_flight.insert(id.clone());
+        let done = match Request::read(&frame.payload) {
+            Ok(request) => self.run_method(&client, &id, &request),
+            Err(cause) => {
+                self.bad_message("bad_request");
+                let message = format!("the payload is no request [method, params]: {cause}");
+                Err(error(ErrorCode::BadRequest, message))
+            }
+        };
+        match done {
+            Ok(None) => {}
+            Ok(Some(answer)) => self.answer_client(&client, &id, Ok(answer)),
+            Err(cause) => self.answer_client(&client, &id, Err(cause)),
+        }
+    }
+
+    fn retry(&mut self, conn: Bytes, id: String) {
+        self.send(conn, Frame::new(Op::Retry, id, Bytes::from_static(b"1")));
+    }
+
+    fn run_method(
+        &mut self,
+        client: &Id,
+        id: &Id,
+        request: &Request<'_>,
+    ) -> Result<Option<Json>, ErrorPayload> {
+        let params = request.params.get();
+        match request.method.as_ref() {
+            method::CONTAINER_REQUEST => {
+                let call = read_call(params)?;
+                let reply = Reply::Client {
+                    client: client.clone(),
+                    request: id.clone(),
+                };
+                self.admit(&call, Some((client.clone(), id.clone())), reply)
+            }
+            method::CONNECT => {
+                let connect: Connect = read_params(params)?;
+                Ok(Some(self.connect(client, connect.uuid.into_vec())))
+            }
+            method::DISCONNECT => {
+                let named: Uuid = read_params(params)?;
+                self.disconnect(client, &named.uuid).map(Some)
+            }
+            other => {
+                self.bad_message("unknown_method");
+                let message = format!("an agent knows no method {other:?}");
+                Err(error(ErrorCode::BadRequest, message))
+            }
+        }
+    }
+
+    /// `cc`: answers how many of the containers there are.
+    fn connect(&mut self, client: &Id, uuids: Vec<String>) -> Json {
+        let mut found = 0;
+        for uuid in uuids {
+            let Some(container) = self.containers.get_mut(uuid.as_str()) else {
+                continue;
+            };
+            found += 1;
+            let uuid = container.uuid.clone();
+            if container.connected.insert(client.clone()) {
+                if let Some(session) = self.sessions.get_mut(client) {
+                    session.containers.insert(uuid.clone());
+                }
+                self.tell_connected(&uuid, client);
+            }
+        }
+        json(&found)
+    }
+
+    fn disconnect(&mut self, client: &Id, uuid: &str) -> Result<Json, ErrorPayload> {
+        let Some(container) = self.containers.get_mut(uuid) else {
+            let message = format!("there is no container {uuid}");
+            return Err(error(ErrorCode::NoSuchContainer, message));
+        };
+        if container.connected.remove(client) {
+            let uuid = container.uuid.clone();
+            self.sessions.unsubscribe(client, &uuid);
+            self.tell_disconnected(&uuid, client);
+        }
+        Ok(json("ok"))
+    }
+
+    fn tell_connected(&mut self, uuid: &Id, client: &Id) {
+        // One that is starting is told of its clients when it has.
+        if let Some(container) = self.containers.get(uuid).filter(|c| c.is_live()) {
+            let (run, client) = (container.run, client.clone());
+            self.effect(Effect::Connected { run, client });
+        }
+    }
+
+    fn tell_disconnected(&mut self, uuid: &Id, client: &Id) {
+        if let Some(container) = self.containers.get(uuid).filter(|c| c.is_live()) {
+            let (run, client) = (container.run, client.clone());
+            self.effect(Effect::Disconnected { run, client });
+        }
+    }
+
+    /// An event of a container to those of its clients who have a connection.
+    pub(super) fn event(&mut self, run: Run, to: &Audience, data: &Json) {
+        let Some(uuid) = self.runs.get(&run) else {
+            return;
+        };
+        let Some(container) = self.containers.get(uuid) else {
+            return;
+        };
+        let payload = json(&(&**uuid, data)).into_bytes();
+        let clients: Vec<Id> = match to {
+            Audience::All => container.connected.iter().cloned().collect(),
+            Audience::Client(client) => container
+                .connected
+                .get(client)
+                .cloned()
+                .into_iter()
+                .collect(),
+        };
+        for client in clients {
+            let conn = self.sessions.get_mut(&client).and_then(|s| s.conn.clone());
+            if let Some(conn) = conn {
+                self.send(conn, Frame::new(Op::Event, "", payload.clone()));
+            }
+        }
+    }
+
+    /// The client closed, or nothing is kept of it any more.
+    fn forget_client(&mut self, client: &Id) {
+        let Some(session) = self.sessions.remove(client) else {
+            return;
+        };
+        for uuid in &session.containers {
+            if let Some(container) = self.containers.get_mut(uuid) {
+                container.connected.remove(client);
+            }
+            if session.present {
+                self.tell_disconnected(uuid, client);
+            }
+        }
+    }
+
+    pub(super) fn forget_silent_clients(&mut self) {
+        if self.now < self.silence_check {
+            return;
+        }
+        self.silence_check = self.now + SILENCE_CHECK;
+        for client in self.sessions.silent(self.now) {
+            let left = self.sessions.leave(&client);
+            if left.is_empty() {
+                self.sessions.remove(&client);
+            }
+            for uuid in left {
+                self.tell_disconnected(&uuid, &client);
+            }
+        }
+        while self.sessions.absent() > self.config.absent_clients {
+            let Some(client) = self.sessions.longest_away() else {
+                break;
+            };
+            self.forget_client(&client);
+        }
+    }
+}
+
+fn read_params<T: serde::de::DeserializeOwned>(params: &str) -> Result<T, ErrorPayload> {
+    serde_json::from_str(params)
+        .map_err(|cause| error(ErrorCode::BadRequest, format!("wrong parameters: {cause}")))
+}

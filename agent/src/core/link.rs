@@ -1,0 +1,166 @@
+//! What the server and the agent tell each other.
+
+use huly_protocol::{
+    AgentExt, AgentRegistration, ContainerRecord, Endpoint, EndpointKind, ErrorCode, ErrorPayload,
+    Holders, Json, KindSpec, method,
+};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::container::Reason;
+use super::types::{Effect, Id, ServerCall};
+use super::{Agent, error, json};
+
+impl Agent {
+    /// Says what the agent is and what it has. Containers that are starting or being ended are left
+    /// out: the answer to the call that began it says what becomes of them.
+    pub(super) fn register(&mut self) {
+        let living = || self.containers.values().filter(|c| c.is_live());
+        let containers: Vec<ContainerRecord> = living().map(|c| c.record(&self.config)).collect();
+        self.reported = living().map(|c| (c.uuid.clone(), c.run)).collect();
+        let config = &self.config;
+        let endpoint = Endpoint {
+            kind: EndpointKind::Direct,
+            host: config.host.clone(),
+            port: config.port,
+            agent_id: config.agent.clone(),
+            uuid: None,
+            epoch: None,
+        };
+        let registration = AgentRegistration {
+            uuid: config.agent.clone(),
+            containers,
+            kinds: config.kinds.iter().cloned().collect(),
+            endpoint: Some(endpoint.text()),
+            huly: Some(AgentExt {
+                labels: config.labels.clone(),
+                node: config.node.clone(),
+                pod: config.pod.clone(),
+                specs: self.specs.values().cloned().collect(),
+                draining: self.drain.is_on(),
+                chunk: None,
+            }),
+        };
+        self.effect(Effect::Register(registration));
+    }
+
+    pub(super) fn has_registered(&mut self, end: &[String]) {
+        self.registered = true;
+        self.up = true;
+        self.lease.registered();
+        // Only what was reported is meant: a container that was started since is another one.
+        let reported = std::mem::take(&mut self.reported);
+        for uuid in end {
+            let same = self
+                .containers
+                .get(uuid.as_str())
+                .is_some_and(|container| reported.get(uuid.as_str()) == Some(&container.run));
+            if same {
+                self.stop(&Id::from(uuid.as_str()), Reason::LivesElsewhere, None);
+            }
+        }
+        self.open_gate();
+    }
+
+    pub(super) fn server_call(&mut self, call: ServerCall) {
+        let token = call.token;
+        let ext = call.ext.as_ref();
+        let done = match call.method.as_str() {
+            // These are answered when it is done.
+            method::GET if self.lease.is_fenced() => return self.hold_start(call),
+            method::GET => self.get(token, &call.params, ext),
+            method::CONTAINER_REQUEST => self.routed_request(token, &call.params, ext),
+            method::TERMINATE => self.terminate(token, &call.params, ext),
+            // These at once.
+            method::LIST_CONTAINERS => self.list(&call.params).map(Some),
+            method::SET_KIND => self.set_kinds(&call.params).map(Some),
+            method::REMOVE_KINDS => self.remove_kinds(&call.params).map(Some),
+            method::SET_HOLDERS => self.set_holders(&call.params).map(Some),
+            other => Err(error(
+                ErrorCode::BadRequest,
+                format!("an agent knows no method {other:?}"),
+            )),
+        };
+        match done {
+            Ok(None) => {}
+            Ok(Some(answer)) => self.answer_server(token, Ok(answer)),
+            Err(error) => self.answer_server(token, Err(error)),
+        }
+    }
+
+    fn list(&self, params: &Json) -> Result<Json, ErrorPayload> {
+        let kind: Option<String> = member(params, 0, "[kind]")?;
+        let records: Vec<ContainerRecord> = self
+            .containers
+            .values()
+            .filter(|container| container.is_live())
+            .filter(|container| kind.as_deref().is_none_or(|kind| *container.kind == *kind))
+            .map(|container| container.record(&self.config))
+            .collect();
+        Ok(json(&records))
+    }
+
+    /// Kept for the next server, which the agent may tell before the operator does.
+    fn set_kinds(&mut self, params: &Json) -> Result<Json, ErrorPayload> {
+        let specs: Vec<KindSpec> = read(params, "[specification]")?;
+        for spec in specs {
+            let known = self.specs.get(&spec.kind);
+            if known.is_none_or(|known| known.revision <= spec.revision) {
+                self.specs.insert(spec.kind.clone(), spec);
+            }
+        }
+        Ok(json("ok"))
+    }
+
+    fn remove_kinds(&mut self, params: &Json) -> Result<Json, ErrorPayload> {
+        let kinds: Vec<String> = read(params, "[kind]")?;
+        for kind in kinds {
+            self.specs.remove(&kind);
+        }
+        Ok(json("ok"))
+    }
+
+    fn set_holders(&mut self, params: &Json) -> Result<Json, ErrorPayload> {
+        let all: Vec<Holders> = read(params, "[{uuid, holders}]")?;
+        for said in all {
+            if let Some(container) = self.containers.get_mut(said.uuid.as_str()) {
+                container.told.holders = said.holders;
+                if said.last_failover.is_some() {
+                    container.told.last_failover = said.last_failover;
+                }
+            }
+        }
+        Ok(json("ok"))
+    }
+}
+
+pub(super) fn read<T: DeserializeOwned>(params: &Json, shape: &str) -> Result<T, ErrorPayload> {
+    params.read().map_err(|cause| {
+        let message = format!("wrong parameters, {shape} was expected: {cause}");
+        error(ErrorCode::BadRequest, message)
+    })
+}
+
+/// What the server says beside a call; what is absent says nothing.
+pub(super) fn read_ext<T: DeserializeOwned + Default>(
+    ext: Option<&Json>,
+) -> Result<T, ErrorPayload> {
+    ext.map_or_else(|| Ok(T::default()), |ext| read(ext, "an extension"))
+}
+
+/// One member of an array of parameters; null and absent read alike (W09).
+pub(super) fn member<T: DeserializeOwned>(
+    params: &Json,
+    index: usize,
+    shape: &str,
+) -> Result<Option<T>, ErrorPayload> {
+    let wrong = |cause: serde_json::Error| {
+        let message = format!("wrong parameters, {shape} was expected: {cause}");
+        error(ErrorCode::BadRequest, message)
+    };
+    let members: Vec<&RawValue> = serde_json::from_str(params.text()).map_err(wrong)?;
+    match members.get(index) {
+        None => Ok(None),
+        Some(raw) => serde_json::from_str(raw.get()).map_err(wrong),
+    }
+}

@@ -1,0 +1,231 @@
+//! The core alone: time and inputs in, effects out.
+
+mod direct;
+mod ends;
+mod lease;
+mod requests;
+mod starts;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use huly_protocol::{AgentRegistration, ErrorCode, ErrorPayload, Frame, Json, Op};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Agent, CallNumber, Config, Effect, EndReport, Input, Run, ServerCall, Token};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// An agent with a clock of its own. Time goes by in small steps, as it does for a thread that is
+/// awake, unless a test pauses it.
+struct Rig {
+    agent: Agent,
+    now: Duration,
+    tokens: u64,
+    out: Vec<Effect>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new("agent-1", Uuid::from_u128(7), "10.0.0.1", 3738);
+        config.kinds = ["echo", "counter"].map(str::to_owned).into();
+        change(&mut config);
+        let now = Duration::from_secs(1_000);
+        Self {
+            agent: Agent::new(config, now),
+            now,
+            tokens: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// One that is registered and has its lease.
+    fn registered() -> Self {
+        let mut rig = Self::new();
+        rig.register_and_renew();
+        rig
+    }
+
+    fn register_and_renew(&mut self) {
+        self.input(Input::Register);
+        self.input(Input::Registered { end: Vec::new() });
+        self.renew();
+        self.out.clear();
+    }
+
+    fn renew(&mut self) {
+        let until = self.now + 1_000 * MS;
+        self.input(Input::Lease { until });
+    }
+
+    fn input(&mut self, input: Input) {
+        self.agent.handle(self.now, input, &mut self.out);
+    }
+
+    fn take(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Time goes by and the thread is awake.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now = (self.now + 100 * MS).min(end);
+            self.input(Input::Wake);
+        }
+    }
+
+    /// The same, and the server is there.
+    fn pass_leased(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now = (self.now + 100 * MS).min(end);
+            self.renew();
+        }
+    }
+
+    /// Time goes by and the thread is not awake.
+    fn pause(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    fn call(&mut self, method: &str, params: Value, ext: Value) -> Token {
+        self.tokens += 1;
+        let token = Token(self.tokens);
+        let ext = (!ext.is_null()).then(|| Json::of(&ext).unwrap());
+        self.input(Input::Call(ServerCall {
+            token,
+            method: method.to_owned(),
+            params: Json::of(&params).unwrap(),
+            ext,
+        }));
+        token
+    }
+
+    fn get(&mut self, uuid: &str, epoch: u64) -> Token {
+        self.call(
+            "gg",
+            json!(["echo", { "uuid": uuid }]),
+            json!({ "epoch": [10, epoch] }),
+        )
+    }
+
+    /// A container that lives.
+    fn living(&mut self, uuid: &str, epoch: u64) -> Run {
+        let token = self.get(uuid, epoch);
+        let run = self.last_start();
+        self.input(Input::Started {
+            run,
+            result: Ok(()),
+        });
+        self.answer(token).unwrap();
+        self.out.clear();
+        run
+    }
+
+    fn last_start(&self) -> Run {
+        self.starts().pop().expect("a start")
+    }
+
+    fn starts(&self) -> Vec<Run> {
+        let run = |effect: &Effect| match effect {
+            Effect::Start { run, .. } => Some(*run),
+            _ => None,
+        };
+        self.out.iter().filter_map(run).collect()
+    }
+
+    fn ended(&mut self, run: Run, how: EndReport) {
+        self.input(Input::Ended { run, how });
+    }
+
+    fn request(&mut self, uuid: &str, data: Value, request: &str) -> Token {
+        self.call(
+            "cs",
+            json!([uuid, "do", data]),
+            json!({ "client": "c1", "request": request }),
+        )
+    }
+
+    /// What was handed to containers: run, number, data.
+    fn dispatched(&self) -> Vec<(Run, CallNumber, Value)> {
+        let dispatch = |effect: &Effect| match effect {
+            Effect::Dispatch {
+                run, call, data, ..
+            } => Some((*run, *call, data.read().unwrap())),
+            _ => None,
+        };
+        self.out.iter().filter_map(dispatch).collect()
+    }
+
+    /// The answer to a call of the server, if there is one yet.
+    fn answered(&self, token: Token) -> Option<Result<Value, ErrorPayload>> {
+        let answer = |effect: &Effect| match effect {
+            Effect::Answer { token: of, result } if *of == token => Some(
+                result
+                    .clone()
+                    .map(|data| data.read::<Value>().expect("JSON")),
+            ),
+            _ => None,
+        };
+        self.out.iter().find_map(answer)
+    }
+
+    fn answer(&self, token: Token) -> Result<Value, ErrorPayload> {
+        self.answered(token).expect("an answer")
+    }
+
+    fn code(&self, token: Token) -> ErrorCode {
+        let error = self.answer(token).expect_err("an error");
+        error.code.expect("a code")
+    }
+
+    fn registrations(&self) -> Vec<AgentRegistration> {
+        let registration = |effect: &Effect| match effect {
+            Effect::Register(registration) => Some(registration.clone()),
+            _ => None,
+        };
+        self.out.iter().filter_map(registration).collect()
+    }
+
+    fn has(&self, wanted: impl Fn(&Effect) -> bool) -> bool {
+        self.out.iter().any(wanted)
+    }
+
+    /// A message on the ROUTER from a connection; what is sent back is taken.
+    fn message(&mut self, conn: &str, op: Op, id: &str, payload: &str) -> Vec<(String, Frame)> {
+        let frame = Frame::new(op, id, payload.to_owned());
+        self.input(Input::Message {
+            conn: Bytes::from(conn.to_owned()),
+            frame,
+        });
+        self.sent()
+    }
+
+    fn sent(&mut self) -> Vec<(String, Frame)> {
+        let mut sent = Vec::new();
+        self.out.retain(|effect| match effect {
+            Effect::Send { conn, frame } => {
+                let conn = String::from_utf8_lossy(conn).into_owned();
+                sent.push((conn, frame.clone()));
+                false
+            }
+            _ => true,
+        });
+        sent
+    }
+
+    fn hello(&mut self, conn: &str, client: &str) -> String {
+        let sent = self.message(conn, Op::Hello, client, r#"{"aliveTimeout":3}"#);
+        sent[0].1.id.clone()
+    }
+}
+
+fn ok(value: Value) -> Result<Json, ErrorPayload> {
+    Ok(Json::of(&value).unwrap())
+}

@@ -1,0 +1,148 @@
+use super::*;
+
+fn answer_first(rig: &mut Rig, result: Result<Json, ErrorPayload>) {
+    let call = rig.dispatched()[0].1;
+    rig.input(Input::Answered { call, result });
+}
+
+#[test]
+fn a_request_that_is_sent_again_runs_once() {
+    let mut rig = Rig::registered();
+    rig.living("u", 1);
+    let first = rig.request("u", json!(1), "r1");
+    let again = rig.request("u", json!(1), "r1");
+    assert_eq!(rig.dispatched().len(), 1, "it runs");
+    answer_first(&mut rig, ok(json!("a")));
+    assert_eq!(rig.answer(first), Ok(json!("a")));
+    assert_eq!(rig.answer(again), Ok(json!("a")));
+    let later = rig.request("u", json!(1), "r1");
+    assert_eq!(rig.answer(later), Ok(json!("a")), "from memory");
+    assert_eq!(rig.dispatched().len(), 1);
+}
+
+#[test]
+fn the_same_request_on_both_routes_runs_once() {
+    let mut rig = Rig::registered();
+    rig.living("u", 1);
+    rig.hello("x", "c1");
+    let routed = rig.request("u", json!(1), "r1");
+    rig.message("x", Op::Request, "r1", r#"["cs",["u","do",1]]"#);
+    assert_eq!(rig.dispatched().len(), 1);
+    answer_first(&mut rig, ok(json!("a")));
+    assert_eq!(rig.answer(routed), Ok(json!("a")));
+    let sent = rig.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(
+        (sent[0].1.op, sent[0].1.payload_text().as_ref()),
+        (Op::Response, r#""a""#)
+    );
+}
+
+#[test]
+fn an_error_is_remembered_as_well() {
+    let mut rig = Rig::registered();
+    rig.living("u", 1);
+    rig.request("u", json!(1), "r1");
+    answer_first(&mut rig, Err(ErrorPayload::new(ErrorCode::Failed, "no")));
+    let again = rig.request("u", json!(1), "r1");
+    assert_eq!(rig.code(again), ErrorCode::Failed);
+    assert_eq!(rig.dispatched().len(), 1);
+}
+
+#[test]
+fn other_callers_and_other_containers_are_other_requests() {
+    let mut rig = Rig::registered();
+    rig.living("u", 1);
+    rig.living("v", 2);
+    rig.request("u", json!(1), "r1");
+    rig.request("u", json!(1), "r2");
+    rig.request("v", json!(1), "r1");
+    rig.call(
+        "cs",
+        json!(["u", "do", 1]),
+        json!({ "client": "c2", "request": "r1" }),
+    );
+    // A TypeScript server does not say who asks.
+    rig.call("cs", json!(["u", "do", 1]), Value::Null);
+    rig.call("cs", json!(["u", "do", 1]), Value::Null);
+    assert_eq!(rig.dispatched().len(), 6);
+}
+
+#[test]
+fn answers_are_forgotten_after_the_window() {
+    let mut rig = Rig::registered();
+    rig.living("u", 1);
+    rig.request("u", json!(1), "r1");
+    answer_first(&mut rig, ok(json!("a")));
+    rig.pass_leased(59_900 * MS);
+    rig.request("u", json!(1), "r1");
+    assert_eq!(rig.dispatched().len(), 1);
+    rig.pass_leased(200 * MS);
+    rig.request("u", json!(1), "r1");
+    assert_eq!(rig.dispatched().len(), 2);
+}
+
+#[test]
+fn answers_are_forgotten_above_the_bytes() {
+    let mut rig = Rig::with(|config| config.answers_bytes = 10_000);
+    rig.register_and_renew();
+    rig.living("u", 1);
+    let big = "x".repeat(4_000);
+    for number in 0..3 {
+        rig.out.clear();
+        rig.request("u", json!(number), &format!("r{number}"));
+        answer_first(&mut rig, ok(json!(big)));
+        assert!(rig.agent.answers.bytes() <= 10_000);
+    }
+    rig.out.clear();
+    rig.request("u", json!(2), "r2");
+    assert!(rig.dispatched().is_empty(), "the last is remembered");
+    rig.request("u", json!(0), "r0");
+    assert_eq!(rig.dispatched().len(), 1, "the first is not");
+}
+
+#[test]
+fn a_call_of_another_epoch_is_refused() {
+    let mut rig = Rig::registered();
+    rig.living("u", 5);
+    for epoch in [4, 6] {
+        let ext = json!({ "epoch": [10, epoch], "client": "c", "request": "r" });
+        let token = rig.call("cs", json!(["u", "do", 1]), ext);
+        assert_eq!(rig.code(token), ErrorCode::Gone);
+    }
+    assert!(rig.dispatched().is_empty());
+    let ext = json!({ "epoch": [10, 5], "client": "c", "request": "r" });
+    rig.call("cs", json!(["u", "do", 1]), ext);
+    assert_eq!(rig.dispatched().len(), 1);
+}
+
+#[test]
+fn a_new_life_runs_what_an_old_one_did_not_answer() {
+    let mut rig = Rig::registered();
+    let run = rig.living("u", 1);
+    let token = rig.request("u", json!(1), "r1");
+    rig.ended(run, EndReport::Stopped);
+    assert_eq!(rig.code(token), ErrorCode::OutcomeUnknown);
+    rig.living("u", 2);
+    rig.request("u", json!(1), "r1");
+    assert_eq!(rig.dispatched().len(), 1);
+}
+
+#[test]
+fn there_is_no_such_container() {
+    let mut rig = Rig::registered();
+    let token = rig.request("u", json!(1), "r1");
+    assert_eq!(rig.code(token), ErrorCode::NoSuchContainer);
+}
+
+#[test]
+fn waiting_requests_are_bounded() {
+    let mut rig = Rig::with(|config| config.waiting_calls = 2);
+    rig.register_and_renew();
+    rig.get("u", 1);
+    let tokens: Vec<Token> = (0..3)
+        .map(|n| rig.request("u", json!(n), &format!("r{n}")))
+        .collect();
+    assert_eq!(rig.code(tokens[2]), ErrorCode::Busy);
+    assert_eq!(rig.agent.figures().waiting, 2);
+}

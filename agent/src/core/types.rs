@@ -1,0 +1,295 @@
+//! What comes into the core and what goes out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use huly_protocol::{AgentRegistration, Epoch, ErrorPayload, Frame, Json, NetworkEvent};
+
+/// A uuid, a kind or a client id.
+pub type Id = Arc<str>;
+
+/// One life of a container in this process: a report about another life is not mistaken for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Run(pub u64);
+
+/// A request that was or will be handed to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallNumber(pub u64);
+
+/// A call of the server that waits for its answer; the driver's number for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// A call of the server to the agent.
+#[derive(Debug, Clone)]
+pub struct ServerCall {
+    /// To be repeated in [`Effect::Answer`].
+    pub token: Token,
+    /// The method.
+    pub method: String,
+    /// Its parameters, an array.
+    pub params: Json,
+    /// What the server says beside them.
+    pub ext: Option<Json>,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Time went by.
+    Wake,
+    /// The server's session is fresh: it does not know the agent.
+    Register,
+    /// The server answered the registration; these containers are to be ended.
+    Registered {
+        /// Their uuids.
+        end: Vec<String>,
+    },
+    /// The registration failed.
+    RegisterFailed,
+    /// The lease lasts until then, by the boot clock.
+    Lease {
+        /// Its end.
+        until: Duration,
+    },
+    /// The connection to the server is lost.
+    Down,
+    /// The server's term, in ms since 1970.
+    Term(u64),
+    /// The server calls.
+    Call(ServerCall),
+    /// A message on the agent's own ROUTER.
+    Message {
+        /// The ROUTER's name for the connection.
+        conn: Bytes,
+        /// What came.
+        frame: Frame,
+    },
+    /// Something came there that is not a message of the protocol.
+    Unreadable {
+        /// A constant for the metric.
+        reason: &'static str,
+    },
+    /// A connection to the ROUTER is closed.
+    Closed {
+        /// The ROUTER's name for it.
+        conn: Bytes,
+    },
+    /// A container started, or could not.
+    Started {
+        /// Which.
+        run: Run,
+        /// What it said.
+        result: Result<(), ErrorPayload>,
+    },
+    /// A container answered a request.
+    Answered {
+        /// Which request.
+        call: CallNumber,
+        /// The answer.
+        result: Result<Json, ErrorPayload>,
+    },
+    /// Nothing of a container runs any more.
+    Ended {
+        /// Which.
+        run: Run,
+        /// How it came.
+        how: EndReport,
+    },
+    /// A container tells its clients something.
+    Event {
+        /// Which.
+        run: Run,
+        /// Whom.
+        to: Audience,
+        /// What.
+        data: Json,
+    },
+    /// The agent is to leave: it takes nothing new and ends its containers.
+    Drain,
+}
+
+/// How a container ended, as the runtime saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndReport {
+    /// It was told to.
+    Stopped,
+    /// By its own wish.
+    ByItself,
+    /// It panicked, with this message.
+    Panicked(String),
+    /// Its tasks were aborted.
+    Aborted,
+}
+
+/// Who is meant by an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// Every client that is connected to the container.
+    All,
+    /// One of them.
+    Client(Id),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Register at the server; the answer comes as [`Input::Registered`].
+    Register(AgentRegistration),
+    /// Tell the server what became of containers (`cu`).
+    Update(NetworkEvent),
+    /// Tell the server that the agent takes nothing new (`xg`).
+    AnnounceDrain,
+    /// Every container has ended after [`Input::Drain`].
+    Drained,
+    /// Answer a call of the server.
+    Answer {
+        /// Which.
+        token: Token,
+        /// The answer.
+        result: Result<Json, ErrorPayload>,
+    },
+    /// Send a message on the agent's own ROUTER.
+    Send {
+        /// To whom.
+        conn: Bytes,
+        /// What.
+        frame: Frame,
+    },
+    /// Whether containers may begin with requests that they were handed.
+    Gate {
+        /// They may.
+        open: bool,
+    },
+    /// Start a container.
+    Start {
+        /// Which life it is.
+        run: Run,
+        /// What it is told.
+        seed: Box<Seed>,
+    },
+    /// Hand a request to a container, after all that were handed to it before.
+    Dispatch {
+        /// Which container.
+        run: Run,
+        /// To be repeated in [`Input::Answered`].
+        call: CallNumber,
+        /// What it is asked to do.
+        operation: String,
+        /// With what.
+        data: Json,
+        /// Who asks, where that is known.
+        client: Option<Id>,
+    },
+    /// A client connected to a container.
+    Connected {
+        /// Which container.
+        run: Run,
+        /// Who.
+        client: Id,
+    },
+    /// A client left a container, or is away.
+    Disconnected {
+        /// Which container.
+        run: Run,
+        /// Who.
+        client: Id,
+    },
+    /// Somebody asked for the container again.
+    Ping {
+        /// Which.
+        run: Run,
+    },
+    /// Tell a container to end, past its mailbox.
+    Stop {
+        /// Which.
+        run: Run,
+    },
+    /// End a container's tasks whatever they do.
+    Abort {
+        /// Which.
+        run: Run,
+    },
+    /// For the metrics.
+    Observed(Observed),
+}
+
+/// What a container is told at its start.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// Its uuid.
+    pub uuid: Id,
+    /// Its kind.
+    pub kind: Id,
+    /// Its container labels.
+    pub labels: Vec<String>,
+    /// What its first get handed to it.
+    pub extra: Option<Json>,
+    /// Which life of the uuid it is.
+    pub epoch: Option<Epoch>,
+}
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Route {
+    /// Through the server.
+    Routed,
+    /// Over the agent's own ROUTER.
+    Direct,
+}
+
+/// Something that the metrics count.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observed {
+    /// A request got its answer.
+    Request {
+        /// The container's kind.
+        kind: Id,
+        /// How it came.
+        route: Route,
+        /// `ok` or an error's code.
+        outcome: &'static str,
+        /// From its coming to its answer.
+        took: Duration,
+    },
+    /// A container started or could not.
+    Start {
+        /// Its kind.
+        kind: Id,
+        /// `ok`, `failed`, `timedOut` or `interrupted`.
+        outcome: &'static str,
+    },
+    /// A container ended.
+    End {
+        /// Its kind.
+        kind: Id,
+        /// A constant.
+        reason: &'static str,
+    },
+    /// The agent's thread overslept its lease.
+    LeaseLost,
+    /// What is not the protocol.
+    BadMessage {
+        /// A constant.
+        reason: &'static str,
+    },
+}
+
+/// Figures for gauges and health.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures<'a> {
+    /// Containers by kind.
+    pub containers: &'a BTreeMap<Id, usize>,
+    /// Clients of the ROUTER that are there.
+    pub clients: usize,
+    /// Requests that wait for their container or for the lease.
+    pub waiting: usize,
+    /// Whether the agent is registered in a session that is up.
+    pub registered: bool,
+    /// Whether the lease was overslept and not begun anew.
+    pub fenced: bool,
+    /// Whether the agent is leaving.
+    pub draining: bool,
+}

@@ -1,0 +1,275 @@
+//! Starting and ending an agent.
+
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use clap::Parser;
+use futures::future::BoxFuture;
+use huly_client::boot_clock;
+use huly_program::{Probe, init_tracing, serve_http, shutdown_signal};
+use prometheus::Registry;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::core::Config;
+use crate::kinds::Kinds;
+use crate::options::{AgentOptions, CommandLine, HostPort};
+use crate::runtime::{self, Control, LinkTo, Metrics, Settings, State};
+
+/// How long workers may take to end when the agent has left.
+const WORKERS_END: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Runs an agent that hosts these kinds, as a program: it reads the flags of [`AgentOptions`], logs
+/// to standard error, and leaves in order at SIGTERM or SIGINT; a second signal ends it at once.
+///
+/// # Errors
+/// When an address cannot be listened on or the agent's thread failed.
+pub fn run(kinds: Kinds) -> anyhow::Result<()> {
+    let line = CommandLine::parse();
+    init_tracing(&line.log)?;
+    run_with(line.options, kinds)
+}
+
+/// The same for a program that reads its flags and starts logging itself.
+///
+/// # Errors
+/// When an address cannot be listened on or the agent's thread failed.
+pub fn run_with(options: AgentOptions, kinds: Kinds) -> anyhow::Result<()> {
+    let signals = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    signals.block_on(async {
+        let mut shutdown = shutdown_signal()?;
+        let agent = AgentHandle::start(options, kinds)?;
+        let mut ended = agent.ended;
+        tokio::select! {
+            outcome = &mut ended => return outcome.context("the agent's thread panicked")?,
+            signal = shutdown.recv() => tracing::info!(signal, "agent leaves"),
+        }
+        // The thread may have ended just now.
+        let _ = agent.control.send(Control::Drain);
+        tokio::select! {
+            outcome = ended => {
+                tracing::info!("agent ends");
+                outcome.context("the agent's thread panicked")?
+            }
+            signal = shutdown.recv() => {
+                anyhow::bail!("agent ends at once at a second signal, {signal}")
+            }
+        }
+    })
+}
+
+/// An agent that runs in this process. Dropped, it ends as if the process had been killed.
+#[derive(Debug)]
+pub struct AgentHandle {
+    id: String,
+    address: SocketAddr,
+    http: SocketAddr,
+    control: mpsc::UnboundedSender<Control>,
+    ended: oneshot::Receiver<anyhow::Result<()>>,
+}
+
+impl AgentHandle {
+    /// Starts an agent: a thread for its sockets and lease, and workers for its containers. It
+    /// connects to the server in the background and stays until it is told to leave.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or it cannot be found out what to advertise.
+    pub fn start(options: AgentOptions, kinds: Kinds) -> anyhow::Result<Self> {
+        let network = options.network.to_string();
+        Self::start_with(options, kinds, LinkTo::Server(network))
+    }
+
+    pub(crate) fn start_with(
+        options: AgentOptions,
+        kinds: Kinds,
+        link: LinkTo,
+    ) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(options.listen)
+            .with_context(|| format!("cannot listen on --listen {}", options.listen))?;
+        let address = listener.local_addr()?;
+        let advertised = advertise(&options, address)?;
+        let id = options
+            .id
+            .clone()
+            .unwrap_or_else(|| Uuid::new_v4().to_string());
+        let config = config(&options, &kinds, &id, &advertised);
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry, kinds.names())?;
+        let workers = workers(options.workers)?;
+        let (control, controlled) = mpsc::unbounded_channel();
+        let health = Health {
+            control: control.downgrade(),
+            workers: workers.handle().clone(),
+            network: options.network.to_string(),
+        };
+        let http = serve_http(options.http, registry, Arc::new(health))?.local_addr();
+        tracing::info!(
+            id,
+            network = %options.network,
+            listen = %address,
+            advertise = %advertised,
+            %http,
+            kinds = kinds.names().collect::<Vec<_>>().join(","),
+            "agent starts"
+        );
+        let settings = Settings {
+            config,
+            kinds,
+            link,
+            listener,
+            workers: workers.handle().clone(),
+            control: controlled,
+            metrics,
+        };
+        let (done, ended) = oneshot::channel();
+        let _: JoinHandle<()> =
+            std::thread::Builder::new()
+                .name("agent".to_owned())
+                .spawn(move || {
+                    let outcome = runtime::run(settings);
+                    workers.shutdown_timeout(WORKERS_END);
+                    // Who started it may not wait for its end.
+                    let _ = done.send(outcome);
+                })?;
+        Ok(Self {
+            id,
+            address,
+            http,
+            control,
+            ended,
+        })
+    }
+
+    /// The agent's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The address of its ROUTER, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of its metrics and health, with the real port.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Leaves in order: takes nothing new, ends the containers, unregisters.
+    ///
+    /// # Errors
+    /// When the agent's thread failed.
+    pub async fn leave(self) -> anyhow::Result<()> {
+        // A thread that has ended says so itself.
+        let _ = self.control.send(Control::Drain);
+        self.ended.await.context("the agent's thread panicked")?
+    }
+}
+
+fn workers(count: Option<u16>) -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(count) = count {
+        builder.worker_threads(usize::from(count));
+    }
+    builder.thread_name("worker").enable_all().build()
+}
+
+fn config(options: &AgentOptions, kinds: &Kinds, id: &str, advertised: &HostPort) -> Config {
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let name = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    Config {
+        kinds: kinds.names().map(str::to_owned).collect(),
+        labels: options.labels.iter().cloned().collect(),
+        node: name(&options.node),
+        pod: options.pod.clone(),
+        lease: options.lease(),
+        answers_window: options.answers_window(),
+        answers_bytes: options.answers_bytes,
+        zero_ms: wall.saturating_sub(boot_clock()).as_secs_f64() * 1e3,
+        ..Config::new(id, Uuid::new_v4(), &advertised.host, advertised.port)
+    }
+}
+
+/// What clients are told to connect to.
+fn advertise(options: &AgentOptions, listens: SocketAddr) -> anyhow::Result<HostPort> {
+    if let Some(advertise) = &options.advertise {
+        return Ok(advertise.clone());
+    }
+    let host = match listens.ip() {
+        ip if !ip.is_unspecified() => ip,
+        ip => reaching(&options.network, ip).with_context(|| {
+            format!(
+                "cannot find out from which address --network {} is reached; say --advertise",
+                options.network
+            )
+        })?,
+    };
+    Ok(HostPort {
+        host: host.to_string(),
+        port: listens.port(),
+    })
+}
+
+/// The local address from which a peer is reached: the system's routes say it, nothing is sent.
+fn reaching(peer: &HostPort, any: IpAddr) -> std::io::Result<IpAddr> {
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect((peer.host.as_str(), peer.port))?;
+    Ok(socket.local_addr()?.ip())
+}
+
+struct Health {
+    /// Weak, so that the agent ends with its handle.
+    control: mpsc::WeakUnboundedSender<Control>,
+    workers: Handle,
+    network: String,
+}
+
+impl Health {
+    async fn ask(&self) -> Result<State, String> {
+        let gone = || "the agent's thread has ended".to_owned();
+        let (answer, asked) = oneshot::channel();
+        let control = self.control.upgrade().ok_or_else(gone)?;
+        control.send(Control::Ask(answer)).map_err(|_| gone())?;
+        drop(control);
+        asked.await.map_err(|_| gone())
+    }
+}
+
+impl Probe for Health {
+    fn live(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async {
+            self.ask().await?;
+            let worker = self.workers.spawn(async {});
+            worker
+                .await
+                .map_err(|_| "the workers have ended".to_owned())
+        })
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<String, String>> {
+        Box::pin(async {
+            let state = self.ask().await?;
+            if state.draining {
+                return Err(format!(
+                    "leaving: {} containers are still to end",
+                    state.containers
+                ));
+            }
+            if state.fenced {
+                return Err("paused for longer than its lease: waits for registration".to_owned());
+            }
+            if !state.registered {
+                return Err(format!("waits for its registration at {}", self.network));
+            }
+            Ok(format!("registered\ncontainers: {}", state.containers))
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! The native runtime: the agent's thread with its sockets, lease and core, and the workers on
+//! which containers run.
+
+mod gate;
+mod hosting;
+mod link;
+mod metrics;
+mod router;
+mod serving;
+mod thread;
+
+#[cfg(test)]
+pub(crate) use link::{Link, LinkCall, LinkInput, Reply, Told};
+pub(crate) use metrics::Metrics;
+pub(crate) use serving::{Control, State};
+pub(crate) use thread::{LinkTo, Settings, run};

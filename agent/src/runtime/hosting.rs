@@ -1,0 +1,304 @@
+//! Containers on the workers: each is one task that takes commands in order and lets its requests
+//! interleave.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use huly_protocol::{ErrorPayload, Json};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+
+use crate::container::{Broadcaster, Call, ContainerContext, DynContainer};
+use crate::core::{CallNumber, EndReport, Id, Input, Run, Seed};
+use crate::kinds::Kinds;
+use crate::runtime::gate::Gate;
+
+/// What a container's task is told.
+enum Command {
+    Request {
+        call: CallNumber,
+        operation: String,
+        data: Json,
+        client: Option<Id>,
+    },
+    Connected(Id),
+    Disconnected(Id),
+    Ping,
+    Stop,
+}
+
+struct Hosted {
+    commands: mpsc::UnboundedSender<Command>,
+    abort: AbortHandle,
+}
+
+/// The containers that run.
+pub(crate) struct Hosting {
+    workers: Handle,
+    kinds: Kinds,
+    agent: String,
+    gate: Gate,
+    reports: mpsc::UnboundedSender<Input>,
+    hosted: HashMap<Run, Hosted>,
+}
+
+impl Hosting {
+    pub(crate) fn new(
+        workers: Handle,
+        kinds: Kinds,
+        agent: String,
+        gate: Gate,
+        reports: mpsc::UnboundedSender<Input>,
+    ) -> Self {
+        Self {
+            workers,
+            kinds,
+            agent,
+            gate,
+            reports,
+            hosted: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn start(&mut self, run: Run, seed: Seed) {
+        let (commands, taken) = mpsc::unbounded_channel();
+        let (tasks, spawned) = mpsc::unbounded_channel();
+        let end = Arc::new(Notify::new());
+        let context = ContainerContext {
+            uuid: seed.uuid.to_string(),
+            kind: seed.kind.to_string(),
+            labels: seed.labels,
+            extra: seed.extra,
+            epoch: seed.epoch,
+            agent: self.agent.clone(),
+            broadcast: Broadcaster {
+                run,
+                reports: self.reports.clone(),
+            },
+            end: end.clone(),
+            tasks,
+        };
+        let life = Life {
+            run,
+            commands: taken,
+            spawned,
+            end,
+            gate: self.gate.clone(),
+            reports: self.reports.clone(),
+        };
+        let factory = self.kinds.factory(&seed.kind);
+        let task = self.workers.spawn(async move {
+            match factory {
+                // Inside, so that a panic of the factory is the container's.
+                Some(factory) => life.live(factory(context)).await,
+                // The core starts no kind that the agent does not serve.
+                None => EndReport::Stopped,
+            }
+        });
+        let abort = task.abort_handle();
+        let reports = self.reports.clone();
+        self.workers.spawn(async move {
+            let how = match task.await {
+                Ok(how) => how,
+                Err(error) if error.is_cancelled() => EndReport::Aborted,
+                Err(error) => EndReport::Panicked(panic_message(error.into_panic().as_ref())),
+            };
+            let _ = reports.send(Input::Ended { run, how });
+        });
+        self.hosted.insert(run, Hosted { commands, abort });
+    }
+
+    pub(crate) fn request(
+        &self,
+        run: Run,
+        call: CallNumber,
+        operation: String,
+        data: Json,
+        client: Option<Id>,
+    ) {
+        self.tell(
+            run,
+            Command::Request {
+                call,
+                operation,
+                data,
+                client,
+            },
+        );
+    }
+
+    pub(crate) fn connected(&self, run: Run, client: Id) {
+        self.tell(run, Command::Connected(client));
+    }
+
+    pub(crate) fn disconnected(&self, run: Run, client: Id) {
+        self.tell(run, Command::Disconnected(client));
+    }
+
+    pub(crate) fn ping(&self, run: Run) {
+        self.tell(run, Command::Ping);
+    }
+
+    pub(crate) fn stop(&self, run: Run) {
+        self.tell(run, Command::Stop);
+    }
+
+    pub(crate) fn abort(&self, run: Run) {
+        if let Some(hosted) = self.hosted.get(&run) {
+            hosted.abort.abort();
+        }
+    }
+
+    pub(crate) fn ended(&mut self, run: Run) {
+        self.hosted.remove(&run);
+    }
+
+    fn tell(&self, run: Run, command: Command) {
+        // One that has just ended says so itself.
+        if let Some(hosted) = self.hosted.get(&run) {
+            let _ = hosted.commands.send(command);
+        }
+    }
+}
+
+struct Life {
+    run: Run,
+    commands: mpsc::UnboundedReceiver<Command>,
+    spawned: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+    end: Arc<Notify>,
+    gate: Gate,
+    reports: mpsc::UnboundedSender<Input>,
+}
+
+type Made = BoxFuture<'static, Result<Arc<dyn DynContainer>, crate::container::ContainerError>>;
+
+impl Life {
+    async fn live(mut self, made: Made) -> EndReport {
+        let made = tokio::select! {
+            made = made => made,
+            // While it starts it is told nothing but to stop.
+            _ = self.commands.recv() => return EndReport::Stopped,
+        };
+        let (container, result) = match made {
+            Ok(container) => (Some(container), Ok(())),
+            Err(error) => (None, Err(ErrorPayload::from(error))),
+        };
+        let _ = self.reports.send(Input::Started {
+            run: self.run,
+            result,
+        });
+        match container {
+            Some(container) => self.serve(container).await,
+            None => EndReport::Stopped,
+        }
+    }
+
+    async fn serve(mut self, container: Arc<dyn DynContainer>) -> EndReport {
+        // One set for all, so that what came first begins first.
+        let mut running: FuturesUnordered<BoxFuture<'static, Piece>> = FuturesUnordered::new();
+        let mut requests = 0;
+        // Requests that the gate holds up.
+        let mut held = VecDeque::new();
+        let mut stopped = false;
+        loop {
+            if stopped && requests == 0 && held.is_empty() {
+                return EndReport::Stopped;
+            }
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    // The agent's thread has ended.
+                    None => return EndReport::Aborted,
+                    Some(Command::Request { call, operation, data, client }) => {
+                        let request = self.request(&container, call, operation, data, client);
+                        if held.is_empty() && self.gate.is_open() {
+                            requests += 1;
+                            running.push(request);
+                        } else {
+                            held.push_back(request);
+                        }
+                    }
+                    Some(told) => running.push(told.future(container.clone())),
+                },
+                () = self.gate.opened(), if !held.is_empty() => {
+                    requests += held.len();
+                    running.extend(held.drain(..));
+                }
+                Some(piece) = running.next(), if !running.is_empty() => match piece {
+                    Piece::Request => requests -= 1,
+                    Piece::Stop => stopped = true,
+                    Piece::Other => {}
+                },
+                Some(task) = self.spawned.recv() => running.push(Box::pin(async move {
+                    task.await;
+                    Piece::Other
+                })),
+                () = self.end.notified() => return EndReport::ByItself,
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        container: &Arc<dyn DynContainer>,
+        number: CallNumber,
+        operation: String,
+        data: Json,
+        client: Option<Id>,
+    ) -> BoxFuture<'static, Piece> {
+        let container = container.clone();
+        let reports = self.reports.clone();
+        let call = Call {
+            operation,
+            data,
+            client: client.map(|client| client.to_string()),
+        };
+        Box::pin(async move {
+            let result = container.request(call).await.map_err(ErrorPayload::from);
+            let _ = reports.send(Input::Answered {
+                call: number,
+                result,
+            });
+            Piece::Request
+        })
+    }
+}
+
+/// What has come to its end.
+enum Piece {
+    Request,
+    Stop,
+    Other,
+}
+
+impl Command {
+    /// What the container does with what it is told.
+    fn future(self, container: Arc<dyn DynContainer>) -> BoxFuture<'static, Piece> {
+        Box::pin(async move {
+            match self {
+                // Requests have their own way, through the gate.
+                Self::Request { .. } => {}
+                Self::Connected(client) => container.connected(&client).await,
+                Self::Disconnected(client) => container.disconnected(&client).await,
+                Self::Ping => container.ping().await,
+                Self::Stop => {
+                    container.stop().await;
+                    return Piece::Stop;
+                }
+            }
+            Piece::Other
+        })
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
+}

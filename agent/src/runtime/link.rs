@@ -1,0 +1,150 @@
+//! The agent's side of the network server, as the serving loop sees it.
+
+use std::time::Duration;
+
+use huly_client::{AgentLink, Client, LinkEvent, Responder};
+use huly_protocol::{AgentRegistration, ErrorPayload, Json, NetworkEvent};
+#[cfg(test)]
+use tokio::sync::mpsc;
+
+/// How long the server may take to note that the agent leaves.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What comes from the server.
+pub(crate) enum LinkInput {
+    Register,
+    Registered {
+        end: Vec<String>,
+    },
+    RegisterFailed(String),
+    Lease {
+        until: Duration,
+    },
+    Call(LinkCall),
+    Down,
+    Term(u64),
+    /// Nothing that concerns an agent.
+    Other,
+    /// There is no session any more and none will come.
+    Over,
+}
+
+/// A call of the server.
+pub(crate) struct LinkCall {
+    pub(crate) method: String,
+    pub(crate) params: Json,
+    pub(crate) ext: Option<Json>,
+    pub(crate) reply: Reply,
+}
+
+/// Where the answer to a call goes.
+pub(crate) enum Reply {
+    Network(Responder),
+    #[cfg(test)]
+    Test(tokio::sync::oneshot::Sender<Result<Json, ErrorPayload>>),
+}
+
+impl Reply {
+    pub(crate) fn answer(self, result: Result<Json, ErrorPayload>) {
+        match self {
+            Self::Network(responder) => responder.answer(result),
+            #[cfg(test)]
+            Self::Test(answer) => drop(answer.send(result)),
+        }
+    }
+}
+
+/// The link to the server.
+pub(crate) enum Link {
+    Network {
+        client: Client,
+        link: AgentLink,
+    },
+    #[cfg(test)]
+    Test {
+        inputs: mpsc::UnboundedReceiver<LinkInput>,
+        told: mpsc::UnboundedSender<Told>,
+    },
+}
+
+/// What a test sees the agent tell the server.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) enum Told {
+    Register(Box<AgentRegistration>),
+    Update(NetworkEvent),
+    Drain,
+    Left,
+}
+
+impl Link {
+    /// What comes next. Safe to be dropped and called again.
+    pub(crate) async fn next(&mut self) -> LinkInput {
+        match self {
+            Self::Network { link, .. } => match link.events.recv().await {
+                Some(event) => read(event),
+                None => LinkInput::Over,
+            },
+            #[cfg(test)]
+            Self::Test { inputs, .. } => inputs.recv().await.unwrap_or(LinkInput::Over),
+        }
+    }
+
+    pub(crate) fn register(&self, registration: AgentRegistration) {
+        match self {
+            Self::Network { link, .. } => link.register(registration),
+            #[cfg(test)]
+            Self::Test { told, .. } => drop(told.send(Told::Register(Box::new(registration)))),
+        }
+    }
+
+    pub(crate) fn update(&self, event: NetworkEvent) {
+        match self {
+            Self::Network { link, .. } => link.update(event),
+            #[cfg(test)]
+            Self::Test { told, .. } => drop(told.send(Told::Update(event))),
+        }
+    }
+
+    pub(crate) fn drain(&self) {
+        match self {
+            Self::Network { link, .. } => link.drain(),
+            #[cfg(test)]
+            Self::Test { told, .. } => drop(told.send(Told::Drain)),
+        }
+    }
+
+    /// Unregisters and closes. A server that is away notices by itself.
+    pub(crate) async fn leave(self) {
+        match self {
+            Self::Network { client, link } => {
+                match tokio::time::timeout(LEAVE_TIMEOUT, link.unregister()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "could not unregister"),
+                    Err(_) => tracing::warn!("the server did not answer the agent's leaving"),
+                }
+                client.close().await;
+            }
+            #[cfg(test)]
+            Self::Test { told, .. } => drop(told.send(Told::Left)),
+        }
+    }
+}
+
+fn read(event: LinkEvent) -> LinkInput {
+    match event {
+        LinkEvent::Register => LinkInput::Register,
+        LinkEvent::Registered { end } => LinkInput::Registered { end },
+        LinkEvent::RegisterFailed(error) => LinkInput::RegisterFailed(error.to_string()),
+        LinkEvent::Lease { until } => LinkInput::Lease { until },
+        LinkEvent::Call(call) => LinkInput::Call(LinkCall {
+            method: call.method,
+            params: call.params,
+            ext: call.ext,
+            reply: Reply::Network(call.responder),
+        }),
+        LinkEvent::Down => LinkInput::Down,
+        LinkEvent::Term(term) => LinkInput::Term(term),
+        _ => LinkInput::Other,
+    }
+}

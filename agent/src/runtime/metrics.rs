@@ -1,0 +1,158 @@
+use prometheus::core::Collector;
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+use crate::core::{Figures, Observed, Route};
+
+/// From 100 µs to 10 s: a request inside a container takes microseconds or waits for something.
+const BUCKETS: [f64; 11] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.05, 0.25, 1.0, 2.5, 10.0,
+];
+
+/// The agent's metrics. Labels are bounded: kinds are those that the agent serves.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    containers: IntGaugeVec,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    starts: IntCounterVec,
+    ends: IntCounterVec,
+    lease_lost: IntCounter,
+    bad_messages: IntCounterVec,
+    clients: IntGauge,
+    waiting: IntGauge,
+    session_up: IntGauge,
+}
+
+fn named(name: &str, help: &str) -> Opts {
+    Opts::new(format!("huly_agent_{name}"), help)
+}
+
+impl Metrics {
+    pub(crate) fn new<'a>(
+        registry: &Registry,
+        kinds: impl Iterator<Item = &'a str>,
+    ) -> prometheus::Result<Self> {
+        let metrics = Self {
+            containers: IntGaugeVec::new(
+                named(
+                    "containers",
+                    "Containers by kind: starting, living, ending.",
+                ),
+                &["kind"],
+            )?,
+            requests: IntCounterVec::new(
+                named(
+                    "requests_total",
+                    "Requests to containers by outcome (ok or an error's code).",
+                ),
+                &["kind", "route", "outcome"],
+            )?,
+            request_seconds: HistogramVec::new(
+                HistogramOpts::from(named(
+                    "request_seconds",
+                    "From a request's coming to its answer.",
+                ))
+                .buckets(BUCKETS.to_vec()),
+                &["kind", "route"],
+            )?,
+            starts: IntCounterVec::new(
+                named("starts_total", "Starts of containers by outcome."),
+                &["kind", "outcome"],
+            )?,
+            ends: IntCounterVec::new(
+                named("ends_total", "Ends of containers by reason."),
+                &["kind", "reason"],
+            )?,
+            lease_lost: IntCounter::with_opts(named(
+                "lease_lost_total",
+                "How often the agent overslept its lease.",
+            ))?,
+            bad_messages: IntCounterVec::new(
+                named("bad_messages_total", "What is not the protocol."),
+                &["reason"],
+            )?,
+            clients: IntGauge::with_opts(named(
+                "connected_clients",
+                "Clients of the agent's own ROUTER.",
+            ))?,
+            waiting: IntGauge::with_opts(named(
+                "waiting_calls",
+                "Requests that wait for their container or for the lease.",
+            ))?,
+            session_up: IntGauge::with_opts(named(
+                "session_up",
+                "1 while the agent is registered at a server that it reaches.",
+            ))?,
+        };
+        metrics.register(registry)?;
+        for kind in kinds {
+            metrics.containers.with_label_values(&[kind]).set(0);
+        }
+        Ok(metrics)
+    }
+
+    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        let all: [Box<dyn Collector>; 10] = [
+            Box::new(self.containers.clone()),
+            Box::new(self.requests.clone()),
+            Box::new(self.request_seconds.clone()),
+            Box::new(self.starts.clone()),
+            Box::new(self.ends.clone()),
+            Box::new(self.lease_lost.clone()),
+            Box::new(self.bad_messages.clone()),
+            Box::new(self.clients.clone()),
+            Box::new(self.waiting.clone()),
+            Box::new(self.session_up.clone()),
+        ];
+        all.into_iter().try_for_each(|one| registry.register(one))
+    }
+
+    pub(crate) fn observe(&self, observed: &Observed) {
+        match observed {
+            Observed::Request {
+                kind,
+                route,
+                outcome,
+                took,
+            } => {
+                let route = match route {
+                    Route::Routed => "routed",
+                    Route::Direct => "direct",
+                };
+                self.requests
+                    .with_label_values(&[kind, route, outcome])
+                    .inc();
+                self.request_seconds
+                    .with_label_values(&[kind, route])
+                    .observe(took.as_secs_f64());
+            }
+            Observed::Start { kind, outcome } => {
+                self.starts.with_label_values(&[kind, *outcome]).inc();
+            }
+            Observed::End { kind, reason } => {
+                self.ends.with_label_values(&[kind, *reason]).inc();
+            }
+            Observed::LeaseLost => self.lease_lost.inc(),
+            Observed::BadMessage { reason } => {
+                self.bad_messages.with_label_values(&[reason]).inc();
+            }
+        }
+    }
+
+    pub(crate) fn set(&self, figures: &Figures<'_>) {
+        for (kind, count) in figures.containers {
+            self.containers
+                .with_label_values(&[kind])
+                .set(whole(*count));
+        }
+        self.clients.set(whole(figures.clients));
+        self.waiting.set(whole(figures.waiting));
+        self.session_up.set(i64::from(figures.registered));
+    }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

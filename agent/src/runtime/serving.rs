@@ -1,0 +1,233 @@
+//! The serving loop: what comes in from everywhere goes through the core, what it says is done.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use huly_client::boot_clock;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Interval, MissedTickBehavior};
+
+use crate::core::{Agent, Effect, Input, ServerCall, Token};
+use crate::runtime::gate::Gatekeeper;
+use crate::runtime::hosting::Hosting;
+use crate::runtime::link::{Link, LinkCall, LinkInput, Reply};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::router::Router;
+
+/// What the agent's handle and its health ask of the loop.
+pub(crate) enum Control {
+    /// How it is.
+    Ask(oneshot::Sender<State>),
+    /// Leave: end the containers, unregister, close.
+    Drain,
+}
+
+/// How the agent is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct State {
+    pub(crate) registered: bool,
+    pub(crate) fenced: bool,
+    pub(crate) draining: bool,
+    pub(crate) containers: usize,
+}
+
+/// All that the loop works with.
+pub(crate) struct Serving {
+    pub(crate) agent: Agent,
+    pub(crate) link: Link,
+    pub(crate) router: Router,
+    pub(crate) hosting: Hosting,
+    pub(crate) gatekeeper: Gatekeeper,
+    pub(crate) reports: mpsc::UnboundedReceiver<Input>,
+    pub(crate) control: mpsc::UnboundedReceiver<Control>,
+    pub(crate) metrics: Metrics,
+    pub(crate) tick: Duration,
+}
+
+enum Next {
+    Input(Input),
+    Link(LinkInput),
+    Tick,
+    Control(Control),
+    Nothing,
+}
+
+impl Serving {
+    /// Serves until the agent has left or its handle is gone.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let mut tick = tokio::time::interval(self.tick);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut desk = Desk::default();
+        loop {
+            let Some(next) = self.next(&mut tick).await? else {
+                return Ok(());
+            };
+            let input = match next {
+                Next::Nothing => continue,
+                Next::Control(Control::Ask(answer)) => {
+                    // Who asked may have given up.
+                    let _ = answer.send(self.state());
+                    continue;
+                }
+                Next::Control(Control::Drain) => Input::Drain,
+                Next::Tick => {
+                    self.metrics.set(&self.agent.figures());
+                    Input::Wake
+                }
+                Next::Input(input) => input,
+                Next::Link(LinkInput::Over) => {
+                    anyhow::bail!("the session with the network server is over for good")
+                }
+                Next::Link(input) => desk.take(input),
+            };
+            if self.handle(&mut desk, input) {
+                self.metrics.set(&self.agent.figures());
+                self.link.leave().await;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Nothing when the agent's handle is gone.
+    async fn next(&mut self, tick: &mut Interval) -> anyhow::Result<Option<Next>> {
+        let next = tokio::select! {
+            input = self.router.next() => match input.context("the agent's ROUTER failed")? {
+                Some(input) => Next::Input(input),
+                None => Next::Nothing,
+            },
+            input = self.link.next() => Next::Link(input),
+            // The loop holds a sender itself, so there is always one.
+            Some(input) = self.reports.recv() => Next::Input(input),
+            _ = tick.tick() => Next::Tick,
+            control = self.control.recv() => match control {
+                Some(control) => Next::Control(control),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(next))
+    }
+
+    fn state(&self) -> State {
+        let figures = self.agent.figures();
+        State {
+            registered: figures.registered,
+            fenced: figures.fenced,
+            draining: figures.draining,
+            containers: figures.containers.values().sum(),
+        }
+    }
+
+    /// Returns whether the agent has ended all that it hosted, as it was asked to.
+    fn handle(&mut self, desk: &mut Desk, input: Input) -> bool {
+        let mut drained = false;
+        let mut input = Some(input);
+        while let Some(one) = input.take() {
+            if let Input::Ended { run, .. } = &one {
+                self.hosting.ended(*run);
+            }
+            let mut effects = std::mem::take(&mut desk.effects);
+            let now = boot_clock();
+            self.agent.handle(now, one, &mut effects);
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Drained => drained = true,
+                    effect => self.effect(desk, effect),
+                }
+            }
+            desk.effects = effects;
+            // Only now: workers believe that the lease was judged.
+            self.gatekeeper.awake(now);
+            input = desk.clogged.pop().map(|conn| Input::Closed { conn });
+        }
+        drained
+    }
+
+    fn effect(&mut self, desk: &mut Desk, effect: Effect) {
+        match effect {
+            Effect::Register(registration) => self.link.register(registration),
+            Effect::Update(event) => self.link.update(event),
+            Effect::AnnounceDrain => self.link.drain(),
+            Effect::Drained => {}
+            Effect::Answer { token, result } => {
+                if let Some(reply) = desk.replies.remove(&token) {
+                    reply.answer(result);
+                }
+            }
+            Effect::Send { conn, frame } => {
+                if !self.router.send(conn.clone(), frame) {
+                    tracing::warn!("a client does not read: its connection counts as closed");
+                    desk.clogged.push(conn);
+                }
+            }
+            Effect::Gate { open } => {
+                match open {
+                    true => tracing::info!("registered after the pause; requests go on"),
+                    false => tracing::warn!(
+                        "the agent was paused for longer than its lease; nothing is dispatched \
+                         until it is registered again"
+                    ),
+                }
+                self.gatekeeper.set(open);
+            }
+            Effect::Start { run, seed } => self.hosting.start(run, *seed),
+            Effect::Dispatch {
+                run,
+                call,
+                operation,
+                data,
+                client,
+            } => self.hosting.request(run, call, operation, data, client),
+            Effect::Connected { run, client } => self.hosting.connected(run, client),
+            Effect::Disconnected { run, client } => self.hosting.disconnected(run, client),
+            Effect::Ping { run } => self.hosting.ping(run),
+            Effect::Stop { run } => self.hosting.stop(run),
+            Effect::Abort { run } => self.hosting.abort(run),
+            Effect::Observed(observed) => self.metrics.observe(&observed),
+        }
+    }
+}
+
+/// What the loop remembers between two inputs.
+#[derive(Default)]
+struct Desk {
+    effects: Vec<Effect>,
+    /// Calls of the server without an answer.
+    replies: HashMap<Token, Reply>,
+    tokens: u64,
+    /// Connections that could not take a message: to be treated as closed.
+    clogged: Vec<bytes::Bytes>,
+}
+
+impl Desk {
+    fn take(&mut self, input: LinkInput) -> Input {
+        match input {
+            LinkInput::Register => Input::Register,
+            LinkInput::Registered { end } => Input::Registered { end },
+            LinkInput::RegisterFailed(error) => {
+                tracing::warn!(error, "the server refused the agent's registration");
+                Input::RegisterFailed
+            }
+            LinkInput::Lease { until } => Input::Lease { until },
+            LinkInput::Down => Input::Down,
+            LinkInput::Term(term) => Input::Term(term),
+            LinkInput::Over | LinkInput::Other => Input::Wake,
+            LinkInput::Call(LinkCall {
+                method,
+                params,
+                ext,
+                reply,
+            }) => {
+                self.tokens += 1;
+                let token = Token(self.tokens);
+                self.replies.insert(token, reply);
+                Input::Call(ServerCall {
+                    token,
+                    method,
+                    params,
+                    ext,
+                })
+            }
+        }
+    }
+}

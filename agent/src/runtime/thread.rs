@@ -1,0 +1,77 @@
+//! The agent's thread: the one that holds its sockets, lease and core.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use huly_client::{Client, boot_clock};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::core::{Agent, Config};
+use crate::kinds::Kinds;
+use crate::runtime::gate::gate;
+use crate::runtime::hosting::Hosting;
+use crate::runtime::link::Link;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::router::Router;
+use crate::runtime::serving::{Control, Serving};
+
+/// What the thread is started with.
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) kinds: Kinds,
+    pub(crate) link: LinkTo,
+    /// Bound already, so that its port is known.
+    pub(crate) listener: TcpListener,
+    pub(crate) workers: Handle,
+    pub(crate) control: mpsc::UnboundedReceiver<Control>,
+    pub(crate) metrics: Metrics,
+}
+
+/// Where the link leads.
+pub(crate) enum LinkTo {
+    /// To the network server at this `host:port`.
+    Server(String),
+    #[cfg(test)]
+    Test(Link),
+}
+
+/// Runs the agent on the current thread until it has left.
+///
+/// # Errors
+/// When the ROUTER failed or the session is over for good.
+pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let lease = settings.config.lease;
+        let (gatekeeper, gate) = gate(lease);
+        let (reported, reports) = mpsc::unbounded_channel();
+        let name = settings.config.agent.clone();
+        let hosting = Hosting::new(settings.workers, settings.kinds, name, gate, reported);
+        let router = Router::bind(settings.listener).await?;
+        let link = match settings.link {
+            LinkTo::Server(server) => {
+                let client = Client::builder(server).build();
+                let link = client.serve_agent();
+                Link::Network { client, link }
+            }
+            #[cfg(test)]
+            LinkTo::Test(link) => link,
+        };
+        let serving = Serving {
+            agent: Agent::new(settings.config, boot_clock()),
+            link,
+            router,
+            hosting,
+            gatekeeper,
+            reports,
+            control: settings.control,
+            metrics: settings.metrics,
+            // Often enough that half a lease without one is a pause and no jitter.
+            tick: (lease / 8).max(Duration::from_millis(10)),
+        };
+        serving.run().await
+    })
+}
