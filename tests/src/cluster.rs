@@ -1,4 +1,4 @@
-//! The API server, as the user of a test's own network sees it.
+//! The API server as the user of a test's own network sees it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -249,20 +249,6 @@ impl Cluster {
 
     fn note(&self, note: impl FnOnce(&mut Made)) {
         note(&mut self.made.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-/// The API server's own words, when it refused.
-///
-/// # Errors
-/// When it did not refuse, or failed otherwise.
-pub fn api_error<T>(result: Result<T>) -> Result<String> {
-    match result {
-        Ok(_) => bail!("the API server took it"),
-        Err(error) => match error.downcast::<kube::Error>()? {
-            kube::Error::Api(status) if status.code == 422 => Ok(status.message),
-            other => Err(other.into()),
-        },
     }
 }
 

@@ -20,7 +20,7 @@ mod report;
 mod scenario;
 mod settings;
 
-pub use self::cluster::{Cluster, api_error};
+pub use self::cluster::Cluster;
 pub use self::control_plane::{ControlPlane, Stopped};
 pub use self::eventually::eventually;
 pub use self::history::{History, Seen};
@@ -30,4 +30,4 @@ pub use self::network::{Layout, Network};
 pub use self::object::{Condition, Object};
 pub use self::program::Program;
 pub use self::report::measured;
-pub use self::scenario::{Scenario, scenario};
+pub use self::scenario::{Scenario, on_cluster, scenario};

@@ -21,6 +21,21 @@ pub struct Scenario {
     pub live: Live,
 }
 
+/// Runs a test that needs the API server alone, and clears what it made.
+///
+/// # Errors
+/// The story's, or when what was made cannot be deleted.
+pub async fn on_cluster(story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result<()> {
+    let name = unique_name();
+    let cluster = Cluster::connect(&Settings::read()?, &name, &name).await?;
+    let told = AssertUnwindSafe(story(&cluster)).catch_unwind().await;
+    let cleaned = cluster.clean_up().await.context("cannot clean up");
+    match told {
+        Ok(outcome) => outcome.and(cleaned),
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
 /// Runs a test in a network of its own and clears what it made, whatever it comes to. The
 /// programs' logs are kept, and named, when it fails.
 ///
