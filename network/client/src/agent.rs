@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt;
 use huly_protocol::{
     AgentExt, AgentRegistration, AgentUuid, ErrorCode, ErrorPayload, Json, NetworkEvent, method,
 };
@@ -206,7 +207,7 @@ impl AgentHandle {
     /// Must be called within a tokio runtime.
     pub fn update(&self, event: NetworkEvent) {
         let shared = self.shared.clone();
-        tokio::spawn(async move {
+        beside(async move {
             if shared.is_original() {
                 return shared.tell(LinkEvent::Register);
             }
@@ -221,7 +222,7 @@ impl AgentHandle {
     /// Must be called within a tokio runtime.
     pub fn drain(&self) {
         let shared = self.shared.clone();
-        tokio::spawn(async move {
+        beside(async move {
             let Some(uuid) = lock(&shared.agent).clone() else {
                 return;
             };
@@ -300,6 +301,15 @@ impl Shared {
             }
         }
         Ok(end)
+    }
+}
+
+/// Runs a task beside the caller, begun before this returns: what an agent says goes out in the
+/// order in which it says it, the last ends of containers before its leaving.
+fn beside(task: impl Future<Output = ()> + Send + 'static) {
+    let mut task = Box::pin(task);
+    if task.as_mut().now_or_never().is_none() {
+        tokio::spawn(task);
     }
 }
 
