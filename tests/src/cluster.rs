@@ -1,7 +1,7 @@
 //! The API server as the user of a test's own network sees it.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Namespace;
@@ -82,6 +82,17 @@ impl Cluster {
         api.create(&PostParams::default(), &namespace).await?;
         self.note(|made| made.namespaces.push(name.clone()));
         Ok(name)
+    }
+
+    /// Gives a namespace these labels.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn label_namespace(&self, name: &str, labels: &Value) -> Result<()> {
+        let api: Api<Namespace> = Api::all(self.client());
+        let change = Patch::Merge(json!({"metadata": {"labels": labels}}));
+        api.patch(name, &PatchParams::default(), &change).await?;
+        Ok(())
     }
 
     /// Makes a ContainerKind of the test's network for a kind of the wire, and says its name.
@@ -250,6 +261,23 @@ impl Cluster {
     fn note(&self, note: impl FnOnce(&mut Made)) {
         note(&mut self.made.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// Waits until an object made now is younger than `object`: Kubernetes notes whole seconds.
+///
+/// # Errors
+/// When `object` was not made by an API server.
+pub async fn after_its_second(object: &DynamicObject) -> Result<()> {
+    let made = object.metadata.creation_timestamp.as_ref();
+    let made = made
+        .context("an object without a creation time")?
+        .0
+        .as_second();
+    let next = UNIX_EPOCH + Duration::from_secs(u64::try_from(made)? + 1);
+    if let Ok(left) = next.duration_since(SystemTime::now()) {
+        tokio::time::sleep(left).await;
+    }
+    Ok(())
 }
 
 fn resource(kind: &str, plural: &str) -> ApiResource {

@@ -20,7 +20,7 @@ mod report;
 mod scenario;
 mod settings;
 
-pub use self::cluster::Cluster;
+pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
 pub use self::eventually::eventually;
 pub use self::history::{History, Seen};

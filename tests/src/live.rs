@@ -87,6 +87,18 @@ impl Live {
         .await
     }
 
+    /// Waits until everything of a kind that nobody holds had the time to idle out: until a
+    /// container of the kind, got and released now, is ended.
+    ///
+    /// # Errors
+    /// When that container lives at the deadline.
+    pub async fn idle_out(&self, kind: &str, deadline: Duration) -> Result<()> {
+        let clock = self.client.get(kind).new_container().await?;
+        let uuid = clock.uuid().to_owned();
+        clock.release().await?;
+        self.until_gone(&uuid, deadline).await
+    }
+
     /// Sends a container a request.
     ///
     /// # Errors

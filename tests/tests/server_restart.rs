@@ -1,0 +1,282 @@
+//! The network server is killed and started again: nothing else is.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use huly_client::ErrorKind;
+use huly_tests::{Layout, Live, Object, Scenario, eventually, measured, scenario};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// More than five times what any step takes on a busy machine.
+const SOON: Duration = Duration::from_secs(15);
+
+/// Whether a request that did not get through says so clearly.
+fn is_clear(error: &huly_client::Error) -> bool {
+    let kind = matches!(
+        error.kind,
+        ErrorKind::OutcomeUnknown | ErrorKind::Interrupted
+    );
+    kind && !error.message.is_empty()
+}
+
+async fn restart(test: &mut Scenario) -> Result<Instant> {
+    test.network.server.kill().await?;
+    test.network.server.start().await?;
+    Ok(Instant::now())
+}
+
+#[tokio::test]
+async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let short = json!({"lifecycle": {"idleTimeoutSeconds": 1}});
+        let kind = test.cluster.kind("counter", short).await?;
+        let namespace = test.cluster.namespace("restart").await?;
+        let mut claims = Vec::new();
+        for number in 0..6 {
+            let uuid = format!("c-{number}");
+            let spec = json!({ "uuid": uuid });
+            let claim = test.cluster.claim(&namespace, &uuid, &kind, spec).await?;
+            claim
+                .until(SOON, "is Ready", |claim| claim.is("Ready"))
+                .await?;
+            test.live.increment(&uuid, number + 1).await?;
+            let epoch = test.live.epoch(&uuid).await?;
+            claims.push((uuid, claim, epoch, number + 1));
+        }
+        let held = test.live.client().get("counter").uuid("held").await?;
+        held.request::<_, serde_json::Value>("increment", &json!({"by": 40}))
+            .await?;
+
+        let up = restart(test).await?;
+        for (uuid, _, epoch, value) in &claims {
+            assert_eq!(
+                test.live.value(uuid).await?,
+                *value,
+                "{uuid} was started again"
+            );
+            assert_eq!(
+                test.live.epoch(uuid).await?,
+                *epoch,
+                "{uuid} was placed again"
+            );
+        }
+        measured("server ready again → 6 containers answered", up.elapsed());
+        let answer: serde_json::Value = held.request("value", &json!(null)).await?;
+        assert_eq!(
+            answer,
+            json!({"value": 40}),
+            "a client's container was started again"
+        );
+        eventually(SOON, "the references are there again", async || {
+            for (uuid, ..) in &claims {
+                let references = test.live.references(uuid).await?;
+                ensure!(references == 1, "{uuid} has {references}");
+            }
+            let references = test.live.references("held").await?;
+            ensure!(references == 1, "the client's has {references}");
+            Ok(())
+        })
+        .await?;
+        // The kind's idle time is known again, too, and ends nothing that is claimed.
+        test.network.operator.await_ready().await?;
+        for (uuid, claim, _, value) in &claims {
+            for seen in claim.versions().into_iter().skip(1) {
+                let object = seen.object.context("it was not deleted")?;
+                assert!(
+                    object.is("Bound"),
+                    "{uuid} was not Bound for a moment: {object:?}"
+                );
+            }
+            let now = test.cluster.claims(&namespace).get(uuid).await?;
+            assert!(now.is("Bound"), "{now:?}");
+            assert_eq!(now.number("/status/failovers"), 0);
+            assert_eq!(test.live.value(uuid).await?, *value);
+        }
+        let metrics = test.network.server.metrics().await?;
+        for none in ["failovers_total", "starts_total", "ends_total"] {
+            assert_eq!(
+                metrics.sum(&format!("huly_network_{none}"), &[]),
+                0.0,
+                "{none}"
+            );
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn claims_made_and_deleted_meanwhile_are_put_right() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let short = json!({"lifecycle": {"idleTimeoutSeconds": 1}});
+        let kind = test.cluster.kind("counter", short).await?;
+        let namespace = test.cluster.namespace("restart").await?;
+        for uuid in ["goes", "stays"] {
+            let claim = test
+                .cluster
+                .claim(&namespace, uuid, &kind, json!({ "uuid": uuid }))
+                .await?;
+            claim
+                .until(SOON, "is Ready", |claim| claim.is("Ready"))
+                .await?;
+            test.live.increment(uuid, 3).await?;
+        }
+        test.network.server.kill().await?;
+        test.cluster
+            .delete(&test.cluster.claims(&namespace), "goes")
+            .await?;
+        let comes = test
+            .cluster
+            .claim(&namespace, "comes", &kind, json!({"uuid": "comes"}))
+            .await?;
+        test.network.server.start().await?;
+        comes
+            .until(SOON, "is Ready", |claim| claim.is("Ready"))
+            .await?;
+        // What lived before the start is ended 60 s after it at the earliest: the reference tells.
+        eventually(
+            SOON,
+            "the deleted claim's reference is gone",
+            async || match test.live.container("goes").await? {
+                None => Ok(()),
+                Some(_) => {
+                    ensure!(test.live.references("goes").await? == 0, "it is held");
+                    Ok(())
+                }
+            },
+        )
+        .await?;
+        assert_eq!(test.live.value("stays").await?, 3);
+        assert_eq!(test.live.references("stays").await?, 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_or_fails_clearly() -> Result<()> {
+    scenario(Layout::agents(1), async |test| {
+        let kind = test.cluster.kind("echo", json!({})).await?;
+        let namespace = test.cluster.namespace("flight").await?;
+        let claim = test
+            .cluster
+            .claim(&namespace, "e", &kind, json!({"uuid": "e"}))
+            .await?;
+        claim
+            .until(SOON, "is Ready", |claim| claim.is("Ready"))
+            .await?;
+        // Long enough to span the restart.
+        let nap = Duration::from_secs(3);
+        let live = test.live.clone();
+        let asked = tokio::spawn(async move {
+            let nap = u64::try_from(nap.as_millis()).unwrap_or(u64::MAX);
+            live.ask("e", "sleep", &json!({ "ms": nap }), SOON).await
+        });
+        let server = &test.network.server;
+        eventually(SOON, "it is in flight", async || {
+            let calls = server
+                .metrics()
+                .await?
+                .sum("huly_network_agent_calls_in_flight", &[]);
+            ensure!(calls == 1.0, "{calls} calls are");
+            Ok(())
+        })
+        .await?;
+        restart(test).await?;
+        ensure!(
+            !asked.is_finished(),
+            "it did not span the restart: {:?}",
+            asked.await
+        );
+        match asked.await? {
+            Ok(answer) => assert_eq!(answer, json!({"slept": 3_000})),
+            Err(error) => assert!(is_clear(&error), "{error:?}"),
+        }
+        let echoed = test.live.ask("e", "echo", &json!(1), SOON).await?;
+        assert_eq!(echoed, json!(1));
+        Ok(())
+    })
+    .await
+}
+
+/// What became of the requests of one caller.
+#[derive(Debug, Default)]
+struct Tally {
+    answered: u64,
+    unknown: u64,
+}
+
+/// Increments a counter, one request after the other, until told to stop.
+fn keep_counting(
+    live: Live,
+    uuid: &'static str,
+) -> (watch::Sender<bool>, JoinHandle<Result<Tally>>) {
+    let (stop, stopped) = watch::channel(false);
+    let counting = tokio::spawn(async move {
+        let mut tally = Tally::default();
+        let mut last = 0;
+        while !*stopped.borrow() {
+            match live.ask(uuid, "increment", &json!({"by": 1}), SOON).await {
+                Ok(answer) => {
+                    let value = answer["value"]
+                        .as_u64()
+                        .context("a counter answers a value")?;
+                    ensure!(value > last, "the counter went from {last} to {value}");
+                    last = value;
+                    tally.answered += 1;
+                }
+                Err(error) if error.kind == ErrorKind::OutcomeUnknown => tally.unknown += 1,
+                Err(error) => ensure!(is_clear(&error), "{error:?}"),
+            }
+        }
+        Ok(tally)
+    });
+    (stop, counting)
+}
+
+#[tokio::test]
+async fn requests_run_at_most_once_across_restarts() -> Result<()> {
+    scenario(Layout::agents(1), async |test| {
+        let kind = test.cluster.kind("counter", json!({})).await?;
+        let namespace = test.cluster.namespace("once").await?;
+        let claim = test
+            .cluster
+            .claim(&namespace, "c", &kind, json!({"uuid": "c"}))
+            .await?;
+        claim
+            .until(SOON, "is Ready", |claim| claim.is("Ready"))
+            .await?;
+        let (stop, counting) = keep_counting(test.live.clone(), "c");
+        for round in 1..=3 {
+            let before = test.live.value("c").await?;
+            eventually(SOON, "requests go through", async || {
+                let now = test.live.value("c").await?;
+                ensure!(now > before + 20, "round {round}: {now} after {before}");
+                Ok(())
+            })
+            .await?;
+            restart(test).await?;
+        }
+        let before = test.live.value("c").await?;
+        eventually(SOON, "requests go through again", async || {
+            ensure!(test.live.value("c").await? > before, "none");
+            Ok(())
+        })
+        .await?;
+        stop.send(true)?;
+        let tally = counting.await??;
+        let value = test.live.value("c").await?;
+        assert!(
+            (tally.answered..=tally.answered + tally.unknown).contains(&value),
+            "the counter stands at {value}: {tally:?}"
+        );
+        assert!(
+            tally.unknown <= 3,
+            "more than one request a restart has no outcome: {tally:?}"
+        );
+        Ok(())
+    })
+    .await
+}
