@@ -1,0 +1,107 @@
+"""Fixtures: programs and peers, all ended when the test is over."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peers import TypeScriptClient
+from programs import Agent, Network, Program
+from raw import Raw
+from ts_agent import TypeScriptAgent
+from wire import fresh
+
+
+class Programs:
+    """Starts programs, and ends them with the scope of its fixture."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.started: list[Program] = []
+
+    def network(self, **flags: Any) -> Network:
+        return self._start(Network(self.folder, f"network-{len(self.started)}", **flags))
+
+    def agent(self, network: Network, **flags: Any) -> Agent:
+        return self._start(Agent(network, self.folder, fresh("agent"), **flags))
+
+    def end(self) -> None:
+        for program in reversed(self.started):
+            if program.running:
+                program.kill()
+
+    def _start(self, program: Any) -> Any:
+        self.started.append(program)
+        program.start()
+        return program
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    """Programs of this test alone."""
+    programs = Programs(tmp_path)
+    yield programs
+    programs.end()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    programs = Programs(tmp_path_factory.mktemp("programs"))
+    yield programs
+    programs.end()
+
+
+@pytest.fixture(scope="module")
+def network(shared: Programs) -> Network:
+    """A network server that the tests of a module share."""
+    return shared.network()
+
+
+@pytest.fixture(scope="module")
+def agent(shared: Programs, network: Network) -> Agent:
+    """A stock agent that the tests of a module share."""
+    return shared.agent(network)
+
+
+@pytest.fixture
+def peers() -> Iterator["Peers"]:
+    peers = Peers()
+    yield peers
+    peers.end()
+
+
+class Peers:
+    """Makes peers; at the end none of the TypeScript ones may have seen anything of an extension."""
+
+    def __init__(self) -> None:
+        self.stack = ExitStack()
+        self.clients: list[TypeScriptClient] = []
+
+    def client(self, network: Network, **options: Any) -> TypeScriptClient:
+        client = self.stack.enter_context(TypeScriptClient(network.address, **options))
+        self.clients.append(client)
+        return client
+
+    def direct(self, agent: Agent) -> TypeScriptClient:
+        """A client of an agent's own ROUTER."""
+        client = TypeScriptClient(agent.address, of="agent")
+        self.clients.append(self.stack.enter_context(client))
+        return client
+
+    def agent(
+        self, network: Network, kinds: list[str], alive_timeout: float = 3, **options: Any
+    ) -> TypeScriptAgent:
+        agent = self.stack.enter_context(TypeScriptAgent(kinds, **options))
+        agent.serve_at(network.address, alive_timeout)
+        self.clients.append(agent.client)
+        return agent
+
+    def raw(self, address: str, **options: Any) -> Raw:
+        return self.stack.enter_context(Raw(address, **options))
+
+    def end(self) -> None:
+        self.stack.close()
+        found = [each for client in self.clients for each in client.violations]
+        assert not found, "frames that a TypeScript peer must never see"
