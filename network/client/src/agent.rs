@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use huly_protocol::{
-    AgentExt, AgentRegistration, AgentUuid, ErrorCode, ErrorPayload, Json, NetworkEvent, method,
+    AgentRegistration, AgentUuid, ErrorCode, ErrorPayload, Json, NetworkEvent, method,
 };
 use huly_session::Call;
 use tokio::sync::mpsc;
@@ -14,9 +14,7 @@ use tokio::task::AbortHandle;
 use crate::direct::lock;
 use crate::error::{Error, ErrorKind};
 use crate::handle::{Command, Handle, WeakCommands};
-
-/// Containers in one chunk of a registration.
-const CHUNK: usize = 500;
+use crate::registration::{chunks, plain};
 
 /// What an agent is told. After the last one the channel ends: the client was closed, or another
 /// process has its client id.
@@ -184,7 +182,7 @@ impl AgentHandle {
     pub fn register(&self, registration: AgentRegistration) {
         let shared = self.shared.clone();
         *lock(&shared.agent) = Some(registration.uuid.clone());
-        let registering = tokio::spawn({
+        let mut registering = Box::pin({
             let shared = shared.clone();
             async move {
                 let event = match shared.register(registration).await {
@@ -195,9 +193,13 @@ impl AgentHandle {
                 shared.tell(event);
             }
         });
-        let before = lock(&shared.registering).replace(registering.abort_handle());
-        if let Some(before) = before {
+        if let Some(before) = lock(&shared.registering).take() {
             before.abort();
+        }
+        // Begun before this returns, as what is said next is to come after it.
+        if registering.as_mut().now_or_never().is_none() {
+            let registering = tokio::spawn(registering).abort_handle();
+            *lock(&shared.registering) = Some(registering);
         }
     }
 
@@ -278,10 +280,14 @@ impl Shared {
             agent: registration.uuid.clone(),
         })?;
         // One whole belongs to one session: a half of it means nothing to the next.
-        let session = self.handle.state.borrow().session.clone();
-        let parts = match self.is_original() {
-            true => vec![plain(registration)],
-            false => chunks(registration),
+        if self.handle.state.borrow().session.is_none() {
+            self.handle.ready().await;
+        }
+        let state = self.handle.state.borrow().clone();
+        let session = state.session;
+        let parts = match &state.server {
+            None => vec![plain(registration)],
+            Some(server) => chunks(registration, server.limits.message_bytes),
         };
         let last = parts.len().saturating_sub(1);
         let mut end = Vec::new();
@@ -311,39 +317,4 @@ fn beside(task: impl Future<Output = ()> + Send + 'static) {
     if task.as_mut().now_or_never().is_none() {
         tokio::spawn(task);
     }
-}
-
-/// Without what an original server was not asked for.
-fn plain(mut registration: AgentRegistration) -> AgentRegistration {
-    registration.huly = None;
-    for record in &mut registration.containers {
-        record.huly = None;
-    }
-    registration
-}
-
-fn chunks(mut registration: AgentRegistration) -> Vec<AgentRegistration> {
-    if registration.containers.len() <= CHUNK {
-        return vec![registration];
-    }
-    let containers = std::mem::take(&mut registration.containers);
-    let count = containers.len().div_ceil(CHUNK);
-    containers
-        .chunks(CHUNK)
-        .enumerate()
-        .map(|(number, part)| {
-            let ext = registration.huly.clone().unwrap_or_default();
-            AgentRegistration {
-                containers: part.to_vec(),
-                huly: Some(AgentExt {
-                    chunk: Some((
-                        u32::try_from(number).unwrap_or(u32::MAX),
-                        number + 1 == count,
-                    )),
-                    ..ext
-                }),
-                ..registration.clone()
-            }
-        })
-        .collect()
 }

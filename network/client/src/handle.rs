@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agent::LinkEvent;
 use crate::direct::Fanout;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::state::SessionState;
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -148,7 +148,15 @@ impl Handle {
     }
 
     pub(crate) fn send(&self, command: Command) -> Result<(), Error> {
-        self.commands.send(command).map_err(|_| Error::closed())
+        self.commands.send(command).map_err(|_| self.over())
+    }
+
+    /// Why the session is over.
+    fn over(&self) -> Error {
+        match &self.state.borrow().superseded {
+            Some(text) => Error::new(ErrorKind::Superseded, text.clone()),
+            None => Error::closed(),
+        }
     }
 
     pub(crate) async fn ask<T>(
@@ -162,7 +170,7 @@ impl Handle {
             commands: &self.commands,
             token: Some(token),
         };
-        let result = answered.await.unwrap_or_else(|_| Err(Error::closed()));
+        let result = answered.await.unwrap_or_else(|_| Err(self.over()));
         guard.token = None;
         result
     }

@@ -28,6 +28,7 @@ mod error;
 mod get;
 mod handle;
 mod reference;
+mod registration;
 mod socket;
 mod state;
 mod updates;

@@ -11,4 +11,6 @@ pub struct SessionState {
     pub server: Option<HelloAnswer>,
     /// Grows with each fresh session uuid: what the server knew of this client may be gone.
     pub generation: u64,
+    /// Another process has the client id now, what the server said of it: the session is over.
+    pub superseded: Option<String>,
 }

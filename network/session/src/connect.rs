@@ -7,7 +7,7 @@ use huly_protocol::{Connect, Json, OneOrMany, Uuid, method};
 
 use crate::config::Peer;
 use crate::io::{Effect, Token};
-use crate::pending::{Body, Internal, Owner, Pending};
+use crate::pending::{Body, Internal, Key, Owner, Pending};
 use crate::session::Session;
 
 impl Session {
@@ -23,7 +23,7 @@ impl Session {
             let result = Ok(Bytes::from_static(b"1"));
             return out.push(Effect::Answered { token, result });
         }
-        let body = body(vec![uuid.clone()]);
+        let body = Body::Json(params(vec![uuid.clone()]));
         let owner = Owner::Connect { token, uuid };
         let mut request = Pending::new(String::new(), method::CONNECT.into(), body, owner);
         request.deadline = self.deadline(now, None);
@@ -42,23 +42,20 @@ impl Session {
         }
     }
 
-    /// A new connection to an agent: it sends events to those who asked over this one.
-    pub(crate) fn connect_again(&mut self) {
-        if !self.connected.is_empty()
-            && let Body::Json(params) = self.connect_body()
-        {
-            self.ask(Internal::Connect, method::CONNECT, params);
+    /// Over a new connection to an agent, or after a failure, by which some may have left it: it
+    /// sends events to those who asked over this one.
+    pub(crate) fn ask_connect(&mut self) -> Option<Key> {
+        if self.connected.is_empty() {
+            return None;
         }
-    }
-
-    pub(crate) fn connect_body(&self) -> Body {
-        body(self.connected.iter().cloned().collect())
+        let params = params(self.connected.iter().cloned().collect());
+        Some(self.ask(Internal::Connect, method::CONNECT, params))
     }
 }
 
-fn body(uuids: Vec<String>) -> Body {
+fn params(uuids: Vec<String>) -> Json {
     let connect = Connect {
         uuid: OneOrMany::Many(uuids),
     };
-    Body::Json(Json::of(&connect).unwrap_or_else(|_| Json::null()))
+    Json::of(&connect).unwrap_or_else(|_| Json::null())
 }

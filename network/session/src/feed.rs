@@ -3,7 +3,7 @@
 use huly_protocol::{FeedEvent, Json, method};
 
 use crate::io::{Effect, FeedUpdate};
-use crate::pending::{Internal, Owner};
+use crate::pending::{Internal, Key, Owner};
 use crate::session::Session;
 
 /// Where the subscription stands.
@@ -24,20 +24,9 @@ pub(crate) enum Feed {
     Live { instance: String, revision: u64 },
 }
 
-impl Feed {
-    /// The connection ended: events may be lost with it.
-    pub(crate) fn interrupted(&mut self) {
-        if *self != Self::Off {
-            *self = Self::Asked;
-        }
-    }
-}
-
 impl Session {
     pub(crate) fn watch(&mut self, out: &mut Vec<Effect>) {
-        if self.feed != Feed::Off {
-            out.push(Effect::Feed(FeedUpdate::Reset));
-        }
+        out.push(Effect::Feed(FeedUpdate::Reset));
         self.feed = Feed::Asked;
         if self.uuid().is_some() {
             self.ask_feed();
@@ -50,7 +39,7 @@ impl Session {
         }
     }
 
-    fn ask_feed(&mut self) {
+    pub(crate) fn ask_feed(&mut self) -> Key {
         // The answer to an earlier one would begin a snapshot that nobody expects.
         for key in self.queue.keys() {
             let owner = self.queue.get(key).map(|request| &request.owner);
@@ -58,7 +47,7 @@ impl Session {
                 self.queue.give_up(key);
             }
         }
-        self.ask(Internal::Watch, method::WATCH, empty());
+        self.ask(Internal::Watch, method::WATCH, empty())
     }
 
     /// After a new connection: what came meanwhile is lost.
@@ -66,8 +55,9 @@ impl Session {
         if self.feed == Feed::Off {
             return;
         }
-        self.feed = Feed::Asked;
-        out.push(Effect::Feed(FeedUpdate::Reset));
+        if std::mem::replace(&mut self.feed, Feed::Asked) != Feed::Asked {
+            out.push(Effect::Feed(FeedUpdate::Reset));
+        }
         if self.is_rust() {
             self.ask_feed();
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use huly_protocol::{Frame, Hello, HelloAnswer, HelloExt, Op, PROTOCOL_VERSION};
 
 use crate::config::Peer;
-use crate::io::Effect;
+use crate::io::{Effect, StopReason};
 use crate::session::{Known, Link, SentPing, Session};
 
 /// Between two pings to a peer of ours.
@@ -63,7 +63,7 @@ impl Session {
     /// Forgets the session's uuid and says hello again (W07).
     pub(crate) fn hello_asked(&mut self, now: Duration, out: &mut Vec<Effect>) {
         if self.leaving.is_some() {
-            return self.left(out);
+            return self.stop(StopReason::Left, out);
         }
         // A hello under way answers the question.
         if !self.is_up() {
@@ -141,7 +141,9 @@ impl Session {
                     self.watch_again(out);
                 }
             }
-            Peer::Agent if new_connection || fresh => self.connect_again(),
+            Peer::Agent if new_connection || fresh => {
+                self.ask_connect();
+            }
             Peer::Agent | Peer::Container => {}
         }
         if new_connection {
@@ -168,9 +170,6 @@ impl Session {
     }
 
     pub(crate) fn pong(&mut self, now: Duration, frame: Frame, out: &mut Vec<Effect>) {
-        if self.leaving.is_some() && !self.is_up() {
-            return;
-        }
         if self.uuid() != Some(frame.id.as_str()) {
             return; // Of another session: it tells nothing of this one.
         }

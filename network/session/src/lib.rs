@@ -8,6 +8,7 @@
 //! the pong repeats, pending requests sent again under the same ids, references asserted again in
 //! bulk when the server's session is a fresh one, a deadline for every call.
 
+mod answers;
 mod backcall;
 mod calls;
 mod config;
@@ -19,6 +20,7 @@ mod jitter;
 mod life;
 mod pending;
 mod queue;
+mod reassert;
 mod references;
 mod session;
 

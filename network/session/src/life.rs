@@ -17,7 +17,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 impl Session {
     pub(crate) fn disconnected(&mut self, out: &mut Vec<Effect>) {
         if self.leaving.is_some() {
-            return self.left(out);
+            return self.stop(StopReason::Left, out);
         }
         let lost = matches!(self.link, Link::Up | Link::Greeting { .. });
         self.down(out);
@@ -44,13 +44,12 @@ impl Session {
             out.push(Effect::Down);
         }
         self.link = Link::Dialing;
-        self.feed.interrupted();
     }
 
     /// What time alone brings about.
     pub(crate) fn tick(&mut self, now: Duration, out: &mut Vec<Effect>) {
         if self.leaving.is_some_and(|until| until <= now) {
-            return self.left(out);
+            return self.stop(StopReason::Left, out);
         }
         self.expire(now, out);
         match self.link {
@@ -89,7 +88,7 @@ impl Session {
         // The answer to a ping after the close tells that the close was read.
         out.push(Effect::Send(Frame::bare(Op::Ping)));
         self.leaving = Some(now + LEAVE_TIMEOUT);
-        self.link = Link::Greeting { since: now };
+        self.link = Link::Closing;
         if was_up {
             out.push(Effect::Down);
         }
@@ -106,10 +105,6 @@ impl Session {
         self.ask(Internal::Detach, method::DETACH, empty());
     }
 
-    pub(crate) fn left(&mut self, out: &mut Vec<Effect>) {
-        self.stop(StopReason::Left, out);
-    }
-
     pub(crate) fn fail_all(&mut self, reason: &StopReason, out: &mut Vec<Effect>) {
         let error = match reason {
             StopReason::Left => CallError::Closed,
@@ -119,27 +114,27 @@ impl Session {
         };
         self.fail_pending(&error, out);
     }
+}
 
-    /// Answers what comes after the end.
-    pub(crate) fn refuse(&mut self, input: Input, out: &mut Vec<Effect>) {
-        let closed = CallError::Closed;
-        match input {
-            Input::Call(call) => out.push(Effect::Answered {
-                token: call.token,
-                result: Err(closed),
-            }),
-            Input::Get { token, .. } => out.push(Effect::Got {
-                token,
-                result: Err(closed),
-            }),
-            Input::Connect { token, .. }
-            | Input::Release {
-                token: Some(token), ..
-            } => out.push(Effect::Answered {
-                token,
-                result: Err(closed),
-            }),
-            _ => {}
-        }
+/// Answers what comes after the end.
+pub(crate) fn refuse(input: Input, out: &mut Vec<Effect>) {
+    let closed = CallError::Closed;
+    match input {
+        Input::Call(call) => out.push(Effect::Answered {
+            token: call.token,
+            result: Err(closed),
+        }),
+        Input::Get { token, .. } => out.push(Effect::Got {
+            token,
+            result: Err(closed),
+        }),
+        Input::Connect { token, .. }
+        | Input::Release {
+            token: Some(token), ..
+        } => out.push(Effect::Answered {
+            token,
+            result: Err(closed),
+        }),
+        _ => {}
     }
 }

@@ -105,15 +105,15 @@ impl Pending {
         }
     }
 
-    /// Whether a get's answer may bring a reference to `uuid`.
-    pub(crate) fn may_get(&self, uuid: &str) -> bool {
-        match (&self.owner, &self.body) {
-            (Owner::Get { .. }, Body::Get(params)) => params
-                .request
-                .uuid
-                .as_deref()
-                .is_none_or(|asked| asked == uuid),
-            _ => false,
+    /// Whether somebody waits for a get that may bring a reference to `uuid`, which was of `kind`.
+    pub(crate) fn may_get(&self, uuid: &str, kind: Option<&str>) -> bool {
+        let (Owner::Get { token: Some(_), .. }, Body::Get(params)) = (&self.owner, &self.body)
+        else {
+            return false;
+        };
+        match &params.request.uuid {
+            Some(asked) => asked == uuid,
+            None => kind.is_none_or(|kind| kind == params.kind),
         }
     }
 }

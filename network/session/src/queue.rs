@@ -149,11 +149,11 @@ impl Queue {
     }
 
     /// Whether the answer to a get may still bring a reference to a container.
-    pub(crate) fn may_get(&self, uuid: &str) -> bool {
+    pub(crate) fn may_get(&self, uuid: &str, kind: Option<&str>) -> bool {
         self.gets
             .iter()
             .filter_map(|key| self.pending.get(key))
-            .any(|request| request.may_get(uuid))
+            .any(|request| request.may_get(uuid, kind))
     }
 
     pub(crate) fn next_retry(&self) -> Option<Duration> {

@@ -3,19 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{
-    EventKind, Frame, GetParams, GetRequest, GotContainer, HeldEvent, Json, NetworkEvent,
-    PeerEvent, Placement, Reassert, ReassertedGet, Uuid, method,
-};
+use huly_protocol::{GetParams, GetRequest, GotContainer, Json, Placement, Uuid, method};
 use indexmap::IndexMap;
 
-use crate::config::Peer;
-use crate::io::{CallError, Effect, StopReason, Token};
-use crate::pending::{Body, Internal, Key, Owner, Pending};
+use crate::io::{CallError, Effect, Token};
+use crate::pending::{Body, Key, Owner, Pending};
 use crate::session::Session;
-
-/// References in one chunk of a re-assertion.
-const CHUNK: usize = 500;
 
 /// Where a container is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,23 +23,24 @@ pub struct Location {
 
 /// One reference.
 #[derive(Debug, Clone)]
-struct Held {
-    kind: String,
-    request: GetRequest,
-    durable: bool,
+pub(crate) struct Held {
+    pub(crate) kind: String,
+    pub(crate) request: GetRequest,
+    pub(crate) durable: bool,
     /// Handles that the session counts.
     handles: u32,
     /// Whether a caller that counts its own handles holds it too.
     raw: bool,
-    location: Location,
+    pub(crate) location: Location,
 }
 
 /// What the client holds, by container.
 #[derive(Debug, Default)]
 pub(crate) struct References {
-    held: IndexMap<String, Held>,
-    /// Let go while a get was under way that may bring it again: who waits for the release.
-    releasing: IndexMap<String, Vec<Option<Token>>>,
+    pub(crate) held: IndexMap<String, Held>,
+    /// Let go while a get was under way that may bring it again: its kind, and who waits
+    /// for the release.
+    releasing: Vec<(String, Option<String>, Option<Token>)>,
 }
 
 impl References {
@@ -102,7 +96,7 @@ impl Session {
                     "container {asked} was asked for, the network answered with {}",
                     got.uuid
                 );
-                self.let_go(&got.uuid, None);
+                self.let_go(&got.uuid, Some(&params.kind), None);
                 Err(CallError::Protocol(message))
             }
             (result, _) => result,
@@ -110,7 +104,7 @@ impl Session {
         if let Ok(got) = &result {
             match token {
                 Some(_) => self.hold(&params, got, raw),
-                None => self.let_go(&got.uuid, None),
+                None => self.let_go(&got.uuid, Some(&params.kind), None),
             }
         }
         self.finish_releases(out);
@@ -154,7 +148,7 @@ impl Session {
         let Some(held) = self.references.held.get_mut(&uuid) else {
             // A caller that counts its own may know of one from its former life.
             return match raw {
-                true => self.let_go(&uuid, token),
+                true => self.let_go(&uuid, None, token),
                 false => self.released(token, out),
             };
         };
@@ -165,8 +159,12 @@ impl Session {
         if held.handles > 0 || held.raw {
             return self.released(token, out);
         }
-        self.references.held.shift_remove(&uuid);
-        self.let_go(&uuid, token);
+        let kind = self
+            .references
+            .held
+            .swap_remove(&uuid)
+            .map(|held| held.kind);
+        self.let_go(&uuid, kind.as_deref(), token);
     }
 
     fn released(&mut self, token: Option<Token>, out: &mut Vec<Effect>) {
@@ -178,16 +176,14 @@ impl Session {
 
     /// Releases what nobody holds here, once no get under way may bring it again: on the wire a
     /// reference is a member of a set, so a release would take away what that get brings.
-    fn let_go(&mut self, uuid: &str, token: Option<Token>) {
+    fn let_go(&mut self, uuid: &str, kind: Option<&str>, token: Option<Token>) {
         if self.references.held.contains_key(uuid) {
             return;
         }
-        if self.queue.may_get(uuid) {
-            self.references
-                .releasing
-                .entry(uuid.to_owned())
-                .or_default()
-                .push(token);
+        if self.queue.may_get(uuid, kind) {
+            let kind = kind.map(str::to_owned);
+            let releasing = &mut self.references.releasing;
+            releasing.push((uuid.to_owned(), kind, token));
             return;
         }
         let uuid = Uuid {
@@ -207,12 +203,10 @@ impl Session {
         if self.references.releasing.is_empty() {
             return;
         }
-        for (uuid, tokens) in std::mem::take(&mut self.references.releasing) {
-            for token in tokens {
-                match self.references.held.contains_key(&uuid) {
-                    true => self.released(token, out),
-                    false => self.let_go(&uuid, token),
-                }
+        for (uuid, kind, token) in std::mem::take(&mut self.references.releasing) {
+            match self.references.held.contains_key(&uuid) {
+                true => self.released(token, out),
+                false => self.let_go(&uuid, kind.as_deref(), token),
             }
         }
     }
@@ -234,163 +228,10 @@ impl Session {
             // A release takes back the get as well.
             Some(uuid) => {
                 self.queue.give_up(key);
-                self.let_go(&uuid, None);
+                self.let_go(&uuid, None, None);
             }
             None => self.queue.abandon(key),
         }
         self.finish_releases(out);
-    }
-
-    /// Asserts every reference again, after a fresh session of the server's.
-    pub(crate) fn assert_again(&mut self) {
-        let rust = self.is_rust();
-        let gets: Vec<ReassertedGet> = self
-            .references
-            .held
-            .iter()
-            .filter(|(_, held)| !held.location.gone)
-            .map(|(uuid, held)| {
-                let placement = held.location.placement.as_ref();
-                ReassertedGet {
-                    uuid: uuid.clone(),
-                    kind: held.kind.clone(),
-                    request: held.request.clone(),
-                    durable: held.durable,
-                    epoch: placement.and_then(|placement| placement.epoch),
-                    agent_id: placement.map(|placement| placement.agent_id.clone()),
-                    failovers: placement.map_or(0, |placement| placement.failovers),
-                }
-            })
-            .collect();
-        if rust {
-            for chunk in gets.chunks(CHUNK) {
-                let uuids = chunk.iter().map(|get| get.uuid.clone()).collect();
-                let chunk = Reassert {
-                    gets: chunk.to_vec(),
-                };
-                let params = Json::of(&chunk).unwrap_or_else(|_| Json::null());
-                self.ask(Internal::Reassert(uuids), method::REASSERT, params);
-            }
-            return;
-        }
-        for get in gets {
-            // By its uuid, so that what is held stays the same container where it still lives.
-            let params = GetParams {
-                kind: get.kind,
-                request: GetRequest {
-                    uuid: Some(get.uuid.clone()),
-                    ..get.request
-                },
-                huly: None,
-            };
-            let params = Json::of(&params).unwrap_or_else(|_| Json::null());
-            self.ask(Internal::Regain(get.uuid), method::GET, params);
-        }
-    }
-
-    pub(crate) fn internal_answered(
-        &mut self,
-        what: &Internal,
-        payload: &[u8],
-        out: &mut Vec<Effect>,
-    ) {
-        match what {
-            Internal::Watch => self.watch_answered(payload),
-            Internal::Reassert(uuids) => {
-                match serde_json::from_slice::<Vec<Option<GotContainer>>>(payload) {
-                    Ok(answers) => {
-                        for (uuid, got) in uuids.iter().zip(answers) {
-                            // Of what is not known yet a held event tells.
-                            if let Some(got) = got.filter(|got| got.uuid == *uuid) {
-                                self.found(got, out);
-                            }
-                        }
-                    }
-                    Err(_) => self.counters.bad_messages += 1,
-                }
-            }
-            Internal::Regain(uuid) => match serde_json::from_slice::<GotContainer>(payload) {
-                Ok(got) if got.uuid == *uuid => self.found(got, out),
-                Ok(_) | Err(_) => self.counters.bad_messages += 1,
-            },
-            Internal::Connect | Internal::Quiet | Internal::Detach => {}
-        }
-    }
-
-    fn found(&mut self, got: GotContainer, out: &mut Vec<Effect>) {
-        let location = Location {
-            endpoint: got.endpoint,
-            placement: got.placement,
-            gone: false,
-        };
-        let Some(held) = self.references.held.get_mut(&got.uuid) else {
-            return;
-        };
-        if held.location != location {
-            held.location = location.clone();
-            out.push(Effect::Held(HeldEvent {
-                uuid: got.uuid,
-                event: EventKind::Updated,
-                endpoint: Some(location.endpoint),
-                placement: location.placement,
-            }));
-        }
-    }
-
-    pub(crate) fn event(&mut self, frame: Frame, out: &mut Vec<Effect>) {
-        if self.config.peer != Peer::Server {
-            return out.push(Effect::Event(frame.payload));
-        }
-        if !self.is_rust() {
-            return self.plain_event(&frame.payload, out);
-        }
-        match serde_json::from_slice::<PeerEvent>(&frame.payload) {
-            Ok(PeerEvent::Held(events)) => {
-                for event in events {
-                    self.held_event(event, out);
-                }
-            }
-            Ok(PeerEvent::Feed(event)) => self.feed_event(event, out),
-            Ok(PeerEvent::Term(term)) => self.raise_term(term, out),
-            Ok(PeerEvent::Superseded(text)) => self.stop(StopReason::Superseded(text), out),
-            // A member that a later version added, or nonsense.
-            Err(_) => self.counters.bad_messages += 1,
-        }
-    }
-
-    fn plain_event(&mut self, payload: &[u8], out: &mut Vec<Effect>) {
-        let Ok(event) = serde_json::from_slice::<NetworkEvent>(payload) else {
-            self.counters.bad_messages += 1;
-            return;
-        };
-        for event in event.containers {
-            if event.event == EventKind::Added
-                || !self.references.held.contains_key(&event.container.uuid)
-            {
-                continue;
-            }
-            let moved = event.event == EventKind::Updated && !event.container.endpoint.is_empty();
-            let event = HeldEvent {
-                uuid: event.container.uuid,
-                event: event.event,
-                endpoint: moved.then_some(event.container.endpoint),
-                placement: None,
-            };
-            self.held_event(event, out);
-        }
-    }
-
-    fn held_event(&mut self, event: HeldEvent, out: &mut Vec<Effect>) {
-        if let Some(held) = self.references.held.get_mut(&event.uuid) {
-            let location = &mut held.location;
-            location.gone = event.event == EventKind::Removed;
-            if let Some(endpoint) = &event.endpoint {
-                location.endpoint.clone_from(endpoint);
-            }
-            if event.placement.is_some() {
-                location.placement.clone_from(&event.placement);
-            }
-        }
-        out.push(Effect::Held(event));
     }
 }

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::feed::Feed;
 use crate::io::{Effect, Input, StopReason};
 use crate::jitter::Jitter;
+use crate::life::refuse;
 use crate::queue::Queue;
 use crate::references::{Location, References};
 
@@ -38,6 +39,8 @@ pub(crate) enum Link {
     Greeting { since: Duration },
     /// Requests go out.
     Up,
+    /// Close was sent; the peer's answer to a ping tells that it was read.
+    Closing,
     /// Over.
     Stopped,
 }
@@ -123,7 +126,7 @@ impl Session {
     /// appends what is to be done.
     pub fn handle(&mut self, now: Duration, input: Input, out: &mut Vec<Effect>) {
         if self.link == Link::Stopped {
-            return self.refuse(input, out);
+            return refuse(input, out);
         }
         match input {
             Input::Start => self.dial(Duration::ZERO, out),
@@ -156,6 +159,13 @@ impl Session {
         if matches!(self.link, Link::Idle | Link::Dialing) {
             return; // Of a connection that was hung up.
         }
+        if self.link == Link::Closing {
+            // The peer does not know us any more: it has read the close.
+            if frame.op == Op::AskHello {
+                self.stop(StopReason::Left, out);
+            }
+            return;
+        }
         match frame.op {
             Op::Hello => self.hello_answered(now, frame, out),
             Op::Pong => self.pong(now, frame, out),
@@ -171,7 +181,7 @@ impl Session {
     /// When to come back with [`Input::Wake`] at the latest.
     pub fn next_wake(&self) -> Option<Duration> {
         let link = match self.link {
-            Link::Idle | Link::Dialing | Link::Stopped => None,
+            Link::Idle | Link::Dialing | Link::Closing | Link::Stopped => None,
             Link::Greeting { since } => Some(since + self.patience()),
             Link::Up => Some(self.next_ping.min(self.last_pong + self.patience())),
         };

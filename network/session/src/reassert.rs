@@ -1,0 +1,218 @@
+//! After a fresh session of the server's: it is told what the client holds. Events of that.
+
+use huly_protocol::{
+    EventKind, Frame, GetParams, GetRequest, GotContainer, HeldEvent, Json, NetworkEvent,
+    PeerEvent, Reassert, ReassertedGet, method,
+};
+
+use crate::config::Peer;
+use crate::io::{Effect, StopReason};
+use crate::pending::{Internal, Key};
+use crate::references::Location;
+use crate::session::Session;
+
+/// References in one chunk of a re-assertion.
+const CHUNK: usize = 500;
+/// Bytes of a re-assertion beside its references, with some to spare.
+const ENVELOPE: u64 = 64;
+
+impl Session {
+    /// Asserts every reference again.
+    pub(crate) fn assert_again(&mut self) {
+        let held = self.references.held.iter();
+        let uuids: Vec<String> = held.map(|(uuid, _)| uuid.clone()).collect();
+        if self.is_rust() {
+            for chunk in self.chunks(&uuids) {
+                self.ask_reassert(&chunk);
+            }
+        } else {
+            for uuid in uuids {
+                self.ask_regain(&uuid);
+            }
+        }
+    }
+
+    /// What is held in chunks that the server takes: gets may carry large extras.
+    fn chunks(&self, uuids: &[String]) -> Vec<Vec<String>> {
+        let limit = self
+            .peer_answer()
+            .map_or(u64::MAX, |answer| answer.limits.message_bytes);
+        let mut chunks: Vec<Vec<String>> = Vec::new();
+        let mut bytes = u64::MAX;
+        for uuid in uuids {
+            let Some(get) = self.reasserted(uuid) else {
+                continue;
+            };
+            let size = Json::of(&get).map_or(0, |json| json.text().len() as u64 + 1);
+            let full = bytes.saturating_add(size) > limit;
+            match chunks
+                .last_mut()
+                .filter(|chunk| !full && chunk.len() < CHUNK)
+            {
+                Some(chunk) => {
+                    chunk.push(uuid.clone());
+                    bytes += size;
+                }
+                None => {
+                    chunks.push(vec![uuid.clone()]);
+                    bytes = ENVELOPE + size;
+                }
+            }
+        }
+        chunks
+    }
+
+    /// Asserts those of a chunk that are still held.
+    pub(crate) fn ask_reassert(&mut self, uuids: &[String]) -> Option<Key> {
+        let gets: Vec<ReassertedGet> = uuids
+            .iter()
+            .filter_map(|uuid| self.reasserted(uuid))
+            .collect();
+        if gets.is_empty() {
+            return None;
+        }
+        let uuids = gets.iter().map(|get| get.uuid.clone()).collect();
+        let params = Json::of(&Reassert { gets }).unwrap_or_else(|_| Json::null());
+        Some(self.ask(Internal::Reassert(uuids), method::REASSERT, params))
+    }
+
+    /// One that ended and was not replaced is not asserted: nobody asked for another.
+    fn reasserted(&self, uuid: &str) -> Option<ReassertedGet> {
+        let held = self.references.held.get(uuid)?;
+        if held.location.gone {
+            return None;
+        }
+        let placement = held.location.placement.as_ref();
+        Some(ReassertedGet {
+            uuid: uuid.to_owned(),
+            kind: held.kind.clone(),
+            request: held.request.clone(),
+            durable: held.durable,
+            epoch: placement.and_then(|placement| placement.epoch),
+            agent_id: placement.map(|placement| placement.agent_id.clone()),
+            failovers: placement.map_or(0, |placement| placement.failovers),
+        })
+    }
+
+    /// Gets again at an original server: by its uuid, so that what is held stays the same container
+    /// where it still lives.
+    pub(crate) fn ask_regain(&mut self, uuid: &str) -> Option<Key> {
+        let get = self.reasserted(uuid)?;
+        let params = GetParams {
+            kind: get.kind,
+            request: GetRequest {
+                uuid: Some(get.uuid.clone()),
+                ..get.request
+            },
+            huly: None,
+        };
+        let params = Json::of(&params).unwrap_or_else(|_| Json::null());
+        Some(self.ask(Internal::Regain(get.uuid), method::GET, params))
+    }
+
+    pub(crate) fn internal_answered(
+        &mut self,
+        what: &Internal,
+        payload: &[u8],
+        out: &mut Vec<Effect>,
+    ) {
+        match what {
+            Internal::Watch => self.watch_answered(payload),
+            Internal::Reassert(uuids) => {
+                match serde_json::from_slice::<Vec<Option<GotContainer>>>(payload) {
+                    Ok(answers) => {
+                        for (uuid, got) in uuids.iter().zip(answers) {
+                            // Of what is not known yet a held event tells.
+                            if let Some(got) = got.filter(|got| got.uuid == *uuid) {
+                                self.found(got, out);
+                            }
+                        }
+                    }
+                    Err(_) => self.counters.bad_messages += 1,
+                }
+            }
+            Internal::Regain(uuid) => match serde_json::from_slice::<GotContainer>(payload) {
+                Ok(got) if got.uuid == *uuid => self.found(got, out),
+                Ok(_) | Err(_) => self.counters.bad_messages += 1,
+            },
+            Internal::Connect | Internal::Quiet | Internal::Detach => {}
+        }
+    }
+
+    fn found(&mut self, got: GotContainer, out: &mut Vec<Effect>) {
+        let location = Location {
+            endpoint: got.endpoint,
+            placement: got.placement,
+            gone: false,
+        };
+        let Some(held) = self.references.held.get_mut(&got.uuid) else {
+            return;
+        };
+        if held.location != location {
+            held.location = location.clone();
+            out.push(Effect::Held(HeldEvent {
+                uuid: got.uuid,
+                event: EventKind::Updated,
+                endpoint: Some(location.endpoint),
+                placement: location.placement,
+            }));
+        }
+    }
+
+    pub(crate) fn event(&mut self, frame: Frame, out: &mut Vec<Effect>) {
+        if self.config.peer != Peer::Server {
+            return out.push(Effect::Event(frame.payload));
+        }
+        if !self.is_rust() {
+            return self.plain_event(&frame.payload, out);
+        }
+        match serde_json::from_slice::<PeerEvent>(&frame.payload) {
+            Ok(PeerEvent::Held(events)) => {
+                for event in events {
+                    self.held_event(event, out);
+                }
+            }
+            Ok(PeerEvent::Feed(event)) => self.feed_event(event, out),
+            Ok(PeerEvent::Term(term)) => self.raise_term(term, out),
+            Ok(PeerEvent::Superseded(text)) => self.stop(StopReason::Superseded(text), out),
+            // A member that a later version added, or nonsense.
+            Err(_) => self.counters.bad_messages += 1,
+        }
+    }
+
+    fn plain_event(&mut self, payload: &[u8], out: &mut Vec<Effect>) {
+        let Ok(event) = serde_json::from_slice::<NetworkEvent>(payload) else {
+            self.counters.bad_messages += 1;
+            return;
+        };
+        for event in event.containers {
+            if event.event == EventKind::Added
+                || !self.references.held.contains_key(&event.container.uuid)
+            {
+                continue;
+            }
+            let moved = event.event == EventKind::Updated && !event.container.endpoint.is_empty();
+            let event = HeldEvent {
+                uuid: event.container.uuid,
+                event: event.event,
+                endpoint: moved.then_some(event.container.endpoint),
+                placement: None,
+            };
+            self.held_event(event, out);
+        }
+    }
+
+    fn held_event(&mut self, event: HeldEvent, out: &mut Vec<Effect>) {
+        if let Some(held) = self.references.held.get_mut(&event.uuid) {
+            let location = &mut held.location;
+            location.gone = event.event == EventKind::Removed;
+            if let Some(endpoint) = &event.endpoint {
+                location.endpoint.clone_from(endpoint);
+            }
+            if event.placement.is_some() {
+                location.placement.clone_from(&event.placement);
+            }
+        }
+        out.push(Effect::Held(event));
+    }
+}

@@ -1,0 +1,9 @@
+//! The session in virtual time, against scripts and against a model of the network server.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod calls;
+mod lease;
+mod model;
+mod original;
+mod rig;
+mod terms;
