@@ -10,7 +10,8 @@ mod serving;
 mod thread;
 
 #[cfg(test)]
-pub(crate) use link::{Link, LinkCall, LinkInput, Reply, Told};
+mod tests;
+
 pub(crate) use metrics::Metrics;
 pub(crate) use serving::{Control, State};
 pub(crate) use thread::{LinkTo, Settings, run};

@@ -1,0 +1,131 @@
+use huly_protocol::ErrorCode;
+
+use super::*;
+
+#[tokio::test]
+async fn a_panic_ends_one_container_alone() {
+    let mut rig = Rig::registered().await;
+    rig.get("probe", "u", Value::Null).await.unwrap();
+    rig.get("probe", "v", Value::Null).await.unwrap();
+    let waiting = rig.call("cs", json!(["u", "wait", 1]), Value::Null);
+    let error = rig.request("u", "panic", json!(1)).await.unwrap_err();
+    assert_eq!(error.code, Some(ErrorCode::OutcomeUnknown));
+    assert!(error.message.contains("as told"), "{error}");
+    assert!(patient(waiting).await.unwrap().is_err());
+    assert_eq!(rig.told_removed().await, ["u"]);
+    assert_eq!(rig.request("v", "echo", json!(2)).await, Ok(json!(2)));
+    // What runs beside the requests is the container's, too.
+    rig.request("v", "spawn-panic", json!(1)).await.unwrap();
+    assert_eq!(rig.told_removed().await, ["v"]);
+    rig.metric(r#"huly_agent_ends_total{kind="probe",reason="Panicked"} 2"#)
+        .await;
+    rig.get("probe", "u", Value::Null).await.unwrap();
+    assert_eq!(rig.request("u", "begun", json!(0)).await, Ok(json!([0])));
+}
+
+#[tokio::test]
+async fn a_container_may_end_itself() {
+    let mut rig = Rig::registered().await;
+    rig.get("probe", "u", Value::Null).await.unwrap();
+    let error = rig.request("u", "end", json!(1)).await.unwrap_err();
+    assert_eq!(error.code, Some(ErrorCode::OutcomeUnknown));
+    assert_eq!(rig.told_removed().await, ["u"]);
+}
+
+#[tokio::test]
+async fn a_container_that_cannot_start_says_why() {
+    let rig = Rig::registered().await;
+    let error = rig.get("broken", "u", Value::Null).await.unwrap_err();
+    assert!(error.message.contains("no disk"), "{error}");
+}
+
+#[tokio::test]
+async fn one_that_does_not_stop_is_busy_until_its_grace_is_over() {
+    let rig = Rig::registered().await;
+    let spec = json!({ "kind": "stubborn", "revision": 1, "terminationGraceMs": 300 });
+    let ext = json!({ "epoch": [1, 1], "spec": spec });
+    rig.get("stubborn", "u", ext).await.unwrap();
+    let ended = rig.call("ct", json!(["u"]), Value::Null);
+    let error = rig.get("stubborn", "u", Value::Null).await.unwrap_err();
+    assert_eq!(error.code, Some(ErrorCode::Busy));
+    assert!(
+        error.message.starts_with("still stopping on agent-1"),
+        "{error}"
+    );
+    assert!(patient(ended).await.unwrap().is_ok());
+    rig.get("stubborn", "u", Value::Null).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_runs_may_finish_when_a_container_is_ended() {
+    let rig = Rig::registered().await;
+    rig.get("probe", "u", Value::Null).await.unwrap();
+    // The probe lets it go on when it is told to stop.
+    let waiting = rig.call("cs", json!(["u", "wait", 1]), Value::Null);
+    let ended = rig.call("ct", json!(["u"]), Value::Null);
+    let answer = patient(waiting).await.unwrap();
+    assert_eq!(answer, Ok(Json::of(&1).unwrap()));
+    assert!(patient(ended).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn the_agent_leaves_in_order() {
+    let mut rig = Rig::registered().await;
+    for uuid in ["u", "v"] {
+        rig.get("probe", uuid, Value::Null).await.unwrap();
+    }
+    patient(rig.agent.leave()).await.unwrap();
+    let mut seen = Vec::new();
+    while let Some(told) = patient(rig.told.recv()).await {
+        seen.push(match told {
+            Told::Register(_) => "register".to_owned(),
+            Told::Update(event) => event.containers[0].container.uuid.clone(),
+            Told::Drain => "drain".to_owned(),
+            Told::Left => "left".to_owned(),
+        });
+    }
+    seen[1..3].sort();
+    assert_eq!(seen, ["drain", "u", "v", "left"]);
+}
+
+#[tokio::test]
+async fn dropped_it_ends_without_a_word() {
+    let mut rig = Rig::registered().await;
+    rig.get("probe", "u", Value::Null).await.unwrap();
+    drop(rig.agent);
+    assert!(patient(rig.told.recv()).await.is_none());
+}
+
+#[tokio::test]
+async fn health_says_what_it_waits_for() {
+    let mut rig = Rig::new();
+    let (status, body) = rig.page("/readyz").await;
+    assert!(status.contains("503"), "{status}");
+    assert!(body.contains("registration"), "{body}");
+    let (status, _) = rig.page("/livez").await;
+    assert!(status.contains("200"), "{status}");
+    rig.metric("huly_agent_session_up 0").await;
+    rig.register().await;
+    rig.metric("huly_agent_session_up 1").await;
+    let (status, body) = rig.page("/readyz").await;
+    assert!(
+        status.contains("200") && body.contains("registered"),
+        "{status} {body}"
+    );
+}
+
+#[tokio::test]
+async fn it_reports_what_it_hosts_when_it_registers_again() {
+    let mut rig = Rig::registered().await;
+    rig.get("probe", "u", json!({ "epoch": [5, 6] }))
+        .await
+        .unwrap();
+    let registration = rig.register().await;
+    assert_eq!(registration.uuid, "agent-1");
+    assert_eq!(registration.kinds, ["broken", "probe", "stubborn"]);
+    let record = &registration.containers[0];
+    assert_eq!(record.uuid, "u");
+    assert_eq!(record.huly.as_ref().unwrap().epoch, Some((5, 6).into()));
+    // In ms since 1970.
+    assert!(record.last_visit > 1.6e12, "{}", record.last_visit);
+}
