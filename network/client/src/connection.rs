@@ -42,26 +42,25 @@ const RETRY: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Connection {
     container: ContainerRef,
-    subscription: watch::Receiver<Option<Arc<Subscription>>>,
+    way: watch::Receiver<Way>,
     events: Arc<Fanout>,
     follower: AbortHandle,
 }
 
 impl ContainerRef {
-    /// Connects to the container directly.
+    /// Connects to the container directly, wherever it lives by then.
     ///
     /// # Errors
     /// `NotAllowed` if it takes no direct connections; when its agent does not answer in time.
     pub async fn connect(&self) -> Result<Connection, Error> {
         let mut location = self.location();
         let at = location.borrow_and_update().clone();
-        let link = link_to(&self.client, &at).ok_or_else(|| {
+        if !at.gone && link_to(&self.client, &at).is_none() {
             let message = format!("container {} takes no direct connections", self.uuid());
-            Error::new(ErrorKind::NotAllowed, message)
-        })?;
+            return Err(Error::new(ErrorKind::NotAllowed, message));
+        }
         let events = Arc::new(Fanout::default());
-        let subscription = Subscription::begin(link, self.uuid(), events.clone()).await?;
-        let (current, subscription) = watch::channel(Some(Arc::new(subscription)));
+        let (current, mut way) = watch::channel(Way::Closed);
         let follower = Follower {
             client: self.client.clone(),
             uuid: self.uuid().to_owned(),
@@ -70,13 +69,40 @@ impl ContainerRef {
             location,
             current,
         };
-        Ok(Connection {
+        // Dropped on the way out, it ends its follower.
+        let connection = Connection {
             container: self.clone(),
-            subscription,
+            way: way.clone(),
             events,
             follower: tokio::spawn(follower.run()).abort_handle(),
-        })
+        };
+        let patience = self.client.inner.config.request_timeout;
+        let decided = way.wait_for(|way| !matches!(way, Way::Closed));
+        match tokio::time::timeout(patience, decided).await {
+            Err(_) => {
+                let message = "the container's agent could not be reached directly in time";
+                return Err(Error::new(ErrorKind::TimedOut, message));
+            }
+            Ok(Err(_)) => return Err(Error::closed()),
+            Ok(Ok(way)) => {
+                if let Way::Refused(error) = &*way {
+                    return Err(error.clone());
+                }
+            }
+        }
+        Ok(connection)
     }
+}
+
+/// How the container is reached directly.
+#[derive(Debug, Clone)]
+enum Way {
+    /// Not now.
+    Closed,
+    /// Over this.
+    Open(Arc<Subscription>),
+    /// Its agent does not want it, and will not.
+    Refused(Error),
 }
 
 fn link_to(client: &Client, location: &Location) -> Option<Arc<DirectLink>> {
@@ -94,11 +120,12 @@ struct Follower {
     events: Arc<Fanout>,
     at: Location,
     location: watch::Receiver<Location>,
-    current: watch::Sender<Option<Arc<Subscription>>>,
+    current: watch::Sender<Way>,
 }
 
 impl Follower {
     async fn run(mut self) {
+        self.connect().await;
         // An error means that the reference is gone.
         while self.location.changed().await.is_ok() {
             let at = self.location.borrow_and_update().clone();
@@ -106,10 +133,10 @@ impl Follower {
                 continue;
             }
             self.at = at;
-            self.current.send_replace(None);
+            self.current.send_replace(Way::Closed);
             self.connect().await;
         }
-        self.current.send_replace(None);
+        self.current.send_replace(Way::Closed);
     }
 
     /// Connects to where the container is now, until it is done or the container moves on.
@@ -128,7 +155,11 @@ impl Follower {
             };
             match begun {
                 Ok(subscription) => {
-                    self.current.send_replace(Some(Arc::new(subscription)));
+                    self.current.send_replace(Way::Open(Arc::new(subscription)));
+                    return;
+                }
+                Err(error) if is_final(&error) => {
+                    self.current.send_replace(Way::Refused(error));
                     return;
                 }
                 Err(error) => {
@@ -160,8 +191,10 @@ impl Connection {
     }
 
     fn direct(&self) -> Option<Arc<Subscription>> {
-        let current = self.subscription.borrow().clone();
-        current.filter(|subscription| subscription.link.is_up())
+        match &*self.way.borrow() {
+            Way::Open(subscription) if subscription.link.is_up() => Some(subscription.clone()),
+            _ => None,
+        }
     }
 
     /// Sends a request to the container.
@@ -240,6 +273,14 @@ impl Connection {
     pub async fn close(self) {
         drop(self);
     }
+}
+
+/// Whether an agent's refusal will not change by itself.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::NotAllowed | ErrorKind::BadRequest | ErrorKind::Protocol
+    )
 }
 
 /// Whether a failed direct request did not run at that agent, or the network server may know more.

@@ -19,6 +19,7 @@
 //! ```
 
 mod agent;
+mod builder;
 mod client;
 mod clock;
 mod connection;
@@ -34,7 +35,8 @@ mod state;
 mod updates;
 
 pub use agent::{AgentHandle, AgentLink, BackCall, LinkEvent, Responder};
-pub use client::{Client, ClientBuilder};
+pub use builder::ClientBuilder;
+pub use client::Client;
 pub use clock::boot_clock;
 pub use connection::Connection;
 pub use error::{Error, ErrorKind};

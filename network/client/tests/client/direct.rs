@@ -1,7 +1,7 @@
 //! Direct connections: requests, events, the other way when one is cut, following a container.
 
 use futures::StreamExt;
-use huly_client::{Client, Connection, ContainerRef};
+use huly_client::{Client, Connection, ContainerRef, ErrorKind};
 use huly_protocol::{Frame, Op};
 use serde_json::json;
 
@@ -101,6 +101,51 @@ async fn events_are_asked_for_again_after_a_reconnect() {
     let event = Frame::new(Op::Event, "", json!(["c-1", 7]).to_string().into_bytes());
     agent.send(&connect.peer, event).await;
     assert_eq!(events.next().await.expect("an event").text(), "7");
+}
+
+#[tokio::test]
+async fn connecting_follows_a_container_that_moves_meanwhile() {
+    let mut server = FakeServer::start().await;
+    let dead = FakeServer::start().await;
+    let gone = endpoint(&dead, 1);
+    dead.end().await;
+    let client = server.client().build();
+    let getting = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("chat-room").uuid("c-1").await }
+    });
+    server.welcome(&FIRST).await;
+    let get = server.request("gg").await;
+    server.answer(&get, json!(["c-1", gone, null])).await;
+    let room = getting.await.expect("no panic").expect("a container");
+    let connecting = tokio::spawn(async move { room.connect().await });
+    let mut agent = FakeServer::start().await;
+    let moved = json!({"held": [{"uuid": "c-1", "event": 1, "endpoint": endpoint(&agent, 2)}]});
+    let event = Frame::new(Op::Event, "", moved.to_string().into_bytes());
+    server.send(&get.peer, event).await;
+    agent.welcome(&AGENT).await;
+    let connect = agent.request("cc").await;
+    agent.answer(&connect, json!(1)).await;
+    let connection = connecting.await.expect("no panic").expect("a connection");
+    assert!(connection.is_direct());
+}
+
+#[tokio::test]
+async fn an_agents_refusal_is_told() {
+    let (_server, mut agent, _client, room, first) = connected().await;
+    let connecting = tokio::spawn(async move { room.connect().await });
+    let connect = agent.request("cc").await;
+    let refusal = json!({"message": "not you", "stack": "", "code": "notAllowed"});
+    let frame = Frame::new(
+        Op::ResponseError,
+        connect.frame.id.clone(),
+        refusal.to_string().into_bytes(),
+    );
+    agent.send(&connect.peer, frame).await;
+    let error = connecting.await.expect("no panic").expect_err("refused");
+    assert_eq!(error.kind, ErrorKind::NotAllowed);
+    assert_eq!(error.message, "not you");
+    first.close().await;
 }
 
 #[tokio::test]

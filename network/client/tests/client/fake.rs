@@ -69,14 +69,15 @@ impl FakeServer {
     }
 
     /// Ends it, as a process does, and starts another one at the same address.
-    pub(crate) async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
+        let address = self.address.clone();
+        self.end().await;
+        Self::listen(&address).await
+    }
+
+    pub(crate) async fn end(mut self) {
         let errors = self.socket.unbind_all().await;
         assert!(errors.is_empty(), "{errors:?}");
-        let Self {
-            socket, address, ..
-        } = self;
-        drop(socket);
-        Self::listen(&address).await
     }
 
     pub(crate) fn client(&self) -> ClientBuilder {

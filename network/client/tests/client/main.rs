@@ -201,6 +201,21 @@ async fn without_a_server_calls_time_out_and_after_the_end_they_fail() {
 }
 
 #[tokio::test]
+async fn a_superseded_client_says_so() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let hello = server.welcome(&FIRST).await;
+    let event = Frame::new(Op::Event, "", r#"{"superseded":"by another process"}"#);
+    server.send(&hello.peer, event).await;
+    let mut session = client.session();
+    let told = session.wait_for(|state| state.superseded.is_some()).await;
+    assert!(!told.expect("told before the end").up);
+    let error = client.kinds().await.expect_err("superseded");
+    assert_eq!(error.kind, ErrorKind::Superseded);
+    assert_eq!(error.message, "by another process");
+}
+
+#[tokio::test]
 async fn an_agent_registers_leases_and_answers() {
     let mut server = FakeServer::start().await;
     let client = server.client().build();
