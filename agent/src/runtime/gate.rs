@@ -12,31 +12,41 @@ use std::time::Duration;
 use huly_client::boot_clock;
 use tokio::sync::watch;
 
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    open: bool,
+    /// How often it was closed: a request that was handed over before a closing is told by it.
+    closings: u64,
+}
+
 /// The agent's thread's side.
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
-    open: watch::Sender<bool>,
+    position: watch::Sender<Position>,
     awake: Arc<AtomicU64>,
 }
 
 /// A worker's side.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate {
-    open: watch::Receiver<bool>,
+    position: watch::Receiver<Position>,
     awake: Arc<AtomicU64>,
     pause: Duration,
 }
 
 /// A gate for leases of that length.
 pub(crate) fn gate(lease: Duration) -> (Gatekeeper, Gate) {
-    let (open, seen) = watch::channel(true);
+    let (position, seen) = watch::channel(Position {
+        open: true,
+        closings: 0,
+    });
     let awake = Arc::new(AtomicU64::new(millis(boot_clock())));
     let keeper = Gatekeeper {
-        open,
+        position,
         awake: awake.clone(),
     };
     let gate = Gate {
-        open: seen,
+        position: seen,
         awake,
         // The same gap by which the core tells a pause.
         pause: lease / 2,
@@ -51,22 +61,30 @@ impl Gatekeeper {
     }
 
     pub(crate) fn set(&self, open: bool) {
-        self.open.send_replace(open);
+        self.position.send_modify(|position| {
+            position.open = open;
+            position.closings += u64::from(!open);
+        });
     }
 }
 
 impl Gate {
+    /// How often it was closed so far.
+    pub(crate) fn closings(&self) -> u64 {
+        self.position.borrow().closings
+    }
+
     /// Whether a request may begin now.
     pub(crate) fn is_open(&self) -> bool {
         let awake = self.awake.load(Ordering::Acquire);
         let slept = millis(boot_clock()).saturating_sub(awake);
-        *self.open.borrow() && u128::from(slept) <= self.pause.as_millis()
+        self.position.borrow().open && u128::from(slept) <= self.pause.as_millis()
     }
 
     /// Waits until a request may begin.
     pub(crate) async fn opened(&mut self) {
         while !self.is_open() {
-            let changed = self.open.changed();
+            let changed = self.position.changed();
             // The thread's waking is no change of the gate: it is looked for now and then.
             if let Ok(Err(_)) = tokio::time::timeout(self.pause / 2, changed).await {
                 // The agent's thread has ended: nothing begins any more.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use huly_protocol::{ErrorPayload, Json};
+use huly_protocol::{ErrorCode, ErrorPayload, Json};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
@@ -25,6 +25,8 @@ enum Command {
         operation: String,
         data: Json,
         client: Option<Id>,
+        /// How often the gate had been closed when it was handed over.
+        closings: u64,
     },
     Connected(Id),
     Disconnected(Id),
@@ -102,11 +104,16 @@ impl Hosting {
         });
         let abort = task.abort_handle();
         let reports = self.reports.clone();
+        let (uuid, kind) = (seed.uuid, seed.kind);
         self.workers.spawn(async move {
             let how = match task.await {
                 Ok(how) => how,
                 Err(error) if error.is_cancelled() => EndReport::Aborted,
-                Err(error) => EndReport::Panicked(panic_message(error.into_panic().as_ref())),
+                Err(error) => {
+                    let panic = panic_message(error.into_panic().as_ref());
+                    tracing::error!(%kind, %uuid, panic, "a container panicked");
+                    EndReport::Panicked(panic)
+                }
             };
             let _ = reports.send(Input::Ended { run, how });
         });
@@ -128,6 +135,7 @@ impl Hosting {
                 operation,
                 data,
                 client,
+                closings: self.gate.closings(),
             },
         );
     }
@@ -199,72 +207,131 @@ impl Life {
     }
 
     async fn serve(mut self, container: Arc<dyn DynContainer>) -> EndReport {
-        // One set for all, so that what came first begins first.
-        let mut running: FuturesUnordered<BoxFuture<'static, Piece>> = FuturesUnordered::new();
-        let mut requests = 0;
-        // Requests that the gate holds up.
-        let mut held = VecDeque::new();
-        let mut stopped = false;
-        loop {
-            if stopped && requests == 0 && held.is_empty() {
-                return EndReport::Stopped;
-            }
+        let mut mailbox = Mailbox {
+            container,
+            gate: self.gate.clone(),
+            reports: self.reports.clone(),
+            running: FuturesUnordered::new(),
+            requests: 0,
+            held: VecDeque::new(),
+            stopped: false,
+        };
+        while !mailbox.is_done() {
             tokio::select! {
                 command = self.commands.recv() => match command {
+                    Some(command) => mailbox.take(command),
                     // The agent's thread has ended.
                     None => return EndReport::Aborted,
-                    Some(Command::Request { call, operation, data, client }) => {
-                        let request = self.request(&container, call, operation, data, client);
-                        if held.is_empty() && self.gate.is_open() {
-                            requests += 1;
-                            running.push(request);
-                        } else {
-                            held.push_back(request);
-                        }
+                },
+                () = self.gate.opened(), if !mailbox.held.is_empty() => {
+                    // What was said before the gate opened comes first: it may be the end.
+                    while let Ok(command) = self.commands.try_recv() {
+                        mailbox.take(command);
                     }
-                    Some(told) => running.push(told.future(container.clone())),
-                },
-                () = self.gate.opened(), if !held.is_empty() => {
-                    requests += held.len();
-                    running.extend(held.drain(..));
+                    mailbox.begin_held();
                 }
-                Some(piece) = running.next(), if !running.is_empty() => match piece {
-                    Piece::Request => requests -= 1,
-                    Piece::Stop => stopped = true,
-                    Piece::Other => {}
-                },
-                Some(task) = self.spawned.recv() => running.push(Box::pin(async move {
+                Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
+                    mailbox.ended(piece);
+                }
+                Some(task) = self.spawned.recv() => mailbox.running.push(Box::pin(async move {
                     task.await;
                     Piece::Other
                 })),
                 () = self.end.notified() => return EndReport::ByItself,
             }
         }
+        EndReport::Stopped
+    }
+}
+
+/// What a container was told and does.
+struct Mailbox {
+    container: Arc<dyn DynContainer>,
+    gate: Gate,
+    reports: mpsc::UnboundedSender<Input>,
+    /// One set for all, so that what came first begins first.
+    running: FuturesUnordered<BoxFuture<'static, Piece>>,
+    /// How many of those are requests.
+    requests: usize,
+    /// Requests that the gate holds up.
+    held: VecDeque<(CallNumber, Call)>,
+    stopped: bool,
+}
+
+impl Mailbox {
+    fn is_done(&self) -> bool {
+        self.stopped && self.requests == 0
     }
 
-    fn request(
-        &self,
-        container: &Arc<dyn DynContainer>,
-        number: CallNumber,
-        operation: String,
-        data: Json,
-        client: Option<Id>,
-    ) -> BoxFuture<'static, Piece> {
-        let container = container.clone();
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Request {
+                call,
+                operation,
+                data,
+                client,
+                closings,
+            } => {
+                let request = Call {
+                    operation,
+                    data,
+                    client: client.map(|client| client.to_string()),
+                };
+                // One that was handed over before the gate was closed may be followed by the
+                // container's end, though the gate is open again.
+                let current = closings == self.gate.closings();
+                if self.held.is_empty() && current && self.gate.is_open() {
+                    self.begin(call, request);
+                } else {
+                    self.held.push_back((call, request));
+                }
+            }
+            Command::Stop => {
+                self.give_up_held();
+                self.tell(Command::Stop);
+            }
+            told => self.tell(told),
+        }
+    }
+
+    fn tell(&self, told: Command) {
+        self.running.push(told.future(self.container.clone()));
+    }
+
+    fn begin(&mut self, number: CallNumber, call: Call) {
+        let container = self.container.clone();
         let reports = self.reports.clone();
-        let call = Call {
-            operation,
-            data,
-            client: client.map(|client| client.to_string()),
-        };
-        Box::pin(async move {
+        self.requests += 1;
+        self.running.push(Box::pin(async move {
             let result = container.request(call).await.map_err(ErrorPayload::from);
             let _ = reports.send(Input::Answered {
                 call: number,
                 result,
             });
             Piece::Request
-        })
+        }));
+    }
+
+    fn begin_held(&mut self) {
+        for (number, call) in std::mem::take(&mut self.held) {
+            self.begin(number, call);
+        }
+    }
+
+    fn give_up_held(&mut self) {
+        for (call, _) in self.held.drain(..) {
+            let message = "the container is being ended; the request did not run";
+            let result = Err(ErrorPayload::new(ErrorCode::Interrupted, message));
+            let _ = self.reports.send(Input::Answered { call, result });
+        }
+    }
+
+    fn ended(&mut self, piece: Piece) {
+        match piece {
+            Piece::Request => self.requests -= 1,
+            Piece::Stop => self.stopped = true,
+            Piece::Other => {}
+        }
     }
 }
 

@@ -146,3 +146,83 @@ fn waiting_requests_are_bounded() {
     assert_eq!(rig.code(tokens[2]), ErrorCode::Busy);
     assert_eq!(rig.agent.figures().waiting, 2);
 }
+
+/// What may happen to one container and two requests.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Routed(u8),
+    Direct(u8),
+    Answer,
+    End,
+    Time,
+}
+
+fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+    use proptest::prelude::*;
+    prop_oneof![
+        4 => (0u8..3).prop_map(Step::Routed),
+        4 => (0u8..3).prop_map(Step::Direct),
+        3 => Just(Step::Answer),
+        1 => Just(Step::End),
+        2 => Just(Step::Time),
+    ]
+}
+
+proptest::proptest! {
+    /// However requests are sent again, on whatever route: within a life of the container each runs
+    /// at most once, and every call of the server is answered exactly once.
+    #[test]
+    fn a_request_runs_at_most_once_in_a_life(steps in proptest::collection::vec(step(), 1..120)) {
+        let mut rig = Rig::registered();
+        rig.hello("x", "c1");
+        let mut epoch = 1;
+        let mut run = rig.living("u", epoch);
+        let mut tokens = Vec::new();
+        let mut running: Vec<CallNumber> = Vec::new();
+        let mut ran = std::collections::BTreeMap::new();
+        let mut answers = std::collections::BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Routed(id) => tokens.push(rig.request("u", json!(id), &format!("r{id}"))),
+                Step::Direct(id) => {
+                    let payload = json!(["cs", ["u", "do", id]]).to_string();
+                    rig.message("x", Op::Request, &format!("r{id}"), &payload);
+                }
+                Step::Answer => {
+                    if let Some(call) = running.pop() {
+                        rig.input(Input::Answered { call, result: ok(json!(1)) });
+                    }
+                }
+                Step::End => {
+                    rig.ended(run, EndReport::ByItself);
+                    running.clear();
+                }
+                Step::Time => rig.pass_leased(100 * MS),
+            }
+            for (run, call, data) in rig.dispatched() {
+                running.push(call);
+                *ran.entry((run, data.as_u64())).or_insert(0) += 1;
+            }
+            for effect in &rig.out {
+                if let Effect::Answer { token, .. } = effect {
+                    *answers.entry(*token).or_insert(0) += 1;
+                }
+            }
+            rig.out.clear();
+            if matches!(step, Step::End) {
+                epoch += 1;
+                run = rig.living("u", epoch);
+            }
+        }
+        rig.ended(run, EndReport::ByItself);
+        for effect in &rig.out {
+            if let Effect::Answer { token, .. } = effect {
+                *answers.entry(*token).or_insert(0) += 1;
+            }
+        }
+        proptest::prop_assert!(ran.values().all(|times| *times == 1), "{:?}", ran);
+        for token in tokens {
+            proptest::prop_assert_eq!(answers.get(&token), Some(&1));
+        }
+    }
+}
