@@ -17,6 +17,7 @@ impl Driver {
         match effect {
             Effect::Dial { after } => {
                 self.connection = None;
+                self.lost = false;
                 self.dialing = Some(dial(self.endpoint.clone(), after).boxed());
             }
             Effect::Hangup => {
