@@ -210,11 +210,13 @@ impl Client {
         let session = handle.state.borrow().session.clone();
         let sync = Uuid::new_v4().to_string();
         let mut rest = uuids;
+        let mut chunk = 0;
         loop {
             let next = rest.split_off(rest.len().min(SYNC_CHUNK));
             let last = next.is_empty();
             let part = Sync {
                 sync: sync.clone(),
+                chunk,
                 uuids: rest,
                 last,
             };
@@ -230,6 +232,7 @@ impl Client {
                     .map_err(|error| Error::protocol("the answer to a sync", &error));
             }
             rest = next;
+            chunk += 1;
         }
     }
 

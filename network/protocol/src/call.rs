@@ -362,6 +362,10 @@ pub struct KindBarrier {
 pub struct Sync {
     /// Names the sync; a new name begins a new one and forgets an unfinished one.
     pub sync: String,
+    /// Which chunk this is, from 0: one that does not follow its predecessor is refused, so that
+    /// half a set never releases the rest.
+    #[serde(default)]
+    pub chunk: u32,
     /// Containers that the client holds durably.
     pub uuids: Vec<String>,
     /// Whether this chunk is the last: then what is not in the set is released.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use huly_protocol::{KindSpec, Sync, Synced, method};
+use huly_protocol::{ErrorCode, ErrorPayload, KindSpec, Sync, Synced, method};
 
 use crate::calls::CallKind;
 use crate::registry::{Id, Registry};
@@ -14,6 +14,14 @@ pub(crate) struct KnownKind {
     pub(crate) spec: KindSpec,
     /// By the operator, to this server; else agents repeated what an earlier one told them.
     told: bool,
+}
+
+/// A sync of which chunks are still to come.
+#[derive(Debug)]
+pub(crate) struct BegunSync {
+    name: String,
+    set: BTreeSet<String>,
+    next: u32,
 }
 
 impl serde::Serialize for KnownKind {
@@ -132,13 +140,21 @@ impl Registry {
         let Some(session) = self.sessions.get_mut(client) else {
             return now("ok");
         };
-        let mut set = match session.sync.take() {
-            Some((name, set)) if name == part.sync => set,
-            _ => BTreeSet::new(),
+        let (mut set, expected) = match session.sync.take() {
+            Some(begun) if begun.name == part.sync => (begun.set, begun.next),
+            _ => (BTreeSet::new(), 0),
         };
+        if part.chunk != expected {
+            let message = format!("chunk {} of sync {} does not follow", part.chunk, part.sync);
+            return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
+        }
         set.extend(part.uuids);
         if !part.last {
-            session.sync = Some((part.sync, set));
+            session.sync = Some(BegunSync {
+                name: part.sync,
+                set,
+                next: part.chunk + 1,
+            });
             return now(&Synced::default());
         }
         self.synced = true;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use huly_protocol::{Frame, Hello, HelloAnswer, Limits, Op, PROTOCOL_VERSION, PeerEvent};
 use indexmap::{IndexMap, IndexSet};
 
+use crate::control::BegunSync;
 use crate::registry::{ConnId, Effect, Id, Registry};
 use crate::timer::Timer;
 
@@ -44,7 +45,7 @@ pub(crate) struct Session {
     pub(crate) refs: IndexSet<Id>,
     pub(crate) agents: BTreeSet<Id>,
     pub(crate) watches: bool,
-    pub(crate) sync: Option<(String, BTreeSet<String>)>,
+    pub(crate) sync: Option<BegunSync>,
 }
 
 impl Session {
