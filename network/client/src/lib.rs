@@ -46,3 +46,8 @@ pub use state::SessionState;
 pub use updates::Update;
 
 pub use huly_protocol::{self as protocol, HelloAnswer, Json, Placement};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
