@@ -36,7 +36,9 @@ impl Metrics {
                     .iter()
                     .all(|(key, value)| sample.labels.get(*key).is_some_and(|is| is == value))
         };
-        self.0.iter().filter(fits).map(|sample| sample.value).sum()
+        let fitting = self.0.iter().filter(fits);
+        // The sum of no floats is -0, which reads oddly.
+        fitting.fold(0.0, |sum, sample| sum + sample.value)
     }
 
     /// Whether there is a sample of that name.
