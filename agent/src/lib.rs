@@ -25,6 +25,8 @@ mod kinds;
 mod options;
 mod run;
 mod runtime;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use container::{Broadcaster, Call, Container, ContainerContext, ContainerError, answer};
 pub use kinds::Kinds;

@@ -12,6 +12,10 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "testing")]
+pub(crate) use gate::{Gatekeeper, gate};
+#[cfg(feature = "testing")]
+pub(crate) use hosting::Hosting;
 pub(crate) use metrics::Metrics;
 pub(crate) use serving::{Control, State};
 pub(crate) use thread::{LinkTo, Settings, run};

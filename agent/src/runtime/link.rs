@@ -8,7 +8,7 @@ use huly_protocol::{AgentRegistration, ErrorPayload, Json, NetworkEvent};
 use tokio::sync::mpsc;
 
 /// How long the server may take to note that the agent leaves.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What comes from the server.
 pub(crate) enum LinkInput {

@@ -240,3 +240,56 @@ fn what_is_not_the_protocol_is_counted_and_answered_where_it_can_be() {
     rig.message("x", Op::Request, "r9", r#"["cs",["u","do",1]]"#);
     assert_eq!(rig.dispatched().len(), 1);
 }
+
+/// Pieces of what peers say, put together at random.
+fn payload() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let piece = prop_oneof![
+        Just(r#"["cs",["u","do",1]]"#.to_owned()),
+        Just(r#"["cs",["none","do",null,4]]"#.to_owned()),
+        Just(r#"["cc",{"uuid":["u","u"]}]"#.to_owned()),
+        Just(r#"["cc",{"uuid":"u"}]"#.to_owned()),
+        Just(r#"["cd",{"uuid":"u"}]"#.to_owned()),
+        Just(r#"{"aliveTimeout":-1e300}"#.to_owned()),
+        Just(r#"{"aliveTimeout":1e300,"huly":{"v":9,"nonce":"n"}}"#.to_owned()),
+        Just(r#"{"huly":{"v":1,"nonce":""}}"#.to_owned()),
+        Just(String::new()),
+        ".{0,20}",
+    ];
+    piece.boxed()
+}
+
+proptest::proptest! {
+    /// Whatever anybody sends: nothing panics, figures stay sane, and a good client is served.
+    #[test]
+    fn any_messages_disturb_nobody(
+        messages in proptest::collection::vec((0u8..3, 0usize..10, "[a-c]{1,2}", payload()), 1..80),
+        closed in 0u8..3,
+    ) {
+        let mut rig = Rig::registered();
+        let run = rig.living("u", 1);
+        for (conn, op, id, payload) in messages {
+            rig.message(&format!("x{conn}"), Op::ALL[op], &id, &payload);
+            event(&mut rig, run, json!(1));
+            rig.pass_leased(100 * MS);
+        }
+        let conn = Bytes::from(format!("x{closed}"));
+        rig.input(Input::Closed { conn });
+        // All are forgotten in the end, or remembered as away within their bound.
+        rig.hello("good", "good");
+        rig.out.clear();
+        rig.message("good", Op::Request, "r", r#"["cs",["u","do",7]]"#);
+        let dispatched = rig.dispatched();
+        proptest::prop_assert_eq!(dispatched.len(), 1);
+        let call = dispatched[0].1;
+        rig.input(Input::Answered { call, result: ok(json!(7)) });
+        let sent = rig.sent();
+        proptest::prop_assert_eq!(&sent[0].1, &Frame::new(Op::Response, "r", "7"));
+        for _ in 0..40 {
+            rig.pass_leased(1_000 * MS);
+            rig.message("good", Op::Ping, "", "");
+        }
+        proptest::prop_assert!(rig.agent.figures().clients >= 1);
+        proptest::prop_assert_eq!(rig.agent.figures().waiting, 0);
+    }
+}
