@@ -1,5 +1,7 @@
 //! The demonstration kinds, each alone.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use huly_agent::ContainerError;
 use huly_agent::testing::Solo;
 use huly_example_kinds::kinds;
