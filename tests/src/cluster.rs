@@ -132,7 +132,7 @@ impl Cluster {
         Ok(made)
     }
 
-    /// Makes a ContainerClaim of the test's network and watches it from then on.
+    /// Makes a ContainerClaim of the test's network, watched from before it is there.
     /// `spec` adds to its spec.
     ///
     /// # Errors
@@ -145,9 +145,10 @@ impl Cluster {
         spec: Value,
     ) -> Result<History> {
         let base = json!({"networkName": self.network, "containerKindName": container_kind});
+        let history = History::of(self.claims(namespace), name).await?;
         self.create_claim(namespace, name, merged(base, spec))
             .await?;
-        Ok(self.watch_claim(namespace, name))
+        Ok(history)
     }
 
     /// Makes a ContainerClaim with exactly this spec.
@@ -166,14 +167,12 @@ impl Cluster {
         Ok(claims.create(&PostParams::default(), &object).await?)
     }
 
-    /// Watches a claim.
-    pub fn watch_claim(&self, namespace: &str, name: &str) -> History {
-        History::of(self.claims(namespace), name)
-    }
-
     /// Watches a ContainerKind.
-    pub fn watch_kind(&self, name: &str) -> History {
-        History::of(self.kinds(), name)
+    ///
+    /// # Errors
+    /// When the API server does not list.
+    pub async fn watch_kind(&self, name: &str) -> Result<History> {
+        History::of(self.kinds(), name).await
     }
 
     /// Merges a change into an object.

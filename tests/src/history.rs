@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use kube::Api;
 use kube::core::DynamicObject;
@@ -16,6 +16,9 @@ use tokio::time::timeout;
 
 use crate::object::Object;
 
+/// How long the first list may take.
+const LIST: Duration = Duration::from_secs(10);
+
 /// A version of an object, or its end.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -25,19 +28,25 @@ pub struct Seen {
     pub object: Option<DynamicObject>,
 }
 
-/// Watches one object from its making on.
+/// Watches one object.
 #[derive(Debug)]
 pub struct History {
     name: String,
+    began: Instant,
     seen: Arc<Mutex<Vec<Seen>>>,
     count: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
 
 impl History {
-    pub(crate) fn of(api: Api<DynamicObject>, name: &str) -> Self {
+    /// Begins to watch, and returns once every later change will be seen.
+    ///
+    /// # Errors
+    /// When the API server does not list within 10 s.
+    pub(crate) async fn of(api: Api<DynamicObject>, name: &str) -> Result<Self> {
         let seen = Arc::new(Mutex::new(Vec::<Seen>::new()));
         let (counted, count) = watch::channel(0);
+        let (list, mut listed) = watch::channel(false);
         let versions = Arc::clone(&seen);
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let task = tokio::spawn(async move {
@@ -46,8 +55,12 @@ impl History {
                 let object = match event {
                     Ok(Event::Apply(object) | Event::InitApply(object)) => Some(object),
                     Ok(Event::Delete(_)) => None,
+                    Ok(Event::InitDone) => {
+                        list.send_replace(true);
+                        continue;
+                    }
                     // An API server that is away is asked again.
-                    Ok(Event::Init | Event::InitDone) | Err(_) => continue,
+                    Ok(Event::Init) | Err(_) => continue,
                 };
                 let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
                 let known = versions.last().and_then(|seen| seen.object.as_ref());
@@ -64,12 +77,23 @@ impl History {
                 counted.send_replace(versions.len());
             }
         });
-        Self {
+        let mut history = Self {
             name: name.to_owned(),
+            began: Instant::now(),
             seen,
             count,
             task,
-        }
+        };
+        timeout(LIST, listed.wait_for(|listed| *listed))
+            .await
+            .with_context(|| format!("{name} cannot be watched"))??;
+        history.began = Instant::now();
+        Ok(history)
+    }
+
+    /// When it began to watch: for a claim, right before it was made.
+    pub fn began(&self) -> Instant {
+        self.began
     }
 
     /// All versions so far.

@@ -23,12 +23,11 @@ async fn a_claim_is_bound_and_shows_where() -> Result<()> {
         let kind = test.cluster.kind("echo", idle()).await?;
         let namespace = test.cluster.namespace("bound").await?;
         let spec = json!({"uuid": "u-1", "containerLabels": ["red", "blue"], "extra": {"n": 1}});
-        let created = Instant::now();
         let claim = test.cluster.claim(&namespace, "one", &kind, spec).await?;
         let (bound, at) = claim
             .until(SOON, "is Ready", |claim| claim.is("Ready"))
             .await?;
-        measured("claim created → Bound", at - created);
+        measured("kind, then claim created → Bound", at - claim.began());
 
         assert!(bound.is("Bound") && bound.is("Available"), "{bound:?}");
         let agent = bound.text("/status/agent");
@@ -78,7 +77,7 @@ async fn a_claim_is_bound_and_shows_where() -> Result<()> {
 async fn a_quiet_claim_costs_one_status_write_and_no_event() -> Result<()> {
     scenario(Layout::agents(1), async |test| {
         let kind = test.cluster.kind("echo", idle()).await?;
-        let ready = test.cluster.watch_kind(&kind);
+        let ready = test.cluster.watch_kind(&kind).await?;
         ready
             .until(SOON, "is Ready", |kind| kind.is("Ready"))
             .await?;
@@ -119,19 +118,49 @@ async fn a_quiet_claim_costs_one_status_write_and_no_event() -> Result<()> {
 }
 
 #[tokio::test]
+async fn claims_created_one_by_one_are_bound_soon() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let kind = test.cluster.kind("echo", idle()).await?;
+        let served = test.cluster.watch_kind(&kind).await?;
+        served
+            .until(SOON, "is Ready", |kind| kind.is("Ready"))
+            .await?;
+        let namespace = test.cluster.namespace("one-by-one").await?;
+        let mut times = Vec::new();
+        for number in 0..20 {
+            let name = format!("c-{number}");
+            let claim = test
+                .cluster
+                .claim(&namespace, &name, &kind, json!({}))
+                .await?;
+            let (_, at) = claim
+                .until(SOON, "is Ready", |claim| claim.is("Ready"))
+                .await?;
+            times.push(at - claim.began());
+        }
+        times.sort();
+        measured("claim created → Bound, median of 20", times[10]);
+        measured("claim created → Bound, slowest of 20", times[19]);
+        // 50 ms are aimed at, by a machine that has nothing else to do.
+        ensure!(times[10] < Duration::from_secs(1), "{times:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn claims_created_at_once_are_all_bound() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
         let kind = test.cluster.kind("counter", idle()).await?;
         let namespace = test.cluster.namespace("many").await?;
         let cluster = &test.cluster;
-        let created = Instant::now();
         let claims = (0..50).map(async |number| {
             let name = format!("c-{number}");
             cluster.claim(&namespace, &name, &kind, json!({})).await
         });
         let claims = futures::future::try_join_all(claims).await?;
         let mut uuids = std::collections::BTreeSet::new();
-        let mut last = created;
+        let mut slowest = Duration::ZERO;
         for claim in &claims {
             let (bound, at) = claim
                 .until(SOON, "is Ready", |claim| claim.is("Ready"))
@@ -142,9 +171,9 @@ async fn claims_created_at_once_are_all_bound() -> Result<()> {
                 "its own uid is its uuid"
             );
             uuids.insert(bound.text("/status/uuid").to_owned());
-            last = last.max(at);
+            slowest = slowest.max(at - claim.began());
         }
-        measured("50 claims created at once → all Bound", last - created);
+        measured("the slowest of 50 claims created at once → Bound", slowest);
         assert_eq!(uuids.len(), 50, "claims without a uuid share no container");
         let agents = test.live.agents().await?;
         let hosted: Vec<u32> = agents.iter().map(|agent| agent.containers).collect();
@@ -200,8 +229,13 @@ async fn a_deleted_claim_gives_its_container_back() -> Result<()> {
         assert_eq!(after.sum("huly_network_containers", of_echo), 0.0);
         let ends = |metrics: &huly_tests::Metrics| metrics.sum("huly_network_ends_total", &[]);
         assert_eq!(ends(&after) - ends(&before), 1.0);
-        let hosted = test.network.agents[0].metrics().await?;
-        assert_eq!(hosted.sum("huly_agent_containers", of_echo), 0.0);
+        let agent = &test.network.agents[0];
+        eventually(SOON, "its agent has ended it", async || {
+            let hosted = agent.metrics().await?.sum("huly_agent_containers", of_echo);
+            ensure!(hosted == 0.0, "{hosted} are there");
+            Ok(())
+        })
+        .await?;
         eventually(SOON, "an Event says so", async || {
             let events = test.cluster.events(&namespace, &bound).await?;
             let released = events.iter().filter(|event| event.starts_with("Released:"));

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(15);
 async fn a_kind_is_served() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
         let name = test.cluster.kind("echo", json!({})).await?;
-        let kind = test.cluster.watch_kind(&name);
+        let kind = test.cluster.watch_kind(&name).await?;
         let (kind, _) = kind
             .until(SOON, "is Ready", |kind| kind.is("Ready"))
             .await?;
@@ -32,7 +32,7 @@ async fn a_kind_is_served() -> Result<()> {
 async fn a_kind_without_an_agent_says_so() -> Result<()> {
     scenario(Layout::agents(1).started(0), async |test| {
         let name = test.cluster.kind("echo", json!({})).await?;
-        let kind = test.cluster.watch_kind(&name);
+        let kind = test.cluster.watch_kind(&name).await?;
         let no_agents = |kind: &DynamicObject| kind.is_not("Served", "NoAgents");
         let (seen, _) = kind.until(SOON, "has no agents", no_agents).await?;
         assert!(seen.is("Accepted") && !seen.is("Ready"), "{seen:?}");
@@ -62,7 +62,7 @@ async fn a_kind_without_an_agent_says_so() -> Result<()> {
 async fn a_kind_that_nobody_hosts_says_so() -> Result<()> {
     scenario(Layout::agents(1), async |test| {
         let name = test.cluster.kind("nobody-hosts-this", json!({})).await?;
-        let kind = test.cluster.watch_kind(&name);
+        let kind = test.cluster.watch_kind(&name).await?;
         kind.until(SOON, "has no agents", |kind| {
             kind.is_not("Served", "NoAgents")
         })
@@ -77,7 +77,7 @@ async fn a_selector_that_selects_nobody_says_so() -> Result<()> {
     scenario(Layout::agents(1), async |test| {
         let selector = json!({"placement": {"agentSelector": {"matchLabels": {"zone": "9"}}}});
         let name = test.cluster.kind("echo", selector).await?;
-        let kind = test.cluster.watch_kind(&name);
+        let kind = test.cluster.watch_kind(&name).await?;
         kind.until(SOON, "selects nobody", |kind| {
             kind.is_not("Served", "SelectorMismatch") && !kind.is("Ready")
         })
@@ -102,13 +102,13 @@ async fn the_older_of_two_kinds_with_one_name_wins() -> Result<()> {
     scenario(Layout::agents(1), async |test| {
         let cluster = &test.cluster;
         let older = cluster.kind_named("zz-older", "echo", json!({})).await?;
-        let first = cluster.watch_kind(&older);
+        let first = cluster.watch_kind(&older).await?;
         let (made, _) = first
             .until(SOON, "is Ready", |kind| kind.is("Ready"))
             .await?;
         after_its_second(&made).await?;
         let younger = cluster.kind_named("aa-younger", "echo", json!({})).await?;
-        let second = cluster.watch_kind(&younger);
+        let second = cluster.watch_kind(&younger).await?;
         let (refused, _) = second
             .until(SOON, "is in conflict", |kind| {
                 kind.is_not("Accepted", "NameConflict")
