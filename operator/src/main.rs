@@ -1,3 +1,7 @@
 //! The operator of the Huly network.
 
-fn main() {}
+use clap::Parser;
+
+fn main() -> anyhow::Result<()> {
+    huly_operator::run(huly_operator::Args::parse())
+}

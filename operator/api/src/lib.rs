@@ -4,6 +4,11 @@
 //! [`ContainerClaim`] asks for one container and shows where it lives. docs/kinds.md and
 //! docs/claims.md explain both for people.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "each printer column has a type and a path"
+)]
+
 mod claim;
 pub mod condition;
 mod crd;

@@ -1,0 +1,128 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use huly_operator_api::DEFAULT_NETWORK;
+use huly_program::LogArgs;
+
+/// The operator of the Huly network: ContainerKinds and ContainerClaims of Kubernetes.
+///
+/// It finds the Kubernetes API server as kubectl does (KUBECONFIG), or by its Pod's service
+/// account.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "huly-operator",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    max_term_width = 100
+)]
+pub struct Args {
+    #[command(subcommand)]
+    #[allow(missing_docs, reason = "the subcommands say it")]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened arguments say it")]
+    pub run: Option<RunArgs>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened arguments say it")]
+    pub log: LogArgs,
+}
+
+/// What it does instead of operating.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Print the custom resource definitions as YAML
+    Crds,
+    /// Print the ClusterRole that the operator needs as YAML
+    Rbac,
+}
+
+/// How it operates.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// The network server, host:port.
+    #[arg(long, env = "HULY_NETWORK", value_parser = address)]
+    pub network: String,
+    /// Name of the network: ContainerKinds and ContainerClaims of others are left alone.
+    #[arg(long, env = "HULY_NETWORK_NAME", default_value = DEFAULT_NETWORK)]
+    pub network_name: String,
+    /// File with the secret that the network server lets operators in by.
+    #[arg(long, env = "HULY_CONTROL_SECRET_FILE")]
+    pub control_secret_file: PathBuf,
+    /// Address of /metrics, /livez and /readyz.
+    #[arg(long, env = "HULY_HTTP", default_value = "0.0.0.0:9092")]
+    pub http: SocketAddr,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let wrong = || "it is host:port, the address of the network server".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    match !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) {
+        true => Ok(text.to_owned()),
+        false => Err(wrong()),
+    }
+}
+
+impl RunArgs {
+    pub(crate) fn control_secret(&self) -> anyhow::Result<String> {
+        let path = &self.control_secret_file;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read --control-secret-file {}", path.display()))?;
+        let secret = text.trim();
+        anyhow::ensure!(
+            !secret.is_empty(),
+            "--control-secret-file {} is empty: give the operator the network server's",
+            path.display()
+        );
+        Ok(secret.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: [&str; 5] = [
+        "huly-operator",
+        "--network",
+        "localhost:3737",
+        "--control-secret-file",
+        "secret",
+    ];
+
+    #[test]
+    fn what_is_needed_to_run_is_asked_for() {
+        let args = Args::try_parse_from(RUN).unwrap();
+        let run = args.run.unwrap();
+        assert_eq!(run.network, "localhost:3737");
+        assert_eq!(run.network_name, "default");
+        for (left_out, flag) in [(1, "--network"), (3, "--control-secret-file")] {
+            let mut argv = RUN.to_vec();
+            argv.drain(left_out..left_out + 2);
+            let error = Args::try_parse_from(argv).unwrap_err();
+            assert!(error.to_string().contains(flag), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn printing_needs_nothing() {
+        for (name, command) in [("crds", Command::Crds), ("rbac", Command::Rbac)] {
+            let args = Args::try_parse_from(["huly-operator", name]).unwrap();
+            assert_eq!(args.command, Some(command));
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        for wrong in ["localhost", "localhost:x", ":3737", "localhost:0"] {
+            let mut argv = RUN.to_vec();
+            argv[2] = wrong;
+            let error = Args::try_parse_from(argv).unwrap_err();
+            assert!(error.to_string().contains("--network"), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

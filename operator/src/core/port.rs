@@ -1,0 +1,191 @@
+//! What comes into the core and what goes out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use huly_operator_api::{ContainerClaimStatus, ContainerKindStatus};
+use huly_protocol::{AgentInfo, FeedEvent, GetParams, GotContainer, Rejection, Synced};
+
+use crate::model::{Claim, Kind, Namespace};
+use crate::plan::events::ClaimEvent;
+use crate::plan::push::KindStep;
+
+/// Something happened.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Kinds(Watched<Kind>),
+    Claims(Watched<Claim>),
+    Namespaces(Watched<Namespace>),
+    Session(SessionFacts),
+    Feed(FeedUpdate),
+    Outcome(Outcome),
+}
+
+/// An object as a watch delivers it.
+#[derive(Debug)]
+pub(crate) enum Object<T> {
+    Read(T),
+    /// It exists and its text is not one of `T`; its metadata.uid.
+    Unreadable(String),
+}
+
+/// What a watch says.
+#[derive(Debug)]
+pub(crate) enum Watched<T> {
+    /// These are all that exist.
+    Listed(Vec<Object<T>>),
+    /// One is new or changed.
+    Applied(Object<T>),
+    /// One is gone.
+    Deleted(Object<T>),
+}
+
+/// Where the session with the network server stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SessionFacts {
+    /// Grows when what the server knew of the operator may be gone.
+    pub(crate) generation: u64,
+    /// Whether the server is reached and lets the operator do its work, or why not.
+    pub(crate) usable: Result<(), String>,
+}
+
+/// A piece of the network's feed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum FeedUpdate {
+    /// What was told so far does not hold any more; a snapshot follows.
+    Reset,
+    Snapshot(FeedEvent),
+    Event(FeedEvent),
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Effect {
+    Get {
+        uuid: String,
+        generation: u64,
+        params: GetParams,
+    },
+    Release {
+        uuid: String,
+        generation: u64,
+    },
+    SetKinds {
+        generation: u64,
+        steps: Vec<KindStep>,
+    },
+    Sync {
+        generation: u64,
+        uuids: Vec<String>,
+    },
+    Sample {
+        kinds: Vec<String>,
+    },
+    WriteClaim {
+        claim: ClaimRef,
+        status: Box<ContainerClaimStatus>,
+    },
+    WriteKind {
+        name: String,
+        uid: String,
+        status: Box<ContainerKindStatus>,
+    },
+    Event {
+        claim: ClaimRef,
+        event: ClaimEvent,
+    },
+    Count(Count),
+}
+
+/// Names a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClaimRef {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+/// Something for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Count {
+    StatusWrite {
+        object: &'static str,
+        outcome: &'static str,
+    },
+    /// From a claim's creation to its first Bound in its status.
+    BoundAfter(Duration),
+    Failovers(u64),
+    Released(u64),
+    Sync(&'static str),
+    Error(&'static str),
+}
+
+/// An effect came to something.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Got {
+        uuid: String,
+        generation: u64,
+        result: Result<Box<GotContainer>, NetworkError>,
+    },
+    Released {
+        uuid: String,
+        generation: u64,
+        result: Result<(), NetworkError>,
+    },
+    KindsSet {
+        generation: u64,
+        result: Result<(), NetworkError>,
+    },
+    Synced {
+        generation: u64,
+        result: Result<Synced, NetworkError>,
+    },
+    Sampled(Result<Sample, NetworkError>),
+    ClaimWritten {
+        uid: String,
+        /// The version of the object with the status.
+        result: Result<u64, WriteError>,
+    },
+    KindWritten {
+        name: String,
+        uid: String,
+        result: Result<u64, WriteError>,
+    },
+}
+
+/// Figures of the network.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Sample {
+    pub(crate) agents: Vec<AgentInfo>,
+    /// By kind; a kind with very many containers has none.
+    pub(crate) references: BTreeMap<String, u64>,
+}
+
+/// Why the network server did not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NetworkError {
+    /// No agent can host the container now.
+    #[error("{message}")]
+    NotPlaceable {
+        message: String,
+        rejections: Vec<Rejection>,
+    },
+    /// The uuid lives under another kind.
+    #[error("{0}")]
+    OtherKind(String),
+    /// The container does not start.
+    #[error("{0}")]
+    Failed(String),
+    /// It is not known whether it was done.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// Why a status was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WriteError {
+    /// The object is gone, or another one has its name.
+    Gone,
+    Failed,
+}
