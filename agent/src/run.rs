@@ -1,6 +1,6 @@
 //! Starting and ending an agent.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -218,11 +218,19 @@ fn advertise(options: &AgentOptions, listens: SocketAddr) -> anyhow::Result<Host
     })
 }
 
-/// The local address from which a peer is reached: the system's routes say it, nothing is sent.
+/// The local address from which a peer is reached: the system's routes say it, nothing is sent. The
+/// IPv6 wildcard listens on IPv4 as well.
 fn reaching(peer: &HostPort, any: IpAddr) -> std::io::Result<IpAddr> {
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect((peer.host.as_str(), peer.port))?;
-    Ok(socket.local_addr()?.ip())
+    let from = |any: IpAddr| {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((peer.host.as_str(), peer.port))?;
+        // Of an IPv4 peer, IPv6 sockets tell an address that wraps the real one.
+        Ok(socket.local_addr()?.ip().to_canonical())
+    };
+    from(any).or_else(|error| match any {
+        IpAddr::V6(_) => from(Ipv4Addr::UNSPECIFIED.into()),
+        IpAddr::V4(_) => Err(error),
+    })
 }
 
 struct Health {
@@ -271,5 +279,47 @@ impl Probe for Health {
             }
             Ok(format!("registered\ncontainers: {}", state.containers))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advertised(listen: &str, say: impl FnOnce(&mut AgentOptions)) -> anyhow::Result<String> {
+        let mut options = AgentOptions::local("127.0.0.1:3737").unwrap();
+        say(&mut options);
+        advertise(&options, listen.parse()?).map(|host| host.to_string())
+    }
+
+    #[test]
+    fn what_is_advertised_can_be_reached() {
+        assert_eq!(
+            advertised("192.0.2.1:4000", |_| {}).unwrap(),
+            "192.0.2.1:4000"
+        );
+        // Of a wildcard the address from which the server is reached.
+        for wildcard in ["0.0.0.0:4000", "[::]:4000"] {
+            assert_eq!(advertised(wildcard, |_| {}).unwrap(), "127.0.0.1:4000");
+        }
+        let told = |options: &mut AgentOptions| {
+            options.advertise = Some("agents.example:1".parse().unwrap());
+        };
+        assert_eq!(
+            advertised("0.0.0.0:4000", told).unwrap(),
+            "agents.example:1"
+        );
+    }
+
+    #[test]
+    fn a_server_that_is_not_reached_from_there_is_named() {
+        let nowhere = |options: &mut AgentOptions| {
+            options.network = "[::1]:1".parse().unwrap();
+        };
+        let error = advertised("0.0.0.0:4000", nowhere).unwrap_err().to_string();
+        assert!(
+            error.contains("--network") && error.contains("--advertise"),
+            "{error}"
+        );
     }
 }
