@@ -1,20 +1,25 @@
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 
 /// Writes documents as one stream of YAML.
 ///
 /// # Errors
-/// When one cannot be written as YAML, or the output is closed.
+/// When one cannot be written as YAML, or the output cannot be written to.
 pub(crate) fn write_documents<T: Serialize>(
     mut out: impl Write,
     documents: &[T],
 ) -> anyhow::Result<()> {
+    let mut text = String::new();
     for document in documents {
-        write!(out, "---\n{}", serde_yaml_ng::to_string(document)?)?;
+        text.push_str("---\n");
+        text.push_str(&serde_yaml_ng::to_string(document)?);
     }
-    out.flush()?;
-    Ok(())
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 #[cfg(test)]
