@@ -79,7 +79,7 @@ pub struct Failover {
     pub reason: String,
     /// When it was placed again, in ms since 1970 by the server's clock.
     pub time_ms: u64,
-    /// From the server's noticing to the container's being there again, in ms.
+    /// From the last sign of its life there to the container's being there again, in ms.
     pub duration_ms: u64,
 }
 

@@ -1,6 +1,7 @@
 //! Agents: what they said of themselves, what they host, when they are gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use huly_protocol::{
     AgentExt, AgentInfo, AgentInfoExt, ContainerRecord, ErrorCode, ErrorPayload, EventKind,
@@ -188,20 +189,19 @@ impl Registry {
         if self.agents.contains_key(agent) {
             self.served_by(client, agent)?;
             let draining = self.agents.get(agent).is_some_and(|agent| agent.draining);
-            self.agent_gone(
-                agent,
-                if draining {
-                    "AgentDraining"
-                } else {
-                    "AgentUnregistered"
-                },
-            );
+            let reason = if draining {
+                "AgentDraining"
+            } else {
+                "AgentUnregistered"
+            };
+            self.agent_gone(agent, reason, self.now.mono);
         }
         now("ok")
     }
 
     /// An agent is gone: what it hosted and is held is placed elsewhere.
-    pub(crate) fn agent_gone(&mut self, agent: &Id, reason: &'static str) {
+    /// `since` is the last sign of life, from which a failover's time counts.
+    pub(crate) fn agent_gone(&mut self, agent: &Id, reason: &'static str, since: Duration) {
         let Some(gone) = self.agents.remove(agent) else {
             return;
         };
@@ -213,7 +213,7 @@ impl Registry {
         self.publish_removed_agent(&gone);
         self.fail_calls(agent, None);
         for uuid in &gone.containers {
-            self.lose(uuid, agent, reason);
+            self.lose(uuid, agent, reason, since);
         }
     }
 }

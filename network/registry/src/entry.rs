@@ -64,7 +64,7 @@ pub(crate) struct Lost {
     pub(crate) from: String,
     /// See [`Failover::reason`].
     pub(crate) reason: &'static str,
-    /// When the server noticed.
+    /// The last sign of its life there.
     pub(crate) at: Duration,
 }
 

@@ -1,5 +1,7 @@
 //! What happens when a container has no agent any more, and when it has one again.
 
+use std::time::Duration;
+
 use huly_protocol::{EventKind, Failover};
 
 use crate::entry::{Entry, Lost, State};
@@ -9,7 +11,7 @@ use crate::stats::Counted;
 
 impl Registry {
     /// A container's agent does not have it any more. One that is wanted is placed again.
-    pub(crate) fn lose(&mut self, uuid: &Id, from: &Id, reason: &'static str) {
+    pub(crate) fn lose(&mut self, uuid: &Id, from: &Id, reason: &'static str, since: Duration) {
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
@@ -19,7 +21,7 @@ impl Registry {
         let kind = entry.kind.clone();
         let state = std::mem::replace(&mut entry.state, State::Waiting);
         if matches!(state, State::Live { .. }) {
-            let at = self.now.mono;
+            let at = since;
             entry.lost.get_or_insert_with(|| Lost {
                 from: from.to_string(),
                 reason,

@@ -47,7 +47,7 @@ impl Registry {
         for uuid in had.unwrap_or_default().difference(&seen) {
             if self.entries.get(uuid).is_some_and(|entry| entry.is_live()) {
                 self.fail_calls(&agent, Some(uuid));
-                self.lose(uuid, &agent, "ContainerEnded");
+                self.lose(uuid, &agent, "ContainerEnded", self.now.mono);
             }
         }
         self.publish_agent(
@@ -304,7 +304,7 @@ impl Registry {
                         "ContainerEnded"
                     };
                     self.fail_calls(&agent, Some(&uuid));
-                    self.lose(&uuid, &agent, reason);
+                    self.lose(&uuid, &agent, reason, self.now.mono);
                 }
                 EventKind::Updated if on_it && same && entry.is_live() => {
                     self.is_back(&agent, &uuid, record);

@@ -184,7 +184,7 @@ impl Registry {
         let agents = std::mem::take(&mut session.agents);
         self.forget_flights(client, flights);
         for agent in agents {
-            self.agent_gone(&agent, "ConnectionClosed");
+            self.agent_gone(&agent, "ConnectionClosed", self.now.mono);
         }
     }
 
@@ -306,14 +306,14 @@ impl Registry {
         } else {
             self.config.plain_grace
         };
-        let over = session
-            .closed_at
-            .is_some_and(|at| at + grace <= self.now.mono);
-        if session.conn.is_some() || !over {
+        let Some(since) = session.closed_at.filter(|at| *at + grace <= self.now.mono) else {
+            return;
+        };
+        if session.conn.is_some() {
             return;
         }
         for agent in session.agents.clone() {
-            self.agent_gone(&agent, "ConnectionClosed");
+            self.agent_gone(&agent, "ConnectionClosed", since);
         }
     }
 
@@ -357,7 +357,11 @@ impl Registry {
             self.drop_reference(client, &uuid, false);
         }
         for agent in session.agents {
-            self.agent_gone(&agent, reason);
+            self.agent_gone(
+                &agent,
+                reason,
+                session.closed_at.unwrap_or(session.last_heard),
+            );
         }
     }
 

@@ -16,7 +16,7 @@ pub struct Counted {
     pub ends: BTreeMap<&'static str, u64>,
     /// Agents lost by reason.
     pub agents_lost: BTreeMap<&'static str, u64>,
-    /// How long failovers took, from the server's noticing, summed up.
+    /// How long failovers took, from the last sign of life, summed up.
     pub failover_time: Duration,
 }
 

@@ -153,7 +153,7 @@ impl Families {
             agents_lost: counter("agents_lost", "Agents that are gone.", &["reason"])?,
             failover_seconds: Counter::new(
                 "huly_network_failover_seconds_total",
-                "Time from a loss to the container's being there again, summed up.",
+                "Time from the last sign of life to the container's being there again, summed up.",
             )?,
         })
     }
