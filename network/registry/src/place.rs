@@ -73,7 +73,9 @@ impl Registry {
     /// The next agent by round robin: the first after the one that was picked last.
     fn pick(&self, kind: &Id, spec: Option<&KindSpec>) -> Result<(u64, Id), Vec<Rejection>> {
         let fit = self.candidates(kind, spec)?;
-        let cursor = self.cursors.get(kind).copied().unwrap_or_default();
+        // A kind's first container goes on where the last placement of any kind was, so that the
+        // first ones of many kinds do not all meet on one agent.
+        let cursor = self.cursors.get(kind).copied().unwrap_or(self.last_pick);
         let next = fit.iter().find(|(seq, _)| *seq > cursor).or(fit.first());
         next.map(|(seq, id)| (*seq, (*id).clone()))
             .ok_or_else(Vec::new)
@@ -90,6 +92,7 @@ impl Registry {
         let spec = self.kinds.get(kind).map(|known| &known.spec);
         if let Ok((seq, _)) = self.pick(kind, spec) {
             self.cursors.insert(kind.clone(), seq);
+            self.last_pick = seq;
         }
     }
 
@@ -105,6 +108,7 @@ impl Registry {
         match self.pick(&kind, self.spec_of(uuid)) {
             Ok((seq, agent)) => {
                 self.cursors.insert(kind, seq);
+                self.last_pick = seq;
                 self.start(uuid, &agent);
             }
             Err(rejections) => {

@@ -97,6 +97,8 @@ pub struct Registry {
     pub(crate) kinds: BTreeMap<Id, KnownKind>,
     /// The number of the agent that round robin picked last, by kind.
     pub(crate) cursors: BTreeMap<Id, u64>,
+    /// The same of any kind.
+    pub(crate) last_pick: u64,
     /// Durable references by client: they outlive its session.
     pub(crate) durable: BTreeMap<Id, IndexSet<Id>>,
     /// Calls to agents, in the order in which they were made.
@@ -139,6 +141,7 @@ impl Registry {
             entry_seq: 0,
             kinds: BTreeMap::new(),
             cursors: BTreeMap::new(),
+            last_pick: 0,
             durable: BTreeMap::new(),
             calls: BTreeMap::new(),
             early_calls: BTreeMap::new(),
