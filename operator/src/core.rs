@@ -13,6 +13,7 @@ mod ready;
 mod references;
 #[cfg(test)]
 mod tests;
+mod uuids;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;

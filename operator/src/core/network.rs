@@ -198,6 +198,10 @@ impl Core {
             return self.container_is_lost(&uuid);
         }
         reference.lives(fact, self.feed.round);
+        if reference.want == Want::Keep {
+            // By its kind it is known who else may share it.
+            self.dirty.uuids.insert(uuid.clone());
+        }
         if reference.held {
             self.set_refusal(&uuid, None);
         } else {

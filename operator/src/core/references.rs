@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use huly_operator_api::condition::claim as reason;
-use huly_protocol::{GetExt, GetParams, GetRequest, GotContainer, Json, Rejection};
+use huly_protocol::{GetParams, GotContainer, Rejection};
 
 use super::claims::QUIET;
 use super::{Core, Count, Effect, MAX_CALLS, NetworkError, Timer, backoff};
 use crate::fact::Fact;
 use crate::plan::Refusal;
-use crate::plan::access::{Access, access};
 use crate::plan::kinds::KindState;
-use crate::plan::uuids::{Asker, share};
 
 /// What is to become of a reference.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,71 +90,7 @@ impl Reference {
 }
 
 impl Core {
-    /// Finds out which claims have a uuid, and what is to become of its reference.
-    pub(super) fn plan_uuid(&mut self, uuid: &str) {
-        let ages: Vec<_> = self.by_uuid.get(uuid).into_iter().flatten().collect();
-        let entries: Vec<_> = ages
-            .iter()
-            .filter_map(|age| self.claims.get(&age.uid))
-            .map(|entry| (entry, self.access_of(entry)))
-            .collect();
-        let askers: Vec<Asker<'_>> = entries
-            .iter()
-            .filter(|(_, access)| *access == Access::Granted)
-            .filter_map(|(entry, _)| {
-                let kind = &self.kinds.get(&entry.claim.spec.container_kind_name)?.kind;
-                Some(Asker {
-                    uid: &entry.claim.age.uid,
-                    namespace: &entry.claim.namespace,
-                    kind: kind.kind_name(),
-                    scope: kind.spec.allowed_namespaces.uuid_scope,
-                })
-            })
-            .collect();
-        let mut want = Want::No;
-        if let Some(owner) = askers.first() {
-            if let Some(entry) = self.claims.get(owner.uid) {
-                want = Want::Get(Box::new(get_params(uuid, owner.kind, entry)));
-            }
-        } else if entries.iter().any(|(entry, access)| match access {
-            Access::KindDeleted(_) => true,
-            Access::NotYet => entry.claim.was_bound(),
-            Access::Granted | Access::Refused(_) => false,
-        }) {
-            want = Want::Keep;
-        }
-        let shares: Vec<(String, Result<(), Refusal>)> = askers
-            .iter()
-            .map(|asker| (asker.uid.to_owned(), share(uuid, &askers[0], asker)))
-            .collect();
-        let accesses: Vec<(String, Access)> = entries
-            .into_iter()
-            .map(|(entry, access)| (entry.claim.age.uid.clone(), access))
-            .collect();
-        for (uid, access) in accesses {
-            if let Some(entry) = self.claims.get_mut(&uid) {
-                entry.access = access;
-                entry.share = Ok(());
-            }
-            self.dirty.claims.insert(uid);
-        }
-        for (uid, share) in shares {
-            if let Some(entry) = self.claims.get_mut(&uid) {
-                entry.share = share;
-            }
-        }
-        self.want(uuid, want);
-    }
-
-    fn access_of(&self, entry: &super::claims::ClaimEntry) -> Access {
-        let name = &entry.claim.spec.container_kind_name;
-        let kind = self.kinds.get(name).map(|known| &known.kind);
-        let kind = kind.zip(self.states.get(name));
-        let labels = self.namespaces.get(&entry.claim.namespace);
-        access(&self.network, &entry.claim, kind, labels)
-    }
-
-    fn want(&mut self, uuid: &str, want: Want) {
+    pub(super) fn want(&mut self, uuid: &str, want: Want) {
         let now = self.now.mono;
         let known = self.references.contains_key(uuid);
         if !known && want == Want::No {
@@ -429,25 +363,6 @@ impl Core {
             KindState::Accepted(spec) if spec.kind == kind => Some(spec.clone()),
             _ => None,
         })
-    }
-}
-
-fn get_params(uuid: &str, kind: &str, entry: &super::claims::ClaimEntry) -> GetParams {
-    let spec = &entry.claim.spec;
-    let labels = &spec.container_labels;
-    GetParams {
-        kind: kind.to_owned(),
-        request: GetRequest {
-            uuid: Some(uuid.to_owned()),
-            labels: (!labels.is_empty()).then(|| labels.clone()),
-            extra: spec.extra.as_ref().and_then(|extra| Json::of(extra).ok()),
-        },
-        huly: Some(GetExt {
-            new: false,
-            fresh: entry.is_fresh(),
-            strict: true,
-            durable: true,
-        }),
     }
 }
 

@@ -295,6 +295,27 @@ fn a_deleted_kind_leaves_containers_and_gives_no_new_ones() {
 }
 
 #[test]
+fn a_claim_of_another_kind_does_not_take_the_uuid_of_a_deleted_kind() {
+    let claims = [("demo", "one", Some("u")), ("a", "three", Some("u"))];
+    let mut it = Harness::with_claims(&claims);
+    it.agent("b", &["room"]);
+    it.kind(kind("room"));
+    it.claim("demo", "two", "room", Some("u"));
+    it.run();
+    it.delete_kind("echo");
+    it.pass_seconds(2);
+    assert_eq!(it.reason("two"), reason::REASON_UUID_OF_OTHER_KIND);
+    assert_eq!(it.reason("one"), reason::REASON_KIND_DELETED);
+    assert_eq!(it.status("one").conditions[0].status, "True");
+    // Also for an operator that never saw the kind.
+    it.restart_operator(|_| {});
+    it.pass_seconds(2);
+    assert_eq!(it.reason("two"), reason::REASON_UUID_OF_OTHER_KIND);
+    assert_eq!(it.status("one").conditions[0].status, "True");
+    assert_eq!(it.network.holds(), ["u"]);
+}
+
+#[test]
 fn containers_are_not_got_before_their_kind_is_told() {
     let mut it = Harness::with_claims(&[]);
     it.network.refuse_kinds = true;

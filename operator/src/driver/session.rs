@@ -47,6 +47,7 @@ fn log(before: Option<&SessionFacts>, now: &SessionFacts, args: &RunArgs) {
     match &now.usable {
         Ok(()) => tracing::info!(network, generation = now.generation, "session is up"),
         Err(why) if before.is_some_and(|before| before.usable.as_ref() == Err(why)) => {}
+        Err(_) if before.is_none() => tracing::info!(network, "the session begins"),
         Err(why) => tracing::error!(network, "no work can be done: {why}"),
     }
 }
