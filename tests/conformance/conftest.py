@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ def agent(shared: Programs, network: Network) -> Agent:
     return shared.agent(network)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def old_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A network server from the session's start on: old enough, for most, to end containers that
+    agents registered with (soundness.md: none of them in its first 60 s).
+    """
+    programs = Programs(tmp_path_factory.mktemp("old"))
+    yield programs.network()
+    programs.end()
+
+
 @pytest.fixture
 def peers() -> Iterator["Peers"]:
     peers = Peers()
@@ -105,3 +116,25 @@ class Peers:
         self.stack.close()
         found = [each for client in self.clients for each in client.violations]
         assert not found, "frames that a TypeScript peer must never see"
+
+
+@dataclass
+class Bystander:
+    """A TypeScript client that holds a container and must be served all the while."""
+
+    client: TypeScriptClient
+    direct: TypeScriptClient
+    uuid: str
+
+    def check(self) -> None:
+        for client in (self.client, self.direct):
+            marker = fresh("marker")
+            assert client.request(self.uuid, "echo", marker, within=5) == marker
+        assert len(self.client.sessions) == len(self.direct.sessions) == 1
+
+
+@pytest.fixture
+def bystander(peers: Peers, network: Network, agent: Agent) -> Bystander:
+    client = peers.client(network)
+    uuid, _ = client.get("echo", {"uuid": fresh("echo")})
+    return Bystander(client, peers.direct(agent), uuid)

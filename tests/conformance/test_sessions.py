@@ -333,15 +333,15 @@ def test_a_frozen_rust_agent(peers: Peers, programs: Programs) -> None:
     assert client.request(uuid, "increment") == {"value": 1}
 
 
-def test_an_agent_killed(peers: Peers, programs: Programs) -> None:
-    """W18: a killed agent's container is placed on the other, its holder told; soon."""
+@pytest.mark.parametrize("named", [True, False], ids=["by uuid", "without uuid"])
+def test_an_agent_killed(named: bool, peers: Peers, programs: Programs) -> None:
+    """W18: a killed agent's container is placed on the other, its holder told; within 3 s."""
     network = programs.network()
     agents = {agent.id: agent for agent in (programs.agent(network) for _ in range(2))}
     client = peers.client(network)
-    uuid, endpoint = client.get("counter", {"uuid": fresh("counter")})
-    killed = agents.pop(
-        next(agent for agent in agents if agent in endpoint)
-    )
+    request = {"uuid": fresh("counter")} if named else {}
+    uuid, endpoint = client.get("counter", request)
+    killed = agents.pop(next(agent for agent in agents if agent in endpoint))
     [other] = agents.values()
     killed.kill()
     eventually("it moves", lambda: other.id in client.endpoints.get(uuid, ""), 3)

@@ -219,6 +219,22 @@ def test_failover(peers: Peers, programs: Programs) -> None:
     assert [event for event, _ in client.container_events(uuid)] == [ADDED, UPDATED]
 
 
+def test_failover_of_a_container_got_without_uuid(peers: Peers, programs: Programs) -> None:
+    """W14, W18: it is placed again under the uuid that its holder knows, whoever made it."""
+    network = programs.network()
+    kind = fresh("kind")
+    agents = {agent.id: agent for agent in (peers.agent(network, [kind]) for _ in range(2))}
+    client = peers.client(network)
+    uuid, endpoint = client.get(kind, {"labels": ["a"]})
+    lost = agents.pop(json.loads(endpoint)["agentId"])
+    [left] = agents.values()
+    lost.client.drop()
+    eventually("it is placed again", lambda: left.containers)
+    assert list(left.containers) == [uuid]
+    eventually("updated", lambda: client.endpoints[uuid] == left.endpoint_of(uuid))
+    assert client.request(uuid, "echo")["n"] == 1
+
+
 def test_failover_of_a_silent_agent(peers: Peers, programs: Programs) -> None:
     """W08, W18: an agent whose client is silent for its aliveTimeout is dead."""
     network = programs.network()
