@@ -206,7 +206,6 @@ impl Registry {
             return;
         };
         Counted::add(&mut self.counted.agents_lost, reason);
-        self.chunks.remove(agent);
         if let Some(session) = self.sessions.get_mut(&gone.client) {
             session.agents.remove(agent);
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use huly_protocol::{
-    CallExt, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op, Request, method,
+    CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request, method,
 };
 use serde_json::value::RawValue;
 
@@ -105,6 +105,28 @@ impl Registry {
         }
     }
 
+    /// An agent is served by another client now, maybe another process: what was asked of the
+    /// former one may have run, what is the server's own is asked again.
+    pub(crate) fn move_calls(&mut self, agent: &Id, client: &Id) {
+        self.fail_calls(agent, None);
+        for call in self.calls.values_mut() {
+            if call.agent == *agent {
+                call.client = client.clone();
+            }
+        }
+        self.resend_calls(client);
+    }
+
+    /// What says beside a `ct` which life of the container is meant; TypeScript agents get none.
+    pub(crate) fn epoch_ext(&self, agent: &Id, epoch: Option<Epoch>) -> Option<String> {
+        self.agents.get(agent).filter(|agent| agent.rust)?;
+        let ext = CallExt {
+            epoch,
+            ..CallExt::default()
+        };
+        serde_json::to_string(&ext).ok()
+    }
+
     /// An answer of an agent.
     pub(crate) fn answer(&mut self, client: &Id, frame: Frame) {
         let number = self.call_number(&frame.id);
@@ -158,11 +180,22 @@ impl Registry {
             CallKind::Start { uuid } => {
                 let message = format!("agent {} did not answer in time", call.agent);
                 let error = ErrorPayload::new(ErrorCode::TimedOut, message);
+                self.end_late_start(&call.agent, &uuid);
                 self.started(&call.agent, &uuid, Err(error));
             }
             CallKind::Terminate { uuid } => self.stopped(&call.agent, &uuid),
             CallKind::Request { .. } | CallKind::Other => {}
         }
+    }
+
+    /// A start that was given up may still happen: then its container is to be ended.
+    fn end_late_start(&mut self, agent: &Id, uuid: &Id) {
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
+        let ext = self.epoch_ext(agent, entry.epoch);
+        self.call(agent, method::TERMINATE, &params, ext, CallKind::Other);
     }
 
     /// Requests that an agent (or one container of it) will not answer any more: they may have run.
@@ -310,7 +343,7 @@ impl Registry {
         if let Some(held) = self.early_calls.remove(uuid)
             && let Some(entry) = self.entries.get_mut(uuid)
         {
-            entry.held.extend(held);
+            entry.held.splice(..0, held);
             self.release_held(uuid);
         }
     }
@@ -319,7 +352,7 @@ impl Registry {
         for (uuid, held) in std::mem::take(&mut self.early_calls) {
             // A get of the same uuid may have come meanwhile.
             if let Some(entry) = self.entries.get_mut(&uuid) {
-                entry.held.extend(held);
+                entry.held.splice(..0, held);
                 self.release_held(&uuid);
                 continue;
             }

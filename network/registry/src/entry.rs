@@ -97,6 +97,10 @@ pub(crate) struct Entry {
     pub(crate) last_failover: Option<Failover>,
     pub(crate) first_client: Option<Id>,
     pub(crate) by_uuid: bool,
+    /// Whether anybody knows its uuid, so that it must keep it.
+    pub(crate) named: bool,
+    /// Whether those who are told of containers think that it lives.
+    pub(crate) announced: bool,
     /// The uuid of the client session whose get without uuid it last answered.
     pub(crate) claimed: Option<String>,
     /// How often a start failed in a row.
@@ -127,6 +131,8 @@ impl Entry {
             last_failover: None,
             first_client: None,
             by_uuid: true,
+            named: true,
+            announced: false,
             claimed: None,
             attempts: 0,
             last_visit: 0.0,
@@ -216,10 +222,19 @@ impl Entry {
         }
     }
 
+    /// The agent that has it, or had it when it was lost.
+    fn home(&self) -> String {
+        let lost = self.lost.as_ref().map(|lost| lost.from.clone());
+        self.agent()
+            .map(|id| id.to_string())
+            .or(lost)
+            .unwrap_or_default()
+    }
+
     /// The record, for Rust peers with what is beside it.
     pub(crate) fn record(&self, rust: bool) -> ContainerRecord {
         ContainerRecord {
-            agent_id: self.agent().map(|id| id.to_string()).unwrap_or_default(),
+            agent_id: self.home(),
             uuid: self.uuid.to_string(),
             kind: self.kind.to_string(),
             endpoint: self.endpoint.clone(),
@@ -247,6 +262,7 @@ impl Entry {
             agent: agent.clone(),
         };
         self.attempts = 0;
+        self.named = true;
         // A TypeScript agent's registration carries neither: what the get said stays.
         if record.labels.is_some() {
             self.request.labels.clone_from(&record.labels);

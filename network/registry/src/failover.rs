@@ -38,17 +38,7 @@ impl Registry {
             self.remove_entry(uuid, was_live.then_some(reason));
             return;
         }
-        if matches!(state, State::Live { .. }) && !self.is_served(&kind) {
-            // Nobody can start one: a standby may have it, and registers when it sees this.
-            self.publish_container(uuid, EventKind::Removed);
-            self.flush_feed();
-            self.send_batch();
-        }
         self.place(uuid);
-    }
-
-    fn is_served(&self, kind: &Id) -> bool {
-        self.agents.values().any(|agent| agent.kinds.contains(kind))
     }
 
     /// A container that had lost its agent is told to start on another.
@@ -60,7 +50,7 @@ impl Registry {
         let Some(lost) = &entry.lost else { return };
         // A start that failed before on the way is the same failover.
         if entry.attempts == 0 {
-            entry.failovers += 1;
+            entry.failovers = entry.failovers.saturating_add(1);
             Counted::add(&mut self.counted.failovers, lost.reason);
         }
         entry.last_failover = Some(Failover {
@@ -72,8 +62,9 @@ impl Registry {
         });
     }
 
-    /// A container lives: everybody who waited goes on.
-    pub(crate) fn now_live(&mut self, uuid: &Id) {
+    /// A container lives: everybody who waited goes on. TypeScript clients are told only what is
+    /// news.
+    pub(crate) fn now_live(&mut self, uuid: &Id, news: bool) {
         let now = self.now;
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
@@ -90,10 +81,13 @@ impl Registry {
                 entry.told_holders = vec![String::new()];
                 EventKind::Updated
             }
-            None if entry.lived_before => EventKind::Updated,
+            None if entry.lived_before || entry.announced => EventKind::Updated,
             None => EventKind::Added,
         };
-        self.publish_container(uuid, event);
+        match news {
+            true => self.publish_container(uuid, event),
+            false => self.publish_quietly(uuid, event),
+        }
         self.answer_waiters(uuid);
         self.release_held(uuid);
         self.tell_holders(uuid);
@@ -117,6 +111,8 @@ impl Registry {
     pub(crate) fn remove_entry(&mut self, uuid: &Id, ended: Option<&'static str>) {
         if let Some(reason) = ended {
             Counted::add(&mut self.counted.ends, reason);
+        }
+        if self.entries.get(uuid).is_some_and(|entry| entry.announced) {
             self.publish_container(uuid, EventKind::Removed);
         }
         self.fail_held(uuid);

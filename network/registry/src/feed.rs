@@ -28,6 +28,8 @@ pub(crate) struct Feed {
     /// What TypeScript clients are still to be told, merged.
     plain_agents: IndexMap<String, AgentEvent>,
     plain_containers: IndexMap<String, ContainerEvent>,
+    /// What followed a removal that they are still to be told: in the batch after it.
+    plain_later: IndexMap<String, ContainerEvent>,
     last_batch: Option<Duration>,
 }
 
@@ -37,6 +39,23 @@ fn merged(before: EventKind, after: EventKind) -> EventKind {
         (EventKind::Removed, _) | (_, EventKind::Removed) => EventKind::Removed,
         (EventKind::Added, _) | (_, EventKind::Added) => EventKind::Added,
         _ => EventKind::Updated,
+    }
+}
+
+impl Feed {
+    fn note_plain(&mut self, told: ContainerEvent) {
+        let uuid = told.container.uuid.clone();
+        let before = self.plain_containers.get(&uuid).map(|known| known.event);
+        let removed = told.event == EventKind::Removed;
+        let (events, before) = if before == Some(EventKind::Removed) && !removed {
+            let before = self.plain_later.get(&uuid).map(|known| known.event);
+            (&mut self.plain_later, before)
+        } else {
+            self.plain_later.shift_remove(&uuid);
+            (&mut self.plain_containers, before)
+        };
+        let event = before.map_or(told.event, |before| merged(before, told.event));
+        events.insert(uuid, ContainerEvent { event, ..told });
     }
 }
 
@@ -73,35 +92,38 @@ impl Registry {
 
     /// Tells of a container: to the feed, to TypeScript clients, and, where it moved, to holders.
     pub(crate) fn publish_container(&mut self, uuid: &Id, event: EventKind) {
+        self.publish_quietly(uuid, event);
         let Some(entry) = self.entries.get(uuid) else {
             return;
         };
+        let container = entry.record(false);
+        self.feed.note_plain(ContainerEvent { container, event });
+    }
+
+    /// The same without TypeScript clients.
+    pub(crate) fn publish_quietly(&mut self, uuid: &Id, event: EventKind) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.announced = event != EventKind::Removed;
         self.feed.containers.push(ContainerEvent {
             container: entry.record(true),
             event,
         });
-        let known = self
-            .feed
-            .plain_containers
-            .get(&**uuid)
-            .map(|known| known.event);
-        let plain = ContainerEvent {
-            container: entry.record(false),
-            event: known.map_or(event, |before| merged(before, event)),
-        };
-        self.feed.plain_containers.insert(uuid.to_string(), plain);
-        if event == EventKind::Added {
-            return;
-        }
         let agent = entry.agent().and_then(|agent| self.agents.get(agent));
         let gone = event == EventKind::Removed;
         let told = HeldEvent {
             uuid: uuid.to_string(),
-            event,
+            event: if gone { event } else { EventKind::Updated },
             endpoint: (!gone).then(|| entry.endpoint.clone()),
             placement: (!gone).then(|| entry.placement(agent)),
         };
         for client in entry.holders.keys() {
+            // Of a new one, who waits for it is told by the answer.
+            let waits = entry.waiters.iter().any(|waiter| waiter.client == *client);
+            if event == EventKind::Added && waits {
+                continue;
+            }
             self.feed
                 .held
                 .entry(client.clone())
@@ -113,10 +135,10 @@ impl Registry {
     /// A container that an agent registered and nobody had told of: while settling it is no news
     /// to TypeScript clients.
     pub(crate) fn publish_found(&mut self, uuid: &Id) {
-        let known = self.feed.plain_containers.contains_key(&**uuid);
-        self.publish_container(uuid, EventKind::Added);
-        if self.settling() && !known {
-            self.feed.plain_containers.shift_remove(&**uuid);
+        if self.settling() && !self.feed.plain_containers.contains_key(&**uuid) {
+            self.publish_quietly(uuid, EventKind::Added);
+        } else {
+            self.publish_container(uuid, EventKind::Added);
         }
     }
 
@@ -180,6 +202,11 @@ impl Registry {
             return;
         }
         self.feed.last_batch = Some(self.now.mono);
+        if !self.feed.plain_later.is_empty() {
+            self.feed.plain_containers = std::mem::take(&mut self.feed.plain_later);
+            let due = self.now.mono + self.config.event_batch;
+            self.timers.set(due, Timer::Events);
+        }
         let plain = self
             .sessions
             .iter()

@@ -29,8 +29,9 @@ impl Registry {
         if ext.durable {
             self.need_control(client, "a durable reference")?;
         }
-        if let Some(payload) = self.answered_before(client, id) {
-            return Ok(Some(payload));
+        if let Some(uuid) = self.answered_before(client, id) {
+            self.join(client, id, &uuid, ext.durable);
+            return Ok(None);
         }
         let kind = Id::from(params.kind.as_str());
         let found = match &params.request.uuid {
@@ -53,23 +54,21 @@ impl Registry {
             && let Some(session) = self.session_uuid(client)
             && let Some(entry) = self.entries.get_mut(&uuid)
         {
-            entry.first_client.get_or_insert_with(|| client.clone());
-            entry.claimed = Some(session);
+            let first = entry.first_client.get_or_insert_with(|| client.clone());
+            if first == client {
+                entry.claimed = Some(session);
+            }
         }
         self.join(client, id, &uuid, ext.durable);
         Ok(None)
     }
 
-    /// The answer to a get that was answered before in this session, if it still holds.
-    fn answered_before(&self, client: &Id, id: &str) -> Option<Vec<u8>> {
+    /// The container that answered a get before in this session, if the client still holds it.
+    fn answered_before(&self, client: &Id, id: &str) -> Option<Id> {
         let session = self.sessions.get(client)?;
         let uuid = session.remembered_get(id)?;
-        let entry = self.entries.get(uuid).filter(|entry| entry.is_live())?;
-        if !session.refs.contains(uuid) {
-            return None;
-        }
-        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
-        serde_json::to_vec(&entry.got(agent, session.is_rust())).ok()
+        let holds = session.refs.contains(uuid) && self.entries.contains_key(uuid);
+        holds.then(|| uuid.clone())
     }
 
     fn get_by_uuid(
@@ -178,6 +177,7 @@ impl Registry {
         request.uuid = None;
         let mut entry = Entry::new(uuid.clone(), kind.clone(), request, self.entry_seq);
         entry.by_uuid = by_uuid;
+        entry.named = by_uuid;
         entry.last_visit = self.since_start_ms();
         entry.state = state;
         self.by_kind
@@ -335,6 +335,7 @@ impl Registry {
         entry.failovers = get.failovers;
         entry.epoch = get.epoch;
         entry.lived_before = true;
+        entry.named = true;
         entry.lost = get.agent_id.clone().map(|from| Lost {
             from,
             reason: "AgentSilent",

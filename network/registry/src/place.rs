@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use huly_protocol::{
-    Epoch, ErrorCode, ErrorPayload, GotContainer, KindSpec, NO_SUITABLE_AGENT, Rejection, method,
+    Epoch, ErrorCode, ErrorPayload, EventKind, GotContainer, KindSpec, NO_SUITABLE_AGENT,
+    Rejection, method,
 };
 
 use crate::calls::CallKind;
 use crate::entry::State;
+use crate::registration::MAX_TEXT;
 use crate::registry::{Id, Registry};
 use crate::stats::Counted;
 use crate::timer::Timer;
@@ -113,6 +115,11 @@ impl Registry {
             }
             Err(rejections) => {
                 self.waiting.insert(uuid.clone());
+                if entry.announced {
+                    // Nothing replaces it for now. A standby may have it, and registers when it
+                    // sees this (W26).
+                    self.publish_container(uuid, EventKind::Removed);
+                }
                 let error = self.not_placeable(&kind, rejections);
                 self.fail_waiters(uuid, &error);
             }
@@ -161,7 +168,7 @@ impl Registry {
         entry.told_holders = entry.durable_holders();
         let mut request = entry.request.clone();
         // A TypeScript agent chooses the uuid itself, as it does with its own server.
-        request.uuid = (entry.by_uuid || rust).then(|| uuid.to_string());
+        request.uuid = (entry.named || rust).then(|| uuid.to_string());
         let params = serde_json::to_string(&(&*entry.kind, &request)).unwrap_or_default();
         let ext = rust.then(|| serde_json::to_string(&entry.start_ext()).unwrap_or_default());
         let kind = entry.kind.clone();
@@ -201,7 +208,9 @@ impl Registry {
         }
         match answer {
             Ok(got) if got.uuid == **uuid => self.has_started(agent, uuid, got.endpoint),
-            Ok(got) if !entry.by_uuid => self.started_as(agent, uuid, got),
+            Ok(got) if !entry.named && (1..=MAX_TEXT).contains(&got.uuid.len()) => {
+                self.started_as(agent, uuid, got);
+            }
             Ok(got) => {
                 let message = format!(
                     "agent {agent} was asked for {uuid} and answered with {}",
@@ -223,7 +232,8 @@ impl Registry {
             agent: agent.clone(),
         };
         entry.attempts = 0;
-        self.now_live(uuid);
+        entry.named = true;
+        self.now_live(uuid, true);
     }
 
     /// A TypeScript agent that chose the uuid: the container is known by it from now on.
@@ -237,9 +247,12 @@ impl Registry {
             return;
         };
         for client in entry.holders.keys() {
-            if let Some(session) = self.sessions.get_mut(client) {
-                session.refs.swap_remove(asked);
-                session.refs.insert(uuid.clone());
+            let session = self.sessions.get_mut(client);
+            let refs = session.map(|session| &mut session.refs);
+            for held in refs.into_iter().chain(self.durable.get_mut(client)) {
+                if held.swap_remove(asked) {
+                    held.insert(uuid.clone());
+                }
             }
         }
         for waiter in &entry.waiters {
@@ -251,13 +264,25 @@ impl Registry {
         }
         if let Some(known) = self.entries.get_mut(&uuid) {
             // It was there already: the agent found it, as with its own server.
-            known.holders.extend(entry.holders);
+            for (client, durable) in entry.holders {
+                *known.holders.entry(client).or_insert(false) |= durable;
+            }
             known.waiters.append(&mut entry.waiters);
             known.held.append(&mut entry.held);
             known.idle_since = None;
-            if known.is_live() {
-                self.answer_waiters(&uuid);
-                self.release_held(&uuid);
+            match known.state {
+                State::Live { .. } => {
+                    self.answer_waiters(&uuid);
+                    self.release_held(&uuid);
+                }
+                State::Expected | State::Waiting => {
+                    let kind = known.kind.clone();
+                    self.waiting.remove(&uuid);
+                    self.count_failover(&uuid, agent);
+                    self.attach(agent, &uuid, &kind);
+                    self.has_started(agent, &uuid, got.endpoint);
+                }
+                State::Starting { .. } | State::Stopping { .. } => {}
             }
             return;
         }

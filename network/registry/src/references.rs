@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use huly_protocol::{CallExt, EventKind, Holders, KindSpec, method};
+use huly_protocol::{EventKind, Holders, KindSpec, method};
 
 use crate::calls::CallKind;
 use crate::entry::State;
@@ -152,10 +152,12 @@ impl Registry {
         if due > self.now.mono {
             return self.timers.set(due, Timer::Idle(uuid.clone()));
         }
-        let plain = entry
-            .agent()
-            .and_then(|agent| self.agents.get(agent))
-            .is_some_and(|agent| !agent.rust);
+        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
+        // Nobody asked for a stateless container to be made (W19).
+        if agent.is_some_and(|agent| !agent.kinds.contains(&entry.kind)) {
+            return;
+        }
+        let plain = agent.is_some_and(|agent| !agent.rust);
         // A TypeScript agent does not remember durable holders: the operator speaks first.
         if plain && entry.lived_before && self.config.control_secret.is_some() && !self.synced {
             let later = self.now.mono + POSTPONED;
@@ -180,17 +182,7 @@ impl Registry {
         Counted::add(&mut self.counted.ends, "Idle");
         self.publish_container(uuid, EventKind::Removed);
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
-        let ext = self
-            .agents
-            .get(&agent)
-            .filter(|agent| agent.rust)
-            .and_then(|_| {
-                serde_json::to_string(&CallExt {
-                    epoch,
-                    ..CallExt::default()
-                })
-                .ok()
-            });
+        let ext = self.epoch_ext(&agent, epoch);
         let kind = CallKind::Terminate { uuid: uuid.clone() };
         let Some(call) = self.call(&agent, method::TERMINATE, &params, ext, kind) else {
             return;
@@ -216,6 +208,7 @@ impl Registry {
         entry.state = State::Waiting;
         entry.lived_before = false;
         let (kind, wanted) = (entry.kind.clone(), entry.wanted());
+        self.fail_calls(agent, Some(uuid));
         self.detach(agent, uuid, &kind);
         match wanted {
             true => self.place(uuid),

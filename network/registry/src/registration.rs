@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use huly_protocol::{
-    AgentRegistration, CallExt, ContainerRecord, ErrorCode, ErrorPayload, EventKind, GetRequest,
+    AgentRegistration, ContainerRecord, ErrorCode, ErrorPayload, EventKind, GetRequest,
     NetworkEvent, method,
 };
 
@@ -14,7 +14,7 @@ use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
 
 /// The longest uuid, kind or agent id, in bytes.
-const MAX_TEXT: usize = 1_024;
+pub(crate) const MAX_TEXT: usize = 1_024;
 
 impl Registry {
     pub(crate) fn register(&mut self, client: &Id, part: AgentRegistration) -> Outcome {
@@ -23,7 +23,7 @@ impl Registry {
             return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
         }
         let agent = Id::from(part.uuid.as_str());
-        let Some(registration) = self.assemble(&agent, part)? else {
+        let Some(registration) = self.assemble(client, &agent, part)? else {
             return now::<[String]>(&[]);
         };
         let known = self.note_agent(client, &agent, &registration);
@@ -59,7 +59,6 @@ impl Registry {
             },
         );
         self.exchange_specs(&agent, registration.huly.unwrap_or_default().specs);
-        // The answer goes first: the agent's lease begins with it.
         Ok(Some(serde_json::to_vec(&end).unwrap_or_default()))
     }
 
@@ -72,17 +71,21 @@ impl Registry {
     /// The whole registration once its last chunk is there.
     fn assemble(
         &mut self,
+        client: &Id,
         agent: &Id,
         part: AgentRegistration,
     ) -> Result<Option<AgentRegistration>, ErrorPayload> {
+        let Some(session) = self.sessions.get_mut(client) else {
+            return Ok(None);
+        };
         let Some((chunk, last)) = part.huly.as_ref().and_then(|ext| ext.chunk) else {
-            self.chunks.remove(agent);
+            session.chunks.remove(agent);
             return Ok(Some(part));
         };
         if chunk == 0 {
-            self.chunks.insert(agent.clone(), part);
+            session.chunks.insert(agent.clone(), part);
         } else {
-            let expected = self.chunks.get_mut(agent).filter(|whole| {
+            let expected = session.chunks.get_mut(agent).filter(|whole| {
                 let before = whole.huly.as_ref().and_then(|ext| ext.chunk);
                 before.is_some_and(|(before, _)| before + 1 == chunk)
             });
@@ -96,7 +99,7 @@ impl Registry {
             }
         }
         Ok(if last {
-            self.chunks.remove(agent)
+            session.chunks.remove(agent)
         } else {
             None
         })
@@ -124,10 +127,11 @@ impl Registry {
             agent.ext = ext;
             agent.suspected = false;
             agent.draining = draining;
-            if before != *client
-                && let Some(session) = self.sessions.get_mut(&before)
-            {
-                session.agents.remove(id);
+            if before != *client {
+                if let Some(session) = self.sessions.get_mut(&before) {
+                    session.agents.remove(id);
+                }
+                self.move_calls(id, client);
             }
             return true;
         }
@@ -227,6 +231,7 @@ impl Registry {
             _ => None,
         };
         entry.lived_before |= !was_live && call.is_none();
+        let news = self.settled || entry.state != State::Expected;
         entry.lost = None;
         let changed = entry.adopt(record, agent);
         let kind = entry.kind.clone();
@@ -238,7 +243,12 @@ impl Registry {
         self.restore_holders(uuid, record);
         self.take_early_calls(uuid);
         if changed || !was_live {
-            self.now_live(uuid);
+            self.now_live(uuid, news);
+        } else {
+            // Its agent may have been suspected.
+            self.answer_waiters(uuid);
+            self.release_held(uuid);
+            self.mind_idle(uuid);
         }
     }
 
@@ -254,11 +264,7 @@ impl Registry {
         self.fail_calls(loser, Some(uuid));
         self.detach(loser, uuid, &kind);
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
-        let ext = serde_json::to_string(&CallExt {
-            epoch,
-            ..CallExt::default()
-        })
-        .ok();
+        let ext = self.epoch_ext(loser, epoch);
         self.call(loser, method::TERMINATE, &params, ext, CallKind::Other);
     }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{AgentRegistration, Frame};
+use huly_protocol::Frame;
 use indexmap::{IndexMap, IndexSet};
 use uuid::Uuid;
 
@@ -107,8 +107,6 @@ pub struct Registry {
     pub(crate) early_calls: BTreeMap<Id, Vec<HeldCall>>,
     /// Gets without uuid that may be answered with a container that is not registered yet.
     pub(crate) early_gets: Vec<EarlyGet>,
-    /// Registrations of which chunks are still to come.
-    pub(crate) chunks: BTreeMap<Id, AgentRegistration>,
     /// Containers that wait for an agent.
     pub(crate) waiting: BTreeSet<Id>,
     pub(crate) held_bytes: usize,
@@ -146,7 +144,6 @@ impl Registry {
             calls: BTreeMap::new(),
             early_calls: BTreeMap::new(),
             early_gets: Vec::new(),
-            chunks: BTreeMap::new(),
             waiting: BTreeSet::new(),
             held_bytes: 0,
             timers,
@@ -207,6 +204,7 @@ impl Registry {
             *snapshot.references.entry(kind).or_default() += entry.holders.len();
             snapshot.held.0 += entry.held.len();
         }
+        snapshot.held.0 += self.early_calls.values().map(Vec::len).sum::<usize>();
         snapshot.held.1 = self.held_bytes;
         snapshot
     }

@@ -121,8 +121,12 @@ impl Registry {
             }
             method::REGISTER_AGENT => {
                 let registration: AgentRegistration = params(raw, name)?;
+                let before = self.out.len();
                 let answer = self.register(client, registration)?.unwrap_or_default();
+                // The answer goes first: the agent's lease begins with it.
+                let calls = self.out.split_off(before);
                 self.respond(client, id, answer);
+                self.out.extend(calls);
                 self.after_registration();
                 Ok(None)
             }

@@ -1,12 +1,15 @@
 //! Client sessions at the server: hello, ping, the connection's end, silence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{Frame, Hello, HelloAnswer, Limits, Op, PROTOCOL_VERSION, PeerEvent};
+use huly_protocol::{
+    AgentRegistration, Frame, Hello, HelloAnswer, Limits, Op, PROTOCOL_VERSION, PeerEvent,
+};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::control::BegunSync;
+use crate::entry::HeldCall;
 use crate::registry::{ConnId, Effect, Id, Registry};
 use crate::timer::Timer;
 
@@ -46,6 +49,8 @@ pub(crate) struct Session {
     pub(crate) agents: BTreeSet<Id>,
     pub(crate) watches: bool,
     pub(crate) sync: Option<BegunSync>,
+    /// Registrations of agents of which chunks are still to come.
+    pub(crate) chunks: BTreeMap<Id, AgentRegistration>,
 }
 
 impl Session {
@@ -135,6 +140,7 @@ impl Registry {
                 agents: BTreeSet::new(),
                 watches: false,
                 sync: None,
+                chunks: BTreeMap::new(),
             };
             self.sessions.insert(client.clone(), session);
             // Durable references of an earlier session, or told by agents.
@@ -152,13 +158,16 @@ impl Registry {
         session.last_heard = now;
         session.closed_at = None;
         session.detached = false;
+        // What a TypeScript client sent may be lost with its connection as well, and it sends that
+        // again only for a fresh uuid (W21); a Rust client does so over every new connection.
+        let lost = new_connection && (session.sent || nonce.is_none());
+        if lost || incarnation {
+            session.uuid = fresh;
+            session.sent = false;
+            session.watches = false;
+        }
         if new_connection {
             let old = session.conn.replace(conn.clone());
-            if session.sent || incarnation {
-                session.uuid = fresh;
-                session.sent = false;
-                session.watches = false;
-            }
             if let Some(old) = old {
                 self.conns.swap_remove(&old);
                 if incarnation {
@@ -180,6 +189,7 @@ impl Registry {
         session.nonce = nonce;
         session.got.clear();
         session.sync = None;
+        session.chunks.clear();
         let flights = std::mem::take(&mut session.in_flight);
         let agents = std::mem::take(&mut session.agents);
         self.forget_flights(client, flights);
@@ -251,7 +261,7 @@ impl Registry {
             });
             return;
         }
-        self.term = self.now.wall_ms.max(known + 1);
+        self.term = self.now.wall_ms.max(known.saturating_add(1));
         let event = PeerEvent::Term(self.term);
         let Ok(payload) = serde_json::to_vec(&event) else {
             return;
@@ -306,13 +316,18 @@ impl Registry {
         } else {
             self.config.plain_grace
         };
-        let Some(since) = session.closed_at.filter(|at| *at + grace <= self.now.mono) else {
+        let Some(since) = session.closed_at.filter(|_| session.conn.is_none()) else {
             return;
         };
-        if session.conn.is_some() {
-            return;
+        if since + grace > self.now.mono {
+            return self.timers.set(since + grace, Timer::Grace(client.clone()));
         }
-        for agent in session.agents.clone() {
+        let agents = session.agents.clone();
+        if let Some(session) = self.sessions.get_mut(client) {
+            // They are to be registered again.
+            session.sent |= !agents.is_empty();
+        }
+        for agent in agents {
             self.agent_gone(&agent, "ConnectionClosed", since);
         }
     }
@@ -329,8 +344,8 @@ impl Registry {
         }
     }
 
-    /// Gives every client the time that the server itself was not running: their messages of that
-    /// time are still to be read.
+    /// After a time in which the server itself was not running nobody counts as silent: their
+    /// messages of that time are still to be read.
     pub(crate) fn forgive_own_pause(&mut self) {
         const NOTICED: Duration = Duration::from_millis(500);
         let Some(due) = self.timers.next() else {
@@ -339,7 +354,8 @@ impl Registry {
         let late = self.now.mono.saturating_sub(due);
         if late > NOTICED {
             for session in self.sessions.values_mut() {
-                session.last_heard = (session.last_heard + late).min(self.now.mono);
+                session.last_heard = self.now.mono;
+                session.closed_at = session.closed_at.map(|_| self.now.mono);
             }
         }
     }
@@ -367,19 +383,19 @@ impl Registry {
 
     /// Takes back what unanswered requests of a client left at containers.
     fn forget_flights(&mut self, client: &Id, flights: IndexMap<String, Flight>) {
+        self.early_gets.retain(|get| get.client != *client);
         for uuid in flights.into_values().filter_map(|flight| flight.waits_for) {
+            if let Some(early) = self.early_calls.get_mut(&uuid) {
+                forget_held(early, client, &mut self.held_bytes);
+                if early.is_empty() {
+                    self.early_calls.remove(&uuid);
+                }
+            }
             let Some(entry) = self.entries.get_mut(&uuid) else {
                 continue;
             };
             entry.waiters.retain(|waiter| waiter.client != *client);
-            let bytes = &mut self.held_bytes;
-            entry.held.retain(|call| {
-                let stays = call.client != *client;
-                if !stays {
-                    *bytes = bytes.saturating_sub(call.data.text().len());
-                }
-                stays
-            });
+            forget_held(&mut entry.held, client, &mut self.held_bytes);
             self.mind_idle(&uuid);
         }
     }
@@ -405,6 +421,12 @@ impl Registry {
         self.sessions
             .get(client)
             .map(|session| session.uuid.clone())
+    }
+}
+
+fn forget_held(held: &mut Vec<HeldCall>, client: &Id, bytes: &mut usize) {
+    for call in held.extract_if(.., |call| call.client == *client) {
+        *bytes = bytes.saturating_sub(call.data.text().len());
     }
 }
 

@@ -1,0 +1,19 @@
+//! The registry against docs/protocol.md: peers of every kind in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that fails says so by a panic"
+)]
+
+mod events;
+mod failover;
+mod gets;
+mod hostile;
+mod placement;
+mod property;
+mod references;
+mod registration;
+mod requests;
+mod restart;
+mod sessions;
+mod support;

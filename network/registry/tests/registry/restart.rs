@@ -1,0 +1,245 @@
+//! Another server process: everything is told to it again.
+
+use serde_json::json;
+
+use crate::support::{AgentSim, Peer, Plain, Rust, World, config, uuid_of};
+
+/// A server that has just started again; `u` lives at `a`, which has not registered yet.
+fn restarted() -> (World, Peer, Peer) {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(
+        client,
+        "k",
+        json!({"uuid": "u", "labels": ["x"], "extra": {"n": 1}}),
+    );
+    world.restart_server();
+    (world, agent, client)
+}
+
+fn assert_again(client: &str, epoch: &serde_json::Value) -> serde_json::Value {
+    json!({"gets": [{"uuid": "u", "kind": "k", "request": {"uuid": "u", "labels": ["x"]},
+        "epoch": epoch, "agentId": "a", "failovers": 2, "client": client}]})
+}
+
+#[test]
+fn gets_and_requests_are_held_and_served_when_the_agent_registers() {
+    let (mut world, agent, client) = restarted();
+    let plain = world.client("p", Plain);
+    world.connect(client);
+    let early = world.request(plain, "cs", json!(["u", "op", 1]));
+    let get = world.request(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    let held = world.request(client, "cs", json!(["u", "op", 2]));
+    let labels = world.request(
+        plain,
+        "gg",
+        json!({"kind": "k", "request": {"labels": ["z"]}}),
+    );
+    world.run(700);
+    for (peer, id) in [
+        (plain, &early),
+        (client, &get),
+        (client, &held),
+        (plain, &labels),
+    ] {
+        assert_eq!(world.answer(peer, id), None);
+    }
+    world.reconnect(agent);
+    assert_eq!(world.answer(client, &get).unwrap().unwrap()[0], "u");
+    assert!(world.answer(client, &held).unwrap().is_ok());
+    assert!(world.answer(plain, &early).unwrap().is_ok());
+    assert_eq!(
+        world[agent].sim().called("gg").len(),
+        1,
+        "the one before the restart"
+    );
+    world.run(10_000);
+    assert!(world.answer(plain, &labels).unwrap().is_ok());
+    let record = world.ask(client, "cl", json!({"kind": "k"})).unwrap()[0].clone();
+    assert_eq!(
+        (&record["labels"], &record["extra"]),
+        (&json!(["x"]), &json!({"n": 1}))
+    );
+}
+
+#[test]
+fn who_is_asked_for_and_not_registered_is_placed_after_settling() {
+    let (mut world, _gone, client) = restarted();
+    world.agent("b", Rust, &["k"]);
+    world.connect(client);
+    let get = world.request(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    let early = world.request(client, "cs", json!(["nobody", "op", 1]));
+    world.run(1_490);
+    assert_eq!(world.answer(client, &get), None, "its agent may still come");
+    assert!(world.registry.snapshot().settling);
+    world.run(20);
+    assert_eq!(
+        world.answer(client, &get).unwrap().unwrap()[2]["agentId"],
+        "b"
+    );
+    let error = world.answer(client, &early).unwrap().unwrap_err();
+    assert_eq!(error["code"], "noSuchContainer");
+    assert!(!world.registry.snapshot().settling);
+    assert_eq!(world.registry.snapshot().held, (0, 0));
+}
+
+#[test]
+fn references_are_asserted_again_in_bulk() {
+    let (mut world, agent, client) = restarted();
+    let epoch = world[agent].sim().containers["u"].huly["epoch"].clone();
+    world.connect(client);
+    let answer = world.ask(client, "xr", assert_again("c", &epoch)).unwrap();
+    assert_eq!(answer, json!([null]), "not known yet");
+    world.run(500);
+    world.reconnect(agent);
+    let held = world.held_events(client);
+    assert_eq!(held.len(), 1);
+    assert_eq!(
+        (&held[0]["event"], &held[0]["placement"]["agentId"]),
+        (&json!(1), &json!("a"))
+    );
+    assert_eq!(held[0]["placement"]["epoch"], epoch, "it lives on");
+    // Asserted when it is known: the answer has it.
+    let other = world.client("d", Rust);
+    let answer = world.ask(other, "xr", assert_again("d", &epoch)).unwrap();
+    assert_eq!(uuid_of(&answer[0]), "u");
+    assert_eq!(world.registry.snapshot().references["k"], 2);
+    world.run(120_000);
+    assert_eq!(world.home(other, "u").as_deref(), Some("a"), "it is held");
+}
+
+#[test]
+fn an_asserted_container_whose_agent_is_gone_fails_over() {
+    let (mut world, agent, client) = restarted();
+    let epoch = world[agent].sim().containers["u"].huly["epoch"].clone();
+    let other = world.agent("b", Rust, &["k"]);
+    world.connect(client);
+    world.ask(client, "xr", assert_again("c", &epoch)).unwrap();
+    world.run(1_400);
+    assert!(world[other].sim().called("gg").is_empty());
+    world.run(200);
+    let held = world.held_events(client);
+    let placement = &held[0]["placement"];
+    assert_eq!(
+        (&placement["agentId"], &placement["failovers"]),
+        (&json!("b"), &json!(3))
+    );
+    assert_eq!(placement["lastFailover"]["from"], "a");
+    assert!(
+        placement["epoch"][0].as_u64() > epoch[0].as_u64(),
+        "a later term"
+    );
+    // The agent of before comes late: its copy is older and goes.
+    world.connect(agent);
+    assert_eq!(world.register(agent), ["u"]);
+}
+
+#[test]
+fn a_chosen_uuid_is_kept_when_it_is_asserted_again() {
+    let mut world = World::starting(config());
+    world.agent("a", Plain, &["k"]);
+    let client = world.client("c", Rust);
+    let gets = json!({"gets": [{"uuid": "chosen", "kind": "k", "request": {}, "agentId": "gone"}]});
+    world.ask(client, "xr", gets).unwrap();
+    world.run(2_000);
+    assert_eq!(world.home(client, "chosen").as_deref(), Some("a"));
+    assert_eq!(world.held_events(client)[0]["uuid"], "chosen");
+}
+
+/// A held event follows also where somebody else's get places it first.
+#[test]
+fn who_asserts_one_that_is_starting_is_told_when_it_lives() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let (one, two) = (world.client("c", Rust), world.client("d", Rust));
+    world[agent].sim().mute = vec!["gg"];
+    let id = world.request(one, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    let gets = json!({"gets": [{"uuid": "u", "kind": "k"}]});
+    assert_eq!(world.ask(two, "xr", gets), Ok(json!([null])));
+    let call = world[agent].sim().called("gg")[0].clone();
+    world.answer_call(agent, &call);
+    assert!(world.answer(one, &id).unwrap().is_ok());
+    assert_eq!(world.held_events(one).len(), 0, "the answer tells it");
+    assert_eq!(world.held_events(two).len(), 1);
+}
+
+#[test]
+fn the_later_life_wins_while_settling_whoever_registers_first() {
+    for first_is_older in [true, false] {
+        let mut world = World::starting(config());
+        let client = world.client("c", Rust);
+        let mut told = Vec::new();
+        let mut order = [("old", json!([1, 7])), ("new", json!([2, 1]))];
+        if !first_is_older {
+            order.reverse();
+        }
+        for (id, epoch) in order {
+            let peer = world.peer(id, Rust);
+            world[peer].agent = Some(AgentSim::new(id, Rust, &["k"]));
+            world.connect(peer);
+            world[peer].sim().put("u", "k", json!({"epoch": epoch}));
+            told.push((id, world.register(peer)));
+        }
+        assert_eq!(world.home(client, "u").as_deref(), Some("new"));
+        let old = told.iter().find(|(id, _)| *id == "old").unwrap();
+        assert_eq!(old.1.is_empty(), first_is_older, "else told in the answer");
+        let old = world
+            .peers
+            .iter()
+            .find(|peer| peer.client == "old")
+            .unwrap();
+        assert!(old.agent.as_ref().unwrap().containers.is_empty());
+    }
+}
+
+#[test]
+fn specifications_come_back_with_the_agents_until_the_operator_speaks() {
+    let mut world = World::starting(config());
+    for (id, revision) in [("a", 3), ("b", 5), ("d", 4)] {
+        let peer = world.peer(id, Rust);
+        world[peer].agent = Some(AgentSim::new(id, Rust, &["k"]));
+        world.connect(peer);
+        world[peer].sim().specs = json!([{"kind": "k", "revision": revision, "maxPerAgent": 1}]);
+        world.register(peer);
+    }
+    let operator = world.operator();
+    let known = world.ask(operator, "kl", json!({})).unwrap();
+    assert_eq!(known[0]["revision"], 5, "the highest holds");
+    let late = world.peers.iter().find(|peer| peer.client == "d").unwrap();
+    assert_eq!(
+        late.agent.as_ref().unwrap().specs[0]["revision"],
+        5,
+        "and is passed on"
+    );
+    world
+        .ask(operator, "ks", json!({"kind": "k", "revision": 6}))
+        .unwrap();
+    let known = world.ask(operator, "kl", json!({})).unwrap();
+    assert_eq!(known[0]["revision"], 6);
+}
+
+#[test]
+fn failover_figures_survive_the_server() {
+    let mut world = World::new();
+    let first = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let second = world.agent("b", Rust, &["k"]);
+    world.ask(first, "au", json!({"uuid": "a"})).unwrap();
+    let before = world.ask(client, "cl", json!({})).unwrap()[0]["huly"].clone();
+    assert_eq!(before["failovers"], 1);
+    world.restart_server();
+    world.reconnect(second);
+    world.connect(client);
+    let after = world.ask(client, "cl", json!({})).unwrap()[0]["huly"].clone();
+    for member in [
+        "failovers",
+        "lastFailover",
+        "epoch",
+        "firstClient",
+        "byUuid",
+    ] {
+        assert_eq!(after[member], before[member], "{member}");
+    }
+}

@@ -1,0 +1,424 @@
+//! A little world around one registry: virtual time, connections, peers of every kind.
+
+mod agent;
+mod peer;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use huly_protocol::{Frame, Op};
+use huly_registry::{Config, ConnId, Effect, Input, Now, Registry};
+use serde_json::{Value, json};
+
+pub(crate) use agent::{AgentSim, Call};
+pub(crate) use peer::Side::{Plain, Rust};
+pub(crate) use peer::{Peer, PeerState, Side};
+
+/// The wall clock at the start, in ms since 1970.
+pub(crate) const WALL: u64 = 1_800_000_000_000;
+/// The control secret of every world.
+pub(crate) const SECRET: &str = "open sesame";
+
+/// What a request came to.
+pub(crate) type Answer = Result<Value, Value>;
+
+pub(crate) struct World {
+    pub(crate) registry: Registry,
+    pub(crate) now: Duration,
+    pub(crate) exits: Vec<String>,
+    pub(crate) peers: Vec<PeerState>,
+    conns: BTreeMap<ConnId, usize>,
+    next_conn: u64,
+}
+
+pub(crate) fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        control_secret: Some(SECRET.into()),
+        ..Config::new("instance-1", WALL)
+    }
+}
+
+impl World {
+    /// A server that has just started.
+    pub(crate) fn starting(config: Config) -> Self {
+        let now = Duration::ZERO;
+        Self {
+            registry: Registry::new(
+                config,
+                Now {
+                    mono: now,
+                    wall_ms: WALL,
+                },
+            ),
+            now,
+            exits: Vec::new(),
+            peers: Vec::new(),
+            conns: BTreeMap::new(),
+            next_conn: 0,
+        }
+    }
+
+    /// A server that runs since longer than it settles, and than it spares orphans.
+    pub(crate) fn new() -> Self {
+        let mut world = Self::starting(config());
+        world.run(61_000);
+        assert!(!world.registry.snapshot().settling);
+        world
+    }
+
+    /// The same peers, every connection lost, and another server process.
+    pub(crate) fn restart_server(&mut self) {
+        let mut config = config();
+        config.instance = "instance-2".into();
+        config.term = WALL + u64::try_from(self.now.as_millis()).unwrap();
+        self.restart_with(config);
+    }
+
+    pub(crate) fn restart_with(&mut self, config: Config) {
+        let now = self.time();
+        self.registry = Registry::new(config, now);
+        self.conns.clear();
+        for peer in &mut self.peers {
+            peer.conn = None;
+        }
+    }
+
+    pub(crate) fn time(&self) -> Now {
+        let wall_ms = WALL + u64::try_from(self.now.as_millis()).unwrap();
+        Now {
+            mono: self.now,
+            wall_ms,
+        }
+    }
+
+    /// Gives the registry an input, and peers what it sends.
+    pub(crate) fn input(&mut self, input: Input) {
+        let now = self.time();
+        for effect in self.registry.handle(now, input) {
+            match effect {
+                Effect::Exit { reason } => self.exits.push(reason),
+                Effect::Send { conn, frame } => {
+                    // A connection that is closed takes nothing any more.
+                    let Some(index) = self.conns.get(&conn).copied() else {
+                        continue;
+                    };
+                    let peer = &mut self.peers[index];
+                    if peer.side == Plain {
+                        assert_plain(&frame);
+                    }
+                    match peer.conn == Some(conn) {
+                        true => peer.unread.push_back(frame),
+                        false => peer.got_on_old.push(frame),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets every peer that runs read what it got, until nobody has anything to say.
+    pub(crate) fn talk(&mut self) {
+        while let Some(index) = self
+            .peers
+            .iter()
+            .position(|peer| peer.runs && !peer.unread.is_empty())
+        {
+            let frame = self.peers[index].unread.pop_front().unwrap();
+            let answer = self.peers[index].read(&frame);
+            self.peers[index].got.push(frame);
+            if let Some(answer) = answer {
+                self.send(Peer(index), answer);
+            }
+        }
+    }
+
+    /// Lets time pass: wake-ups as the registry wants them, pings as the peers send them.
+    pub(crate) fn run(&mut self, millis: u64) {
+        let end = self.now + ms(millis);
+        loop {
+            self.talk();
+            let wake = self.registry.next_wake().unwrap_or(Duration::MAX);
+            let ping = self.peers.iter().filter(|peer| peer.pings());
+            let ping = ping
+                .map(|peer| peer.next_ping)
+                .min()
+                .unwrap_or(Duration::MAX);
+            let next = wake.min(ping).max(self.now);
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = next;
+            let due: Vec<usize> = (0..self.peers.len())
+                .filter(|index| self.peers[*index].pings() && self.peers[*index].next_ping <= next)
+                .collect();
+            for index in due {
+                let peer = &mut self.peers[index];
+                peer.next_ping = next + peer.ping_interval();
+                self.send(Peer(index), Frame::bare(Op::Ping));
+            }
+            self.input(Input::Wake);
+        }
+    }
+
+    fn send(&mut self, peer: Peer, frame: Frame) {
+        if let Some(conn) = self[peer].conn.clone() {
+            self.input(Input::Message { conn, frame });
+        }
+    }
+
+    /// The server sees the end of a connection that its peer has replaced.
+    pub(crate) fn close_old(&mut self, conn: ConnId) {
+        self.conns.remove(&conn);
+        self.input(Input::Closed { conn });
+        self.talk();
+    }
+
+    /// The process does not run for a time; its connection stays.
+    pub(crate) fn freeze(&mut self, peer: Peer) {
+        self[peer].runs = false;
+    }
+
+    pub(crate) fn thaw(&mut self, peer: Peer) {
+        let now = self.now;
+        self[peer].runs = true;
+        self[peer].next_ping = now;
+        self.talk();
+    }
+
+    /// An agent answers a call that it had left unanswered.
+    pub(crate) fn answer_call(&mut self, peer: Peer, call: &Call) {
+        let answer = self[peer].sim().act(call);
+        self.send(peer, AgentSim::answer_frame(&call.id, answer));
+        self.talk();
+    }
+
+    /// Sends any frame of a peer.
+    pub(crate) fn say(&mut self, peer: Peer, op: Op, id: &str, payload: impl Into<Bytes>) {
+        self.send(peer, Frame::new(op, id, payload));
+        self.talk();
+    }
+
+    /// A new peer, not connected yet.
+    pub(crate) fn peer(&mut self, client: &str, side: Side) -> Peer {
+        self.peers.push(PeerState::new(client, side));
+        Peer(self.peers.len() - 1)
+    }
+
+    /// A new peer that has said hello.
+    pub(crate) fn client(&mut self, client: &str, side: Side) -> Peer {
+        let peer = self.peer(client, side);
+        self.connect(peer);
+        peer
+    }
+
+    /// The operator: a Rust client that knows the control secret.
+    pub(crate) fn operator(&mut self) -> Peer {
+        let peer = self.peer("operator", Rust);
+        self[peer].secret = Some(SECRET.into());
+        self.connect(peer);
+        peer
+    }
+
+    /// A new agent, registered.
+    pub(crate) fn agent(&mut self, id: &str, side: Side, kinds: &[&str]) -> Peer {
+        let peer = self.peer(&format!("client-of-{id}"), side);
+        self[peer].agent = Some(AgentSim::new(id, side, kinds));
+        self.connect(peer);
+        self.register(peer);
+        peer
+    }
+
+    /// Opens a new connection and says hello over it. Returns the session's uuid.
+    pub(crate) fn connect(&mut self, peer: Peer) -> String {
+        self.next_conn += 1;
+        let conn = Bytes::from(format!("conn-{}", self.next_conn));
+        self.conns.insert(conn.clone(), peer.0);
+        let now = self.now;
+        let state = &mut self[peer];
+        state.conn = Some(conn);
+        state.unread.clear();
+        state.next_ping = now + state.ping_interval();
+        let hello = state.hello();
+        let client = state.client.clone();
+        self.say(peer, Op::Hello, &client, hello.to_string());
+        let hellos = self[peer].got.iter().filter(|got| got.op == Op::Hello);
+        hellos.last().map(|got| got.id.clone()).unwrap_or_default()
+    }
+
+    /// The connection breaks and the server sees it.
+    pub(crate) fn close(&mut self, peer: Peer) {
+        let state = &mut self[peer];
+        state.unread.clear();
+        if let Some(conn) = state.conn.take() {
+            self.conns.remove(&conn);
+            self.input(Input::Closed { conn });
+        }
+        self.talk();
+    }
+
+    /// Connects again; where the uuid is another one, an agent registers again (W21).
+    pub(crate) fn reconnect(&mut self, peer: Peer) {
+        let before = self[peer].uuid.clone();
+        let after = self.connect(peer);
+        if before != after && self[peer].agent.is_some() {
+            self.register(peer);
+        }
+    }
+
+    /// Registers a peer's agent; the containers that it is told to end are ended.
+    pub(crate) fn register(&mut self, peer: Peer) -> Vec<String> {
+        let params = self[peer].agent.as_ref().unwrap().registration();
+        let answer = self.ask(peer, "ar", params).unwrap();
+        let end: Vec<String> = serde_json::from_value(answer).unwrap();
+        for uuid in &end {
+            self[peer].sim().containers.remove(uuid);
+        }
+        end
+    }
+
+    /// Sends a request; returns its id.
+    pub(crate) fn request(&mut self, peer: Peer, method: &str, params: Value) -> String {
+        let state = &mut self[peer];
+        state.requests += 1;
+        let id = format!("{}-{}", state.client, state.requests);
+        self.request_as(peer, &id, method, params);
+        id
+    }
+
+    pub(crate) fn request_as(&mut self, peer: Peer, id: &str, method: &str, params: Value) {
+        let payload = json!([method, params]).to_string();
+        self.say(peer, Op::Request, id, payload);
+    }
+
+    /// Every answer to a request so far.
+    pub(crate) fn answers(&self, peer: Peer, id: &str) -> Vec<Answer> {
+        let frames = self[peer].got.iter().filter(|frame| frame.id == id);
+        frames
+            .filter_map(|frame| match frame.op {
+                Op::Response => Some(Ok(serde_json::from_slice(&frame.payload).unwrap())),
+                Op::ResponseError => Some(Err(serde_json::from_slice(&frame.payload).unwrap())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn answer(&self, peer: Peer, id: &str) -> Option<Answer> {
+        let mut answers = self.answers(peer, id);
+        assert!(answers.len() < 2, "{id} was answered twice: {answers:?}");
+        answers.pop()
+    }
+
+    /// Sends a request that is answered without time passing.
+    pub(crate) fn ask(&mut self, peer: Peer, method: &str, params: Value) -> Answer {
+        let id = self.request(peer, method, params);
+        let answer = self.answer(peer, &id);
+        answer.unwrap_or_else(|| panic!("{method} of {} was not answered", self[peer].client))
+    }
+
+    /// Gets a container; returns its uuid.
+    pub(crate) fn get(&mut self, peer: Peer, kind: &str, request: Value) -> String {
+        let got = self.ask(peer, "gg", json!({"kind": kind, "request": request}));
+        uuid_of(&got.unwrap())
+    }
+
+    /// Gets a container with what Rust clients may say beside it.
+    pub(crate) fn get_with(
+        &mut self,
+        peer: Peer,
+        kind: &str,
+        request: Value,
+        huly: Value,
+    ) -> Answer {
+        let params = json!({"kind": kind, "request": request, "huly": huly});
+        self.ask(peer, "gg", params)
+    }
+
+    /// The payloads of the events that a peer got since this was last asked.
+    pub(crate) fn events(&mut self, peer: Peer) -> Vec<Value> {
+        let got = std::mem::take(&mut self[peer].got);
+        let (events, rest) = got.into_iter().partition(|frame| frame.op == Op::Event);
+        self[peer].got = rest;
+        let events: Vec<Frame> = events;
+        events
+            .iter()
+            .map(|frame| serde_json::from_slice(&frame.payload).unwrap())
+            .collect()
+    }
+
+    /// The held events among them, one by one.
+    pub(crate) fn held_events(&mut self, peer: Peer) -> Vec<Value> {
+        let events = self.events(peer);
+        let held = events.iter().filter_map(|event| event.get("held"));
+        held.flat_map(|list| list.as_array().unwrap().clone())
+            .collect()
+    }
+
+    /// The agent that has a container, by a question to the server.
+    pub(crate) fn home(&mut self, asker: Peer, uuid: &str) -> Option<String> {
+        let all = self.ask(asker, "cl", json!({})).unwrap();
+        let mut found = all
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|record| record["uuid"] == uuid);
+        let home = found.next().map(|record| text(&record["agentId"]));
+        assert!(found.next().is_none(), "{uuid} is listed twice");
+        home
+    }
+}
+
+/// What a TypeScript peer gets must be what its own server might send.
+fn assert_plain(frame: &Frame) {
+    let text = frame.payload_text().into_owned();
+    // Containers' own data may say anything; tests do not let it say this.
+    for word in [
+        "\"huly\":",
+        "\"code\":",
+        "\"rejections\":",
+        "\"held\":",
+        "\"feed\":",
+    ] {
+        assert!(!text.contains(word), "sent to a TypeScript peer: {text}");
+    }
+    match frame.op {
+        Op::Hello => assert_eq!(text, ""),
+        Op::Request => {
+            let call: Value = serde_json::from_str(&text).unwrap();
+            let method = call[0].as_str().unwrap();
+            assert!(["gg", "cl", "cs", "ct"].contains(&method), "{text}");
+            assert_eq!(call[1].as_array().unwrap().len(), 2, "{text}");
+        }
+        Op::Event => {
+            let event: Value = serde_json::from_str(&text).unwrap();
+            assert!(event["agents"].is_array() && event["containers"].is_array());
+        }
+        _ => {}
+    }
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The uuid in the answer to a get.
+pub(crate) fn uuid_of(got: &Value) -> String {
+    text(&got[0])
+}
+
+impl std::ops::Index<Peer> for World {
+    type Output = PeerState;
+    fn index(&self, peer: Peer) -> &PeerState {
+        &self.peers[peer.0]
+    }
+}
+
+impl std::ops::IndexMut<Peer> for World {
+    fn index_mut(&mut self, peer: Peer) -> &mut PeerState {
+        &mut self.peers[peer.0]
+    }
+}
