@@ -32,6 +32,7 @@ pub(crate) use self::port::{
 pub(crate) use self::ready::{Counts, Report};
 use self::references::Reference;
 use crate::model::Age;
+use crate::plan::events::ClaimEvent;
 use crate::plan::kinds::KindState;
 
 /// Gets and releases without an answer at once.
@@ -107,6 +108,8 @@ pub(crate) struct Core {
     /// Claims whose status waits to be written.
     write_queue: VecDeque<String>,
     writes: usize,
+    /// Events that wait until no status does.
+    events: VecDeque<(ClaimRef, ClaimEvent)>,
     dirty: Dirty,
     timers: BTreeSet<(Duration, Timer)>,
     effects: Vec<Effect>,
@@ -135,6 +138,7 @@ impl Core {
             calls: 0,
             write_queue: VecDeque::new(),
             writes: 0,
+            events: VecDeque::new(),
             dirty: Dirty::default(),
             timers: [(now.mono + NETWORK_GRACE, Timer::Network)].into(),
             effects: Vec::new(),
@@ -196,6 +200,7 @@ impl Core {
             for name in std::mem::take(&mut self.dirty.kind_statuses) {
                 self.step_kind(&name);
             }
+            self.tell_events();
         }
         std::mem::take(&mut self.effects)
     }
@@ -231,6 +236,15 @@ impl Core {
                 Timer::Control => {}
                 Timer::Network => self.touch_all(),
             }
+        }
+    }
+
+    /// Statuses go first: people wait for them, and Events are best effort.
+    fn tell_events(&mut self) {
+        if self.write_queue.is_empty() {
+            let events = self.events.drain(..);
+            self.effects
+                .extend(events.map(|(claim, event)| Effect::Event { claim, event }));
         }
     }
 

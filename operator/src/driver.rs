@@ -97,6 +97,7 @@ impl Driver {
                 () = tokio::time::sleep_until(deadline) => {}
                 signal = shutdown.recv() => {
                     tracing::info!(signal, "operator ends: what it holds stays held");
+                    self.inputs.close();
                     self.network.detach().await;
                     return Ok(());
                 }

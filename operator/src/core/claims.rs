@@ -253,10 +253,8 @@ impl Core {
             entry.claim.version = version;
         }
         let claim = entry.reference();
-        for event in told {
-            let claim = claim.clone();
-            self.effects.push(Effect::Event { claim, event });
-        }
+        self.events
+            .extend(told.into_iter().map(|event| (claim.clone(), event)));
         if failovers > 0 {
             self.count(Count::Failovers(failovers));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Core, Effect, Object, Watched};
+use super::{Core, Object, Watched};
 use crate::model::{Claim, Kind, Namespace};
 use crate::plan::events;
 
@@ -114,7 +114,7 @@ impl Core {
         }
         if let Some(event) = events::deleted(&entry.claim.status, &uuid, left) {
             let claim = entry.reference();
-            self.effects.push(Effect::Event { claim, event });
+            self.events.push_back((claim, event));
         }
         self.dirty.uuids.insert(uuid);
     }

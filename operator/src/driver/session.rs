@@ -26,6 +26,10 @@ pub(super) fn start(
                 return;
             }
             let facts = facts(&states.borrow_and_update(), &args);
+            // The driver has left by itself: that the session ends is no news.
+            if inputs.is_closed() {
+                return;
+            }
             if told.as_ref() != Some(&facts) {
                 log(told.as_ref(), &facts, &args);
                 if inputs.send(Input::Session(facts.clone())).is_err() {
