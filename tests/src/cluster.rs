@@ -145,9 +145,10 @@ impl Cluster {
         spec: Value,
     ) -> Result<History> {
         let base = json!({"networkName": self.network, "containerKindName": container_kind});
-        let history = History::of(self.claims(namespace), name).await?;
+        let mut history = History::of(self.claims(namespace), name).await?;
         self.create_claim(namespace, name, merged(base, spec))
             .await?;
+        history.made_now();
         Ok(history)
     }
 

@@ -1,5 +1,6 @@
 //! Every version of an object that was served while a test ran.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,6 @@ use kube::Api;
 use kube::core::DynamicObject;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -32,7 +32,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct History {
     name: String,
-    began: Instant,
+    made: Instant,
     seen: Arc<Mutex<Vec<Seen>>>,
     count: watch::Receiver<usize>,
     task: JoinHandle<()>,
@@ -77,9 +77,9 @@ impl History {
                 counted.send_replace(versions.len());
             }
         });
-        let mut history = Self {
+        let history = Self {
             name: name.to_owned(),
-            began: Instant::now(),
+            made: Instant::now(),
             seen,
             count,
             task,
@@ -87,13 +87,17 @@ impl History {
         timeout(LIST, listed.wait_for(|listed| *listed))
             .await
             .with_context(|| format!("{name} cannot be watched"))??;
-        history.began = Instant::now();
         Ok(history)
     }
 
-    /// When it began to watch: for a claim, right before it was made.
-    pub fn began(&self) -> Instant {
-        self.began
+    /// Notes that the API server has just made the object.
+    pub(crate) fn made_now(&mut self) {
+        self.made = Instant::now();
+    }
+
+    /// How long after its making (as far as that was noted) a version came.
+    pub fn after_its_making(&self, version: Instant) -> Duration {
+        version.saturating_duration_since(self.made)
     }
 
     /// All versions so far.
@@ -142,25 +146,22 @@ impl History {
         match found() {
             Some(found) => Ok(found),
             None => bail!(
-                "not within {deadline:?}: {} {what}; last seen: {}",
-                self.name,
-                self.last_status()
+                "not within {deadline:?}: {} {what}; seen so far:\n{self}",
+                self.name
             ),
         }
     }
+}
 
-    fn last_status(&self) -> String {
-        match self.versions().pop() {
-            None => "nothing".to_owned(),
-            Some(Seen { object: None, .. }) => "its deletion".to_owned(),
-            Some(Seen {
-                object: Some(object),
-                ..
-            }) => match object.at("/status") {
-                Value::Null => "no status".to_owned(),
-                status => format!("{status:#}"),
-            },
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for seen in self.versions() {
+            let after = self.after_its_making(seen.at);
+            let object = seen.object;
+            let shown = object.map_or_else(|| "deleted".to_owned(), |object| object.shown());
+            writeln!(f, "after {after:?}: {shown}")?;
         }
+        Ok(())
     }
 }
 

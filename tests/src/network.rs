@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use crate::eventually::eventually;
 use crate::ports::free_port;
 use crate::program::Program;
 use crate::settings::Settings;
@@ -99,6 +101,27 @@ impl Network {
         }
         network.operator.await_ready().await?;
         Ok(network)
+    }
+
+    /// Waits until the server no longer expects agents to bring containers of before its start.
+    ///
+    /// # Errors
+    /// When it does after 10 s.
+    pub async fn settled(&self) -> Result<()> {
+        eventually(
+            Duration::from_secs(10),
+            "the server has settled",
+            async || {
+                let metrics = self.server.metrics().await?;
+                ensure!(metrics.has("huly_network_settling"), "no such metric");
+                ensure!(
+                    metrics.sum("huly_network_settling", &[]) == 0.0,
+                    "it is settling"
+                );
+                Ok(())
+            },
+        )
+        .await
     }
 
     /// The agent of that id.

@@ -57,6 +57,14 @@ pub trait Object {
             .is_some_and(|condition| condition.status == "False" && condition.reason == reason)
     }
 
+    /// Its status, for messages.
+    fn shown(&self) -> String {
+        match self.at("/status") {
+            Value::Null => "no status".to_owned(),
+            status => format!("{status:#}"),
+        }
+    }
+
     /// Its version: another one after each write.
     fn version(&self) -> &str;
 

@@ -70,7 +70,8 @@ async fn untouched(test: &Scenario, namespace: &str, name: &str, was: &Bound) ->
     assert_eq!(
         now.version(),
         was.object.version(),
-        "{name} was written: {now:?}"
+        "{name} was written: {}",
+        now.shown()
     );
     assert_eq!(
         test.live.epoch(name).await?,
@@ -99,7 +100,11 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
             moved.text("/status/endpoint"),
             b.object.text("/status/endpoint")
         );
-        assert!(moved.is("Bound") && moved.is("Available"), "{moved:?}");
+        assert!(
+            moved.is("Bound") && moved.is("Available"),
+            "{}",
+            moved.shown()
+        );
         assert_eq!(moved.text("/status/lastFailover/from"), a.agent());
         assert_eq!(moved.text("/status/lastFailover/to"), b.agent());
         assert_eq!(
@@ -108,7 +113,8 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
         );
         assert!(
             !moved.text("/status/lastFailover/time").is_empty(),
-            "{moved:?}"
+            "{}",
+            moved.shown()
         );
         let took = moved
             .at("/status/lastFailover/durationMilliseconds")
@@ -146,8 +152,8 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
         let versions = a.claim.versions().len();
         assert!(
             versions <= 4,
-            "it was written {versions} times: {:?}",
-            a.claim.versions()
+            "it was written {versions} times:\n{}",
+            a.claim
         );
         untouched(test, &namespace, "b", &b).await
     })

@@ -18,7 +18,7 @@ async fn a_kind_is_served() -> Result<()> {
         let (kind, _) = kind
             .until(SOON, "is Ready", |kind| kind.is("Ready"))
             .await?;
-        assert!(kind.is("Accepted") && kind.is("Served"), "{kind:?}");
+        assert!(kind.is("Accepted") && kind.is("Served"), "{}", kind.shown());
         assert_eq!(kind.number("/status/agents"), 2);
         assert_eq!(kind.number("/status/observedGeneration"), 1);
         let served = kind.condition("Served").context("Served")?;
@@ -35,7 +35,7 @@ async fn a_kind_without_an_agent_says_so() -> Result<()> {
         let kind = test.cluster.watch_kind(&name).await?;
         let no_agents = |kind: &DynamicObject| kind.is_not("Served", "NoAgents");
         let (seen, _) = kind.until(SOON, "has no agents", no_agents).await?;
-        assert!(seen.is("Accepted") && !seen.is("Ready"), "{seen:?}");
+        assert!(seen.is("Accepted") && !seen.is("Ready"), "{}", seen.shown());
         let said = seen.condition("Served").context("Served")?.message;
         assert!(
             said.contains("echo"),
@@ -119,7 +119,7 @@ async fn the_older_of_two_kinds_with_one_name_wins() -> Result<()> {
             said.contains(&older),
             "the message does not name the other: {said}"
         );
-        assert!(!refused.is("Ready"), "{refused:?}");
+        assert!(!refused.is("Ready"), "{}", refused.shown());
 
         let namespace = cluster.namespace("conflict").await?;
         let claim = cluster
@@ -133,7 +133,8 @@ async fn the_older_of_two_kinds_with_one_name_wins() -> Result<()> {
         let now = cluster.kinds().get(&older).await?;
         assert!(
             now.is("Accepted") && now.is("Ready"),
-            "the older lost: {now:?}"
+            "the older lost: {}",
+            now.shown()
         );
 
         cluster.delete(&cluster.kinds(), &older).await?;

@@ -121,7 +121,8 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
         assert_eq!(
             now.version(),
             bound.version(),
-            "{uuid} was written: {now:?}"
+            "{uuid} was written: {}",
+            now.shown()
         );
     }
     Ok(())

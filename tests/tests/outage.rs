@@ -73,11 +73,12 @@ async fn no_container_is_ended_without_operator_and_api_server() -> Result<()> {
             );
             assert_eq!(test.live.references(uuid).await?, 1, "{uuid} is held once");
             let shown = test.cluster.claims(&namespace).get(uuid).await?;
-            assert!(shown.is("Ready"), "{shown:?}");
+            assert!(shown.is("Ready"), "{}", shown.shown());
             assert_eq!(
                 shown.version(),
                 bound.version(),
-                "{uuid} was written: {shown:?}"
+                "{uuid} was written: {}",
+                shown.shown()
             );
         }
         let late = test

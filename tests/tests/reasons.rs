@@ -30,7 +30,8 @@ async fn of_an_unknown_kind() -> Result<()> {
         );
         assert!(
             !refused.is("Ready") && !refused.is("Available"),
-            "{refused:?}"
+            "{}",
+            refused.shown()
         );
 
         cluster.kind_named("later", "echo", json!({})).await?;
@@ -260,7 +261,11 @@ async fn of_a_deleted_kind() -> Result<()> {
                     .is_some_and(|bound| bound.reason == "KindDeleted")
             })
             .await?;
-        assert!(orphan.is("Bound"), "its container lives on: {orphan:?}");
+        assert!(
+            orphan.is("Bound"),
+            "its container lives on: {}",
+            orphan.shown()
+        );
         assert_eq!(orphan.text("/status/epoch"), bound.text("/status/epoch"));
         assert_eq!(test.live.value("u").await?, 4);
         let late = test
