@@ -17,3 +17,4 @@ mod requests;
 mod restart;
 mod sessions;
 mod support;
+mod terms;
