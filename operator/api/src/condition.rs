@@ -111,3 +111,32 @@ pub mod event {
     /// The claim was deleted and its container released.
     pub const RELEASED: &str = "Released";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: &str = include_str!("../../../docs/kinds.md");
+    const CLAIMS: &str = include_str!("../../../docs/claims.md");
+
+    #[test]
+    fn every_reason_is_documented() {
+        for (page, text, names) in [
+            ("kinds.md", KINDS, &kind::REASONS[..]),
+            ("claims.md", CLAIMS, &claim::REASONS[..]),
+        ] {
+            for name in names {
+                let cell = format!("| `{name}`");
+                assert!(text.contains(&cell), "docs/{page} does not tell of {name}");
+            }
+        }
+        for name in [
+            event::BOUND,
+            event::FAILED_OVER,
+            event::NOT_PLACEABLE,
+            event::RELEASED,
+        ] {
+            assert!(CLAIMS.contains(&format!("| `{name}`")), "{name}");
+        }
+    }
+}
