@@ -19,6 +19,7 @@ mod program;
 mod report;
 mod scenario;
 mod settings;
+mod tools;
 
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
@@ -31,3 +32,4 @@ pub use self::object::{Condition, Object};
 pub use self::program::Program;
 pub use self::report::measured;
 pub use self::scenario::{Scenario, on_cluster, scenario};
+pub use self::tools::{kubectl, python_test};

@@ -1,7 +1,7 @@
 //! A network of a test's own: server, agents, operator.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -42,6 +42,8 @@ pub struct Network {
     pub name: String,
     /// Where its server listens, `host:port`.
     pub address: String,
+    /// The file with the control secret.
+    pub control_secret: PathBuf,
     /// huly-network.
     pub server: Program,
     /// huly-agent, several times. The first is `agent-0` on `node-0` with the label `zone=0`.
@@ -58,10 +60,10 @@ impl Network {
         settings: &Settings,
         folder: &Path,
     ) -> Result<Self> {
-        let secret = folder.join("control-secret");
-        fs::write(&secret, format!("{:032x}", rand::random::<u128>()))
-            .with_context(|| format!("cannot write {}", secret.display()))?;
-        let secret = secret.display().to_string();
+        let control_secret = folder.join("control-secret");
+        fs::write(&control_secret, format!("{:032x}", rand::random::<u128>()))
+            .with_context(|| format!("cannot write {}", control_secret.display()))?;
+        let secret = control_secret.display().to_string();
         let address = format!("127.0.0.1:{}", free_port()?);
 
         let (http, http_flags) = http()?;
@@ -87,6 +89,7 @@ impl Network {
         let mut network = Self {
             name: name.to_owned(),
             address,
+            control_secret,
             server,
             agents,
             operator,

@@ -107,7 +107,7 @@ impl Program {
             if let Some(status) = child.try_wait()? {
                 bail!("{} ended with {status}: {}", self.name, self.last_lines());
             }
-            let seen = match http::get(self.http, "/readyz").await {
+            let seen = match self.page("/readyz").await {
                 Ok((200, _)) => return Ok(()),
                 Ok((status, body)) => format!("{status}: {}", body.trim()),
                 Err(error) => format!("{error:#}"),
@@ -176,12 +176,25 @@ impl Program {
             .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// Status and body of its answer to a path, `/readyz`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn page(&self, path: &str) -> Result<(u16, String)> {
+        http::get(self.http, path).await
+    }
+
+    /// Where its metrics are.
+    pub fn metrics_url(&self) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.http)
+    }
+
     /// Its metrics now.
     ///
     /// # Errors
     /// When it does not answer with metrics.
     pub async fn metrics(&self) -> Result<Metrics> {
-        let (status, body) = http::get(self.http, "/metrics").await?;
+        let (status, body) = self.page("/metrics").await?;
         ensure!(status == 200, "{}: /metrics answers {status}", self.name);
         Metrics::parse(&body)
     }

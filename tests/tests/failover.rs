@@ -54,6 +54,8 @@ async fn claim(test: &Scenario, namespace: &str, kind: &str, name: &str) -> Resu
 
 /// Two claimed counters, `a` and `b`, on one agent each; `a` stands at 5, `b` at 7.
 async fn two_counters(test: &Scenario) -> Result<(String, Bound, Bound)> {
+    // A server that has just started waits whether an agent brings the uuids.
+    test.network.settled().await?;
     let kind = test.cluster.kind("counter", json!({})).await?;
     let namespace = test.cluster.namespace("failover").await?;
     let a = claim(test, &namespace, &kind, "a").await?;
@@ -148,13 +150,14 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
         .await?;
         let metrics = test.network.server.metrics().await?;
         assert_eq!(metrics.sum("huly_network_failovers_total", &[]), 1.0);
-        // Made, bound, and between the loss and the new place at most one more.
+        // Made, bound, moved; a failover of more than a second is shown while it lasts, too.
         let versions = a.claim.versions().len();
-        assert!(
-            versions <= 4,
-            "it was written {versions} times:\n{}",
-            a.claim
-        );
+        let most = if took < Duration::from_millis(900) {
+            3
+        } else {
+            4
+        };
+        assert!(versions <= most, "it was written too often:\n{}", a.claim);
         untouched(test, &namespace, "b", &b).await
     })
     .await

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use huly_tests::{Layout, Object, scenario};
+use anyhow::{Context, Result, ensure};
+use huly_tests::{Layout, Object, eventually, scenario};
 use kube::core::DynamicObject;
 use serde_json::json;
 
@@ -63,11 +63,21 @@ async fn of_a_kind_that_nobody_serves() -> Result<()> {
             "the message does not count: {said}"
         );
 
+        let told = async |reason: &str| {
+            eventually(SOON, &format!("the Event {reason}"), async || {
+                let events = test.cluster.events(&namespace, &refused).await?;
+                let told = events.iter().filter(|event| event.starts_with(reason));
+                ensure!(told.count() == 1, "{events:?}");
+                Ok(())
+            })
+            .await
+        };
+        told("NotPlaceable:").await?;
         test.network.agents[0].start().await?;
         claim
             .until(SOON, "is Ready", |claim| claim.is("Ready"))
             .await?;
-        Ok(())
+        told("Bound:").await
     })
     .await
 }

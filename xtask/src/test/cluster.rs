@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::python;
 use crate::command::{self, Program};
 use crate::environment::Environment;
 use crate::go_programs::GoPrograms;
@@ -14,16 +15,18 @@ use crate::workspace::Workspace;
 /// whatever they come to.
 ///
 /// The tests get, as variables: HULY_BIN (the folder of the huly programs), HULY_TEST_KUBECONFIG,
-/// HULY_TEST_KUBECTL and HULY_TEST_CONTROL_PLANE (a JSON file with the control plane's ports and
-/// processes, so that a test can stop and continue one).
+/// HULY_TEST_KUBECTL, HULY_TEST_PYTHON (with what tests/requirements.txt names) and
+/// HULY_TEST_CONTROL_PLANE (a JSON file with the control plane's ports and processes, so that a
+/// test can stop and continue one).
 ///
 /// # Errors
 /// When a test fails, or the control plane does not start or end.
 pub(super) async fn run(workspace: &Workspace) -> Result<()> {
-    let (go, huly) = interruptible(async {
+    let (go, huly, python) = interruptible(async {
         Ok((
             GoPrograms::build(workspace).await?,
             HulyPrograms::build(workspace).await?,
+            python::environment(workspace).await?,
         ))
     })
     .await?;
@@ -45,6 +48,7 @@ pub(super) async fn run(workspace: &Workspace) -> Result<()> {
             .variable("HULY_BIN", &huly.folder)
             .variable("HULY_TEST_KUBECONFIG", environment.keys.admin_kubeconfig())
             .variable("HULY_TEST_KUBECTL", go.kubectl())
+            .variable("HULY_TEST_PYTHON", &python)
             .variable("HULY_TEST_CONTROL_PLANE", environment.state_file())
             .folder(&workspace.root);
         command::stream(tests).await

@@ -29,7 +29,10 @@ pub(super) async fn run(workspace: &Workspace) -> Result<()> {
 }
 
 /// Makes the environment that the requirements name, if there is none yet; returns its Python.
-async fn environment(workspace: &Workspace) -> Result<PathBuf> {
+///
+/// # Errors
+/// When what the tests need cannot be installed.
+pub(super) async fn environment(workspace: &Workspace) -> Result<PathBuf> {
     let requirements = workspace.root.join("tests/requirements.txt");
     let key = key(&requirements).await?;
     let all = workspace.cache.join("python");

@@ -1,0 +1,121 @@
+//! What kubectl shows of kinds and claims.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use huly_tests::{Layout, Object, kubectl, scenario};
+use serde_json::json;
+
+/// More than five times what any step takes on a busy machine.
+const SOON: Duration = Duration::from_secs(15);
+
+/// The columns' titles, and the values of the row of an object.
+fn row(table: &str, name: &str) -> Result<(Vec<String>, Vec<String>)> {
+    let mut lines = table.lines().map(|line| {
+        let columns = line
+            .split("  ")
+            .map(str::trim)
+            .filter(|text| !text.is_empty());
+        columns.map(str::to_owned).collect::<Vec<_>>()
+    });
+    let titles = lines
+        .next()
+        .with_context(|| format!("no titles: {table}"))?;
+    let values = lines.find(|values| values.first().is_some_and(|first| first == name));
+    Ok((
+        titles,
+        values.with_context(|| format!("no {name}: {table}"))?,
+    ))
+}
+
+#[tokio::test]
+async fn kubectl_shows_the_columns() -> Result<()> {
+    scenario(Layout::agents(1), async |test| {
+        let kind = test.cluster.kind("echo", json!({})).await?;
+        let watched = test.cluster.watch_kind(&kind).await?;
+        watched
+            .until(SOON, "is Ready", |kind| kind.is("Ready"))
+            .await?;
+        let namespace = test.cluster.namespace("shown").await?;
+        let claim = test
+            .cluster
+            .claim(&namespace, "c", &kind, json!({"uuid": "u"}))
+            .await?;
+        claim
+            .until(SOON, "is Ready", |claim| claim.is("Ready"))
+            .await?;
+
+        let table = kubectl(&["get", "ccl", "--namespace", &namespace]).await?;
+        let (titles, values) = row(&table, "c")?;
+        assert_eq!(
+            titles,
+            [
+                "NAME",
+                "KIND",
+                "READY",
+                "REASON",
+                "UUID",
+                "AGENT",
+                "NODE",
+                "FAILOVERS",
+                "AGE"
+            ]
+        );
+        assert_eq!(
+            values[..8],
+            ["c", &kind, "True", "Ready", "u", "agent-0", "node-0", "0"]
+        );
+
+        let table = kubectl(&["get", "ck", &kind]).await?;
+        let (titles, values) = row(&table, &kind)?;
+        assert_eq!(titles[..4], ["NAME", "READY", "REASON", "AGENTS"]);
+        assert_eq!(values[..4], [kind.as_str(), "True", "Ready", "1"]);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn claims_are_found_by_kind_and_node() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let cluster = &test.cluster;
+        let namespace = cluster.namespace("found").await?;
+        for (kind, zone) in [("echo", "0"), ("counter", "1")] {
+            let selector = json!({"placement": {"agentSelector": {"matchLabels": {"zone": zone}}}});
+            let name = cluster.kind(kind, selector).await?;
+            let claim = cluster.claim(&namespace, kind, &name, json!({})).await?;
+            claim
+                .until(SOON, "is Ready", |claim| claim.is("Ready"))
+                .await?;
+        }
+        let echo = format!("spec.containerKindName={}", cluster.kind_name("echo"));
+        let network = format!("spec.networkName={}", test.network.name);
+        for (selector, found) in [
+            (echo.as_str(), "containerclaim.network.huly.io/echo"),
+            (
+                "status.nodeName=node-1",
+                "containerclaim.network.huly.io/counter",
+            ),
+            (
+                &format!("{network},status.nodeName=node-0"),
+                "containerclaim.network.huly.io/echo",
+            ),
+            (&format!("{network}-other"), ""),
+        ] {
+            let names = kubectl(&[
+                "get",
+                "containerclaims",
+                "--namespace",
+                &namespace,
+                "--field-selector",
+                selector,
+                "--output",
+                "name",
+            ])
+            .await?;
+            assert_eq!(names.trim(), found, "{selector}");
+        }
+        Ok(())
+    })
+    .await
+}
