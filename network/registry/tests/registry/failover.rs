@@ -67,6 +67,24 @@ fn who_is_back_within_the_grace_goes_on() {
 }
 
 #[test]
+fn a_hello_alone_ends_the_suspicion() {
+    let (mut world, first, _, client) = two(Rust);
+    world.close(first);
+    let held = world.request(client, "cs", json!(["u", "op", 1]));
+    world.run(700);
+    world.connect(first);
+    assert_eq!(world.answer(client, &held).unwrap().unwrap()["on"], "a");
+    world.run(10_000);
+    assert_eq!(world.home(client, "u").as_deref(), Some("a"));
+    // Another one's hello does not.
+    world.close(first);
+    let impostor = world.peer("client-of-a", Rust);
+    world[impostor].nonce = "another process".into();
+    world.connect(impostor);
+    assert_eq!(world.home(client, "u").as_deref(), Some("b"));
+}
+
+#[test]
 fn calls_under_way_are_sent_again_and_run_once_at_a_rust_agent() {
     let (mut world, first, _, client) = two(Rust);
     world[first].sim().mute = vec!["cs"];

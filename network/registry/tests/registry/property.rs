@@ -54,10 +54,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => agent().prop_map(Step::Register),
         1 => (agent(), uuid()).prop_map(|(a, b)| Step::Forget(a, b)),
         1 => (agent(), uuid(), 0..3_u64).prop_map(|(a, b, c)| Step::Bring(a, b, c)),
-        1 => (agent(), any::<bool>()).prop_map(|(a, b)| Step::Refuse(a, b)),
+        2 => (agent(), any::<bool>()).prop_map(|(a, b)| Step::Refuse(a, b)),
         1 => (agent(), any::<bool>()).prop_map(|(a, b)| Step::Mute(a, b)),
         2 => agent().prop_map(Step::AnswerAll),
-        1 => agent().prop_map(Step::Unregister),
+        2 => agent().prop_map(Step::Unregister),
         1 => agent().prop_map(Step::Drain),
         6 => (client(), proptest::option::of(uuid()), any::<bool>(), any::<bool>())
             .prop_map(|(a, b, c, d)| Step::Get(a, b, c, d)),
@@ -189,6 +189,8 @@ impl Stage {
             }
             Step::AnswerAll(n) => self.answer_all(n),
             Step::Unregister(n) => {
+                // An orderly end: nothing is left there.
+                self.world[Peer(n)].sim().containers.clear();
                 self.request(n, "au", json!({"uuid": format!("agent-{n}")}));
             }
             Step::Drain(n) => self.request(n, "xg", json!({"uuid": format!("agent-{n}")})),
