@@ -66,16 +66,6 @@ def agent(shared: Programs, network: Network) -> Agent:
     return shared.agent(network)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def old_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    """A network server from the session's start on: old enough, for most, to end containers that
-    agents registered with (soundness.md: none of them in its first 60 s).
-    """
-    programs = Programs(tmp_path_factory.mktemp("old"))
-    yield programs.network()
-    programs.end()
-
-
 @pytest.fixture
 def peers() -> Iterator["Peers"]:
     peers = Peers()
