@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use huly_operator_api::condition::claim as reason;
 use huly_operator_api::{ContainerClaimStatus, ContainerKindStatus};
 use huly_protocol::{AgentInfo, FeedEvent, GetParams, GotContainer, Rejection, Synced};
 
 use crate::model::{Claim, Kind, Namespace};
+use crate::plan::Refusal;
 use crate::plan::events::ClaimEvent;
 use crate::plan::push::KindStep;
 
@@ -182,10 +184,85 @@ pub(crate) enum NetworkError {
     Unknown(String),
 }
 
+impl NetworkError {
+    /// For the metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::NotPlaceable { .. } => "not_placeable",
+            Self::OtherKind(_) => "other_kind",
+            Self::Failed(_) => "start_failed",
+            Self::Unknown(_) => "network",
+        }
+    }
+
+    /// Why a claim is not bound; none where trying again says more.
+    pub(crate) fn refusal(self) -> Option<Refusal> {
+        let (why, message) = match self {
+            Self::NotPlaceable {
+                message,
+                rejections,
+            } => (
+                reason::REASON_NOT_PLACEABLE,
+                not_placeable(&message, rejections),
+            ),
+            Self::OtherKind(message) => (reason::REASON_UUID_OF_OTHER_KIND, message),
+            Self::Failed(message) => (reason::REASON_START_FAILED, message),
+            Self::Unknown(_) => return None,
+        };
+        Some(Refusal::new(why, message))
+    }
+}
+
+/// How many agents there are and why each was rejected, as the scheduler says it.
+fn not_placeable(message: &str, mut rejections: Vec<Rejection>) -> String {
+    let all: u32 = rejections.iter().map(|rejection| rejection.agents).sum();
+    if all == 0 {
+        return format!("0/0 agents: {message}");
+    }
+    rejections.sort_by(|a, b| (b.agents, &a.reason).cmp(&(a.agents, &b.reason)));
+    let each: Vec<String> = rejections
+        .iter()
+        .map(|rejection| format!("{} {}", rejection.agents, rejection.reason))
+        .collect();
+    format!("0/{all} agents: {}", each.join(", "))
+}
+
 /// Why a status was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WriteError {
     /// The object is gone, or another one has its name.
     Gone,
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_placeable(rejections: &[(&str, u32)]) -> String {
+        let rejection = |(reason, agents): &(&str, u32)| Rejection {
+            reason: (*reason).to_owned(),
+            agents: *agents,
+        };
+        let error = NetworkError::NotPlaceable {
+            message: "no agent is there".into(),
+            rejections: rejections.iter().map(rejection).collect(),
+        };
+        error.refusal().unwrap().message
+    }
+
+    #[test]
+    fn rejections_are_counted_the_most_first() {
+        let said = not_placeable(&[("KindNotServed", 1), ("AtCapacity", 1), ("Draining", 4)]);
+        assert_eq!(
+            said,
+            "0/6 agents: 4 Draining, 1 AtCapacity, 1 KindNotServed"
+        );
+        assert_eq!(not_placeable(&[]), "0/0 agents: no agent is there");
+    }
+
+    #[test]
+    fn an_unknown_outcome_refuses_nothing() {
+        assert_eq!(NetworkError::Unknown("cut off".into()).refusal(), None);
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use huly_operator_api::condition::claim as reason;
-use huly_protocol::{GetParams, GotContainer, Rejection};
+use huly_protocol::{GetParams, GotContainer};
 
 use super::claims::QUIET;
 use super::{Core, Count, Effect, MAX_CALLS, NetworkError, Timer, backoff};
@@ -291,8 +291,8 @@ impl Core {
                 reference.attempts += 1;
                 let at = now + backoff(reference.attempts, uuid);
                 reference.retry_at = Some(at);
-                self.count_error(error_label(&error));
-                if let Some(refusal) = refusal(error) {
+                self.count_error(error.label());
+                if let Some(refusal) = error.refusal() {
                     self.set_refusal(uuid, Some(refusal));
                 }
             }
@@ -324,7 +324,7 @@ impl Core {
             Err(error) => {
                 reference.attempts += 1;
                 let at = now + backoff(reference.attempts, uuid);
-                self.count_error(error_label(&error));
+                self.count_error(error.label());
                 self.look_again(at, Timer::Reference(uuid.to_owned()));
                 return;
             }
@@ -363,47 +363,5 @@ impl Core {
             KindState::Accepted(spec) if spec.kind == kind => Some(spec.clone()),
             _ => None,
         })
-    }
-}
-
-/// Why a claim is not bound; none where trying again says more.
-fn refusal(error: NetworkError) -> Option<Refusal> {
-    match error {
-        NetworkError::NotPlaceable {
-            message,
-            rejections,
-        } => Some(Refusal::new(
-            reason::REASON_NOT_PLACEABLE,
-            not_placeable(message, &rejections),
-        )),
-        NetworkError::OtherKind(message) => {
-            Some(Refusal::new(reason::REASON_UUID_OF_OTHER_KIND, message))
-        }
-        NetworkError::Failed(message) => Some(Refusal::new(reason::REASON_START_FAILED, message)),
-        NetworkError::Unknown(_) => None,
-    }
-}
-
-/// How many agents there are and why each was rejected, as the scheduler says it.
-fn not_placeable(message: String, rejections: &[Rejection]) -> String {
-    let all: u32 = rejections.iter().map(|rejection| rejection.agents).sum();
-    if all == 0 {
-        return format!("0/0 agents: {message}");
-    }
-    let mut sorted = rejections.to_vec();
-    sorted.sort_by(|a, b| (b.agents, &a.reason).cmp(&(a.agents, &b.reason)));
-    let each: Vec<String> = sorted
-        .iter()
-        .map(|rejection| format!("{} {}", rejection.agents, rejection.reason))
-        .collect();
-    format!("0/{all} agents: {}", each.join(", "))
-}
-
-fn error_label(error: &NetworkError) -> &'static str {
-    match error {
-        NetworkError::NotPlaceable { .. } => "not_placeable",
-        NetworkError::OtherKind(_) => "other_kind",
-        NetworkError::Failed(_) => "start_failed",
-        NetworkError::Unknown(_) => "network",
     }
 }

@@ -1,0 +1,107 @@
+//! Kinds: pushed, deleted, replaced, and their statuses.
+
+use huly_operator_api::condition::claim as reason;
+
+use super::harness::{Harness, kind};
+
+#[test]
+fn a_deleted_kind_leaves_containers_and_gives_no_new_ones() {
+    let mut it = Harness::with_claims(&[("demo", "one", Some("u"))]);
+    it.delete_kind("echo");
+    it.claim("demo", "two", "echo", None);
+    it.pass_seconds(1);
+    assert_eq!(
+        it.said("one"),
+        "True/KindDeleted True/Available True/KindDeleted"
+    );
+    assert_eq!(it.reason("two"), reason::REASON_KIND_NOT_FOUND);
+    assert!(it.network.kinds_told().is_empty());
+    it.pass_seconds(120);
+    assert_eq!(it.network.holds(), ["u"]);
+    // Its agent and the server go: nobody makes a new one.
+    it.network.forget_all();
+    it.restart_server();
+    it.run();
+    assert_eq!(it.reason("one"), reason::REASON_KIND_DELETED);
+    assert_eq!(it.status("one").conditions[0].status, "False");
+    it.kind(kind("echo"));
+    it.run();
+    assert_eq!(it.reason("one"), "Ready");
+}
+
+#[test]
+fn a_claim_of_another_kind_does_not_take_the_uuid_of_a_deleted_kind() {
+    let claims = [("demo", "one", Some("u")), ("a", "three", Some("u"))];
+    let mut it = Harness::with_claims(&claims);
+    it.agent("b", &["room"]);
+    it.kind(kind("room"));
+    it.claim("demo", "two", "room", Some("u"));
+    it.run();
+    it.delete_kind("echo");
+    it.pass_seconds(2);
+    assert_eq!(it.reason("two"), reason::REASON_UUID_OF_OTHER_KIND);
+    assert_eq!(it.reason("one"), reason::REASON_KIND_DELETED);
+    assert_eq!(it.status("one").conditions[0].status, "True");
+    // Also for an operator that never saw the kind.
+    it.restart_operator(|_| {});
+    it.pass_seconds(2);
+    assert_eq!(it.reason("two"), reason::REASON_UUID_OF_OTHER_KIND);
+    assert_eq!(it.status("one").conditions[0].status, "True");
+    assert_eq!(it.network.holds(), ["u"]);
+}
+
+#[test]
+fn containers_are_not_got_before_their_kind_is_told() {
+    let mut it = Harness::with_claims(&[]);
+    it.network.refuse_kinds = true;
+    let mut changed = kind("echo");
+    changed.generation = 2;
+    changed.spec.placement.max_per_agent = Some(3);
+    it.kind(changed);
+    it.claim("demo", "one", "echo", None);
+    it.run();
+    assert_eq!(it.network.calls, 0);
+    it.network.refuse_kinds = false;
+    it.pass_seconds(5);
+    assert_eq!(it.reason("one"), "Ready");
+}
+
+#[test]
+fn kinds_say_who_serves_them() {
+    let mut it = Harness::new();
+    it.kind(kind("echo"));
+    let mut second = kind("second");
+    second.age.created = 9;
+    second.spec.kind_name = Some("echo".into());
+    it.kind(second);
+    it.run();
+    assert_eq!(
+        it.kind_said("echo"),
+        "True/Accepted False/NoAgents False/NoAgents"
+    );
+    assert_eq!(
+        it.kind_said("second"),
+        "False/NameConflict Unknown/NameConflict False/NameConflict"
+    );
+    it.agent("a", &["echo"]);
+    it.run();
+    assert_eq!(it.kind_said("echo"), "True/Accepted True/Served True/Ready");
+    it.pass_seconds(5);
+    let writes = it.kind_writes("echo");
+    it.claim("demo", "one", "echo", None);
+    it.pass_seconds(20);
+    assert_eq!(it.kind_writes("echo"), writes, "figures alone wait");
+    it.pass_seconds(60);
+    let status = it.kind_status("echo");
+    assert_eq!(
+        (status.agents, status.containers, status.references),
+        (Some(1), Some(1), Some(1))
+    );
+    assert_eq!(it.kind_writes("echo"), writes + 1);
+    it.delete_kind("echo");
+    it.run();
+    assert_eq!(
+        it.kind_said("second"),
+        "True/Accepted True/Served True/Ready"
+    );
+}
