@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
+use crate::freeze::stop;
 use crate::settings::variable;
 
 /// What `cargo xtask test` wrote down about the control plane.
@@ -38,7 +39,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// When it is not there.
-    pub fn stop_api_server(&self) -> Result<Stopped> {
+    pub async fn stop_api_server(&self) -> Result<Stopped> {
         let recorded = self
             .processes
             .iter()
@@ -46,8 +47,9 @@ impl ControlPlane {
         let pid = recorded
             .and_then(|process| Pid::from_raw(process.pid))
             .context("no kube-apiserver is written down")?;
-        kill_process(pid, Signal::STOP).context("cannot stop the API server")?;
-        Ok(Stopped(pid))
+        let stopped = Stopped(pid);
+        stop(pid).await.context("cannot stop the API server")?;
+        Ok(stopped)
     }
 }
 

@@ -8,6 +8,7 @@
 mod cluster;
 mod control_plane;
 mod eventually;
+mod freeze;
 mod history;
 mod http;
 mod live;

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::freeze::stop;
 use crate::http;
 use crate::metrics::Metrics;
 
@@ -157,8 +158,9 @@ impl Program {
     ///
     /// # Errors
     /// When it does not run.
-    pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+    pub async fn freeze(&self) -> Result<()> {
+        let stopped = stop(self.pid()?).await;
+        stopped.with_context(|| format!("cannot stop {}", self.name))
     }
 
     /// Lets it go on (SIGCONT).
@@ -199,13 +201,16 @@ impl Program {
         Metrics::parse(&body)
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
+    fn pid(&self) -> Result<Pid> {
         let child = self.child.as_ref().and_then(Child::id);
-        let pid = child
+        child
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw)
-            .with_context(|| format!("{} does not run", self.name))?;
-        kill_process(pid, signal).with_context(|| format!("cannot signal {}", self.name))
+            .with_context(|| format!("{} does not run", self.name))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(self.pid()?, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
     fn take(&mut self) -> Result<Child> {

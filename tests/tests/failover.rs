@@ -262,7 +262,7 @@ async fn a_frozen_agents_copy_runs_nothing_and_is_ended() -> Result<()> {
             "the copy is to be reached directly, too"
         );
         let frozen = Instant::now();
-        test.network.agent(a.agent())?.freeze()?;
+        test.network.agent(a.agent())?.freeze().await?;
         // Both lie in the frozen agent's sockets. The old copy would answer 5 and something.
         let direct = tokio::spawn(async move {
             let data = json!({"by": 100});

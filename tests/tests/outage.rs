@@ -40,7 +40,7 @@ async fn no_container_is_ended_without_operator_and_api_server() -> Result<()> {
             .sum("huly_network_ends_total", &[]);
 
         test.network.operator.kill().await?;
-        let stopped = ControlPlane::read()?.stop_api_server()?;
+        let stopped = ControlPlane::read()?.stop_api_server().await?;
         let end = Instant::now() + AWAY;
         while Instant::now() < end {
             for (uuid, value, _, epoch) in &before {

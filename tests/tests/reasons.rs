@@ -1,12 +1,13 @@
 //! Claims that cannot be bound say why, each with a reason of its own, and are bound once the
 //! cause is gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_tests::{Layout, Object, eventually, scenario};
 use kube::core::DynamicObject;
 use serde_json::json;
+use tokio::time::sleep;
 
 /// More than five times what any step takes on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
@@ -73,6 +74,9 @@ async fn of_a_kind_that_nobody_serves() -> Result<()> {
             .await
         };
         told("NotPlaceable:").await?;
+        // That a claim is Bound is told if it took more than a second.
+        let waited = claim.after_its_making(Instant::now());
+        sleep(Duration::from_secs(1).saturating_sub(waited)).await;
         test.network.agents[0].start().await?;
         claim
             .until(SOON, "is Ready", |claim| claim.is("Ready"))
