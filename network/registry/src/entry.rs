@@ -66,6 +66,8 @@ pub(crate) struct Lost {
     pub(crate) reason: &'static str,
     /// The last sign of its life there.
     pub(crate) at: Duration,
+    /// Whether it counts as a failover already: one does, however many starts it takes.
+    pub(crate) counted: bool,
 }
 
 /// All that is known of one container uuid.

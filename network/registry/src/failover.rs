@@ -26,6 +26,7 @@ impl Registry {
                 from: from.to_string(),
                 reason,
                 at,
+                counted: false,
             });
         }
         let wanted = entry.wanted();
@@ -47,9 +48,8 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
-        let Some(lost) = &entry.lost else { return };
-        // A start that failed before on the way is the same failover.
-        if entry.attempts == 0 {
+        let Some(lost) = &mut entry.lost else { return };
+        if !std::mem::replace(&mut lost.counted, true) {
             entry.failovers = entry.failovers.saturating_add(1);
             Counted::add(&mut self.counted.failovers, lost.reason);
         }

@@ -340,6 +340,7 @@ impl Registry {
             from,
             reason: "AgentSilent",
             at,
+            counted: false,
         });
     }
 }

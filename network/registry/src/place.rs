@@ -115,7 +115,12 @@ impl Registry {
             }
             Err(rejections) => {
                 self.waiting.insert(uuid.clone());
-                if entry.announced {
+                let announced = entry.announced;
+                // What it waits for now is an agent, not its next try.
+                if let Some(entry) = self.entries.get_mut(uuid) {
+                    entry.attempts = 0;
+                }
+                if announced {
                     // Nothing replaces it for now. A standby may have it, and registers when it
                     // sees this (W26).
                     self.publish_container(uuid, EventKind::Removed);

@@ -216,6 +216,28 @@ fn a_failed_start_is_tried_again_elsewhere_for_those_who_hold_it() {
 }
 
 #[test]
+fn a_failed_start_that_then_finds_no_agent_waits_for_one() {
+    let mut world = World::new();
+    let first = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let broken = world.agent("b", Rust, &["k"]);
+    world[broken].sim().refuses = Some("disk full".into());
+    world.ask(first, "au", json!({"uuid": "a"})).unwrap();
+    world.ask(broken, "au", json!({"uuid": "b"})).unwrap();
+    world.run(20_000);
+    assert_eq!(world.registry.snapshot().waiting["k"], 1);
+    world.agent("d", Rust, &["k"]);
+    assert_eq!(world.home(client, "u").as_deref(), Some("d"));
+    let records = world.ask(client, "cl", json!({})).unwrap();
+    assert_eq!(records[0]["huly"]["failovers"], 1);
+    assert_eq!(
+        world.registry.snapshot().counted.failovers["AgentUnregistered"],
+        1
+    );
+}
+
+#[test]
 fn lists_say_what_is_there() {
     let mut world = World::new();
     world.agent("a", Rust, &["k", "other"]);
