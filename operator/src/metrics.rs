@@ -1,3 +1,4 @@
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{
@@ -23,6 +24,8 @@ pub(crate) struct Metrics {
     syncs: IntCounterVec,
     released: IntCounter,
     errors: IntCounterVec,
+    /// The report that the gauges show.
+    shown: Arc<Mutex<Report>>,
 }
 
 impl Metrics {
@@ -64,6 +67,7 @@ impl Metrics {
                 name("errors_total", "What went wrong and is tried again."),
                 &["reason"],
             )?,
+            shown: Arc::default(),
         };
         registry.register(Box::new(metrics.claims.clone()))?;
         registry.register(Box::new(metrics.kinds.clone()))?;
@@ -98,8 +102,10 @@ impl Metrics {
 
     pub(crate) fn show(&self, report: &Report) {
         self.session_up.set(i64::from(report.session_up));
-        set(&self.claims, &report.claims);
-        set(&self.kinds, &report.kinds);
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        set(&self.claims, &shown.claims, &report.claims);
+        set(&self.kinds, &shown.kinds, &report.kinds);
+        shown.clone_from(report);
     }
 }
 
@@ -107,13 +113,17 @@ fn name(name: &str, help: &str) -> Opts {
     Opts::new(format!("huly_operator_{name}"), help)
 }
 
-fn set(gauge: &IntGaugeVec, counts: &Counts) {
-    gauge.reset();
+/// Sets what is counted and takes away what was counted before alone: a scrape may come in between,
+/// and a reset would show it nothing.
+fn set(gauge: &IntGaugeVec, before: &Counts, counts: &Counts) {
     for ((status, reason), count) in counts {
-        let status = status.to_lowercase();
         gauge
-            .with_label_values(&[&*status, reason])
+            .with_label_values(&[&*status.to_lowercase(), reason])
             .set(i64::try_from(*count).unwrap_or(i64::MAX));
+    }
+    for (status, reason) in before.keys().filter(|key| !counts.contains_key(*key)) {
+        // What is not there any more is as wanted.
+        let _ = gauge.remove_label_values(&[&*status.to_lowercase(), reason]);
     }
 }
 

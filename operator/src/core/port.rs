@@ -213,11 +213,12 @@ impl NetworkError {
     }
 }
 
-/// How many agents there are and why each was rejected, as the scheduler says it.
+/// How many agents there are and why each was rejected, as the scheduler says it; without agents,
+/// the server's own words.
 fn not_placeable(message: &str, mut rejections: Vec<Rejection>) -> String {
     let all: u32 = rejections.iter().map(|rejection| rejection.agents).sum();
     if all == 0 {
-        return format!("0/0 agents: {message}");
+        return message.to_owned();
     }
     rejections.sort_by(|a, b| (b.agents, &a.reason).cmp(&(a.agents, &b.reason)));
     let each: Vec<String> = rejections
@@ -258,7 +259,7 @@ mod tests {
             said,
             "0/6 agents: 4 Draining, 1 AtCapacity, 1 KindNotServed"
         );
-        assert_eq!(not_placeable(&[]), "0/0 agents: no agent is there");
+        assert_eq!(not_placeable(&[]), "no agent is there");
     }
 
     #[test]
