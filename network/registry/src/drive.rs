@@ -12,6 +12,7 @@ impl Registry {
             Input::Message { conn, frame } => self.message(conn, frame),
             Input::Unreadable { reason } => self.bad_message(reason),
             Input::Closed { conn } => self.conn_closed(&conn),
+            Input::Cut { conn } => self.conn_cut(&conn),
             Input::Wake => {}
         }
         while let Some(timer) = self.timers.due(self.now.mono) {

@@ -15,6 +15,7 @@ mod entry;
 mod failover;
 mod feed;
 mod get;
+mod hello;
 mod place;
 mod references;
 mod registration;

@@ -53,6 +53,12 @@ pub enum Input {
         /// Which.
         conn: ConnId,
     },
+    /// A connection was given up by this side: nothing more can be sent over it. Unlike a close by
+    /// the peer that is no sign of a death; silence is.
+    Cut {
+        /// Which.
+        conn: ConnId,
+    },
     /// The time of [`Registry::next_wake`] came.
     Wake,
 }

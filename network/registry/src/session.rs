@@ -1,22 +1,18 @@
-//! Client sessions at the server: hello, ping, the connection's end, silence.
+//! Client sessions at the server: ping, the connection's end, silence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{
-    AgentRegistration, Frame, Hello, HelloAnswer, Limits, Op, PROTOCOL_VERSION, PeerEvent,
-};
+use huly_protocol::{AgentRegistration, Frame, Op};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::control::BegunSync;
 use crate::entry::HeldCall;
-use crate::registry::{ConnId, Effect, Id, Registry};
+use crate::registry::{ConnId, Id, Registry};
 use crate::timer::Timer;
 
 /// Gets whose answers are remembered, per session.
 const REMEMBERED_GETS: usize = 4_096;
-/// The longest client id, in bytes.
-const MAX_CLIENT_ID: usize = 253;
 
 /// A request of a client that is not answered yet.
 #[derive(Debug, Clone)]
@@ -34,17 +30,17 @@ pub(crate) struct Session {
     /// What the hello is answered with.
     pub(crate) uuid: String,
     /// The nonce of a Rust peer's process; none of a TypeScript peer.
-    nonce: Option<String>,
+    pub(crate) nonce: Option<String>,
     pub(crate) control: bool,
-    alive: Duration,
+    pub(crate) alive: Duration,
     pub(crate) last_heard: Duration,
     /// Whether anything was sent on this connection that may get lost with it.
-    sent: bool,
-    closed_at: Option<Duration>,
+    pub(crate) sent: bool,
+    pub(crate) closed_at: Option<Duration>,
     pub(crate) detached: bool,
     pub(crate) in_flight: IndexMap<String, Flight>,
     /// Which container answered a get, by request id.
-    got: IndexMap<String, Id>,
+    pub(crate) got: IndexMap<String, Id>,
     pub(crate) refs: IndexSet<Id>,
     pub(crate) agents: BTreeSet<Id>,
     pub(crate) watches: bool,
@@ -71,173 +67,6 @@ impl Session {
 }
 
 impl Registry {
-    pub(crate) fn hello(&mut self, conn: ConnId, frame: &Frame) {
-        let hello = match frame.payload.is_empty() {
-            true => Hello {
-                alive_timeout: None,
-                huly: None,
-            },
-            false => match serde_json::from_slice::<Hello>(&frame.payload) {
-                Ok(hello) => hello,
-                Err(_) => return self.bad_message("bad_hello"),
-            },
-        };
-        if frame.id.len() > MAX_CLIENT_ID {
-            return self.bad_message("client_id_too_long");
-        }
-        let client = Id::from(frame.id.as_str());
-        if self.conns.get(&conn).is_some_and(|other| *other != client) {
-            self.conn_closed(&conn);
-        }
-        if let Some(ext) = &hello.huly {
-            self.judge_term(ext.term);
-        }
-        let new_connection = self.open_session(&client, &conn, &hello);
-        self.conns.insert(conn.clone(), client.clone());
-        self.timers.set(
-            self.now.mono + self.alive_of(&client),
-            Timer::Alive(client.clone()),
-        );
-        self.answer_hello(&client, conn);
-        if new_connection {
-            self.resend_calls(&client);
-        }
-        self.unsuspect(&client);
-    }
-
-    /// Makes the session, or continues it; says whether the connection is a new one.
-    fn open_session(&mut self, client: &Id, conn: &ConnId, hello: &Hello) -> bool {
-        let nonce = hello.huly.as_ref().map(|ext| ext.nonce.clone());
-        let fresh = self.make_uuid();
-        let alive = hello
-            .alive_timeout
-            .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
-            .map_or(self.config.alive_timeout, |seconds| {
-                Duration::from_secs_f64(seconds.clamp(0.5, 86_400.0))
-            });
-        let control = match (&hello.huly, &self.config.control_secret) {
-            (Some(ext), Some(secret)) => ext
-                .secret
-                .as_ref()
-                .is_some_and(|said| same_secret(said, secret)),
-            _ => false,
-        };
-        let now = self.now.mono;
-        let Some(session) = self.sessions.get_mut(client) else {
-            let session = Session {
-                conn: Some(conn.clone()),
-                uuid: fresh,
-                nonce,
-                control,
-                alive,
-                last_heard: now,
-                sent: false,
-                closed_at: None,
-                detached: false,
-                in_flight: IndexMap::new(),
-                got: IndexMap::new(),
-                refs: IndexSet::new(),
-                agents: BTreeSet::new(),
-                watches: false,
-                sync: None,
-                chunks: BTreeMap::new(),
-            };
-            self.sessions.insert(client.clone(), session);
-            // Durable references of an earlier session, or told by agents.
-            if let Some(durable) = self.durable.get(client)
-                && let Some(session) = self.sessions.get_mut(client)
-            {
-                session.refs.extend(durable.iter().cloned());
-            }
-            return true;
-        };
-        let incarnation = session.nonce != nonce;
-        let new_connection = session.conn.as_ref() != Some(conn);
-        session.alive = alive;
-        session.control = control;
-        session.last_heard = now;
-        session.closed_at = None;
-        session.detached = false;
-        // What a TypeScript client sent may be lost with its connection as well, and it sends that
-        // again only for a fresh uuid (W21); a Rust client does so over every new connection.
-        let lost = new_connection && (session.sent || nonce.is_none());
-        if lost || incarnation {
-            session.uuid = fresh;
-            session.sent = false;
-            session.watches = false;
-        }
-        if new_connection {
-            let old = session.conn.replace(conn.clone());
-            if let Some(old) = old {
-                self.conns.swap_remove(&old);
-                if incarnation {
-                    self.supersede(old);
-                }
-            }
-        }
-        if incarnation {
-            self.new_incarnation(client, nonce);
-        }
-        new_connection
-    }
-
-    /// Another process with the same client id: it takes over references, not requests or agents.
-    fn new_incarnation(&mut self, client: &Id, nonce: Option<String>) {
-        let Some(session) = self.sessions.get_mut(client) else {
-            return;
-        };
-        session.nonce = nonce;
-        session.got.clear();
-        session.sync = None;
-        session.chunks.clear();
-        let flights = std::mem::take(&mut session.in_flight);
-        let agents = std::mem::take(&mut session.agents);
-        self.forget_flights(client, flights);
-        for agent in agents {
-            self.agent_gone(&agent, "ConnectionClosed", self.now.mono);
-        }
-    }
-
-    fn supersede(&mut self, old: ConnId) {
-        let event = PeerEvent::Superseded("another process said hello with this client id".into());
-        if let Ok(payload) = serde_json::to_vec(&event) {
-            self.send(old, Frame::new(Op::Event, "", payload));
-        }
-    }
-
-    fn alive_of(&self, client: &Id) -> Duration {
-        self.sessions
-            .get(client)
-            .map_or(self.config.alive_timeout, |session| session.alive)
-    }
-
-    fn answer_hello(&mut self, client: &Id, conn: ConnId) {
-        let Some(session) = self.sessions.get(client) else {
-            return;
-        };
-        let payload = match session.is_rust() {
-            false => Vec::new(),
-            true => {
-                let answer = HelloAnswer {
-                    v: PROTOCOL_VERSION,
-                    instance: self.config.instance.clone(),
-                    term: self.term,
-                    network: self.config.network.clone(),
-                    features: Vec::new(),
-                    control: session.control,
-                    limits: Limits {
-                        message_bytes: self.config.message_bytes,
-                        requests_in_flight: self.config.requests_in_flight,
-                        lease_ms: millis(self.config.lease),
-                    },
-                };
-                serde_json::to_vec(&answer).unwrap_or_default()
-            }
-        };
-        let frame = Frame::new(Op::Hello, session.uuid.clone(), payload);
-        self.send(conn, frame);
-    }
-
     pub(crate) fn ping(&mut self, client: &Id, frame: Frame) {
         let Some(session) = self.sessions.get(client) else {
             return;
@@ -248,32 +77,12 @@ impl Registry {
         }
     }
 
-    /// Raises the term over one that a peer knows; later in its life the server ends instead, for
-    /// then another server has taken over.
-    fn judge_term(&mut self, known: u64) {
-        if known <= self.term {
-            return;
-        }
-        if self.now.mono.saturating_sub(self.started) > self.config.term_window {
-            let term = self.term;
-            self.out.push(Effect::Exit {
-                reason: format!("a peer knows term {known}, later than this server's {term}"),
-            });
-            return;
-        }
-        self.term = self.now.wall_ms.max(known.saturating_add(1));
-        let event = PeerEvent::Term(self.term);
-        let Ok(payload) = serde_json::to_vec(&event) else {
-            return;
-        };
-        let conns: Vec<ConnId> = self
-            .sessions
-            .values()
-            .filter(|session| session.is_rust())
-            .filter_map(|session| session.conn.clone())
-            .collect();
-        for conn in conns {
-            self.send(conn, Frame::new(Op::Event, "", payload.clone()));
+    pub(crate) fn conn_cut(&mut self, conn: &ConnId) {
+        let client = self.conns.swap_remove(conn);
+        if let Some(session) = client.and_then(|client| self.sessions.get_mut(&client))
+            && session.conn.as_ref() == Some(conn)
+        {
+            session.conn = None;
         }
     }
 
@@ -382,7 +191,7 @@ impl Registry {
     }
 
     /// Takes back what unanswered requests of a client left at containers.
-    fn forget_flights(&mut self, client: &Id, flights: IndexMap<String, Flight>) {
+    pub(crate) fn forget_flights(&mut self, client: &Id, flights: IndexMap<String, Flight>) {
         self.early_gets.retain(|get| get.client != *client);
         for uuid in flights.into_values().filter_map(|flight| flight.waits_for) {
             if let Some(early) = self.early_calls.get_mut(&uuid) {
@@ -433,14 +242,4 @@ fn forget_held(held: &mut Vec<HeldCall>, client: &Id, bytes: &mut usize) {
 /// A duration in whole ms.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Compares in a time that does not depend on where the texts differ.
-fn same_secret(said: &str, secret: &str) -> bool {
-    said.len() == secret.len()
-        && said
-            .bytes()
-            .zip(secret.bytes())
-            .fold(0, |differences, (a, b)| differences | (a ^ b))
-            == 0
 }

@@ -36,7 +36,7 @@ pub(crate) struct Loop {
     send: RouterSendHalf,
     monitor: Receiver<SocketEvent>,
     asked: UnboundedReceiver<Ask>,
-    /// Connections that could not take a message: to be treated as closed.
+    /// Connections that could not take a message: given up.
     clogged: Vec<ConnId>,
 }
 
@@ -98,7 +98,7 @@ impl Loop {
                 return Ok(Outcome::Superseded(reason));
             }
             while let Some(conn) = self.clogged.pop() {
-                self.handle(Input::Closed { conn }).await;
+                self.handle(Input::Cut { conn }).await;
             }
         }
     }
@@ -145,7 +145,7 @@ impl Loop {
     }
 
     /// Never waits: a peer that does not read must not hold up the others. A message that its
-    /// queue cannot take is lost with the connection, which then counts as closed.
+    /// queue cannot take is lost, and the connection given up: its peer is asked for a new hello.
     fn send(&mut self, conn: ConnId, frame: Frame) {
         let [op, id, payload] = frame.encode();
         let mut message = ZmqMessage::from(conn.clone());
@@ -159,7 +159,7 @@ impl Loop {
             None => {
                 tracing::warn!(
                     ?conn,
-                    "a peer does not read: its connection counts as closed"
+                    "a peer does not read: its connection is given up"
                 );
                 self.clogged.push(conn);
             }

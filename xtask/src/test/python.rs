@@ -21,7 +21,8 @@ pub(super) async fn run(workspace: &Workspace) -> Result<()> {
     let programs = HulyPrograms::build(workspace).await?;
     let python = environment(workspace).await?;
     let pytest = Program::new(python)
-        .arguments(["-m", "pytest", "tests/conformance"])
+        // They wait more than they work: more of them than cores.
+        .arguments(["-m", "pytest", "tests/conformance", "--numprocesses", "4"])
         .variable("HULY_BIN", &programs.folder)
         .variable("PYTHONDONTWRITEBYTECODE", "1")
         .folder(&workspace.root);

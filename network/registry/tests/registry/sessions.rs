@@ -362,3 +362,35 @@ fn pongs_repeat_what_the_ping_said() {
     assert_eq!((pong.op, &pong.payload[..]), (Op::Pong, &b"4711"[..]));
     assert_eq!(pong.id, world[peer].uuid);
 }
+
+#[test]
+fn a_connection_that_the_server_gave_up_is_no_death() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    world.cut(agent);
+    world.run(1_100);
+    let asked = world[agent].got.iter().any(|got| got.op == Op::AskHello);
+    assert!(
+        asked,
+        "its next ping is answered with the question who it is"
+    );
+    world.reconnect(agent);
+    world.run(10_000);
+    assert_eq!(world.home(client, "u").as_deref(), Some("a"));
+    assert_eq!(world.registry.snapshot().counted.agents_lost.len(), 0);
+}
+
+#[test]
+fn an_agent_that_is_silent_after_that_is_lost() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    world.cut(agent);
+    world.freeze(agent);
+    world.run(3_100);
+    assert_eq!(
+        world.registry.snapshot().counted.agents_lost["AgentSilent"],
+        1
+    );
+}

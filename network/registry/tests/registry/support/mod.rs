@@ -251,6 +251,14 @@ impl World {
         hellos.last().map(|got| got.id.clone()).unwrap_or_default()
     }
 
+    /// The server gives a connection up that its peer still has.
+    pub(crate) fn cut(&mut self, peer: Peer) {
+        if let Some(conn) = self[peer].conn.clone() {
+            self.input(Input::Cut { conn });
+        }
+        self.talk();
+    }
+
     /// The connection breaks and the server sees it.
     pub(crate) fn close(&mut self, peer: Peer) {
         let state = &mut self[peer];

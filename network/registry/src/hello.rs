@@ -1,0 +1,222 @@
+//! Hello: a client session begins, continues, or goes to another process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use huly_protocol::{Frame, Hello, HelloAnswer, Limits, Op, PROTOCOL_VERSION, PeerEvent};
+use indexmap::{IndexMap, IndexSet};
+
+use crate::registry::{ConnId, Effect, Id, Registry};
+use crate::session::{Session, millis};
+use crate::timer::Timer;
+
+/// The longest client id, in bytes.
+const MAX_CLIENT_ID: usize = 253;
+
+impl Registry {
+    pub(crate) fn hello(&mut self, conn: ConnId, frame: &Frame) {
+        let hello = match frame.payload.is_empty() {
+            true => Hello {
+                alive_timeout: None,
+                huly: None,
+            },
+            false => match serde_json::from_slice::<Hello>(&frame.payload) {
+                Ok(hello) => hello,
+                Err(_) => return self.bad_message("bad_hello"),
+            },
+        };
+        if frame.id.len() > MAX_CLIENT_ID {
+            return self.bad_message("client_id_too_long");
+        }
+        let client = Id::from(frame.id.as_str());
+        if self.conns.get(&conn).is_some_and(|other| *other != client) {
+            self.conn_closed(&conn);
+        }
+        if let Some(ext) = &hello.huly {
+            self.judge_term(ext.term);
+        }
+        let new_connection = self.open_session(&client, &conn, &hello);
+        self.conns.insert(conn.clone(), client.clone());
+        self.timers.set(
+            self.now.mono + self.alive_of(&client),
+            Timer::Alive(client.clone()),
+        );
+        self.answer_hello(&client, conn);
+        if new_connection {
+            self.resend_calls(&client);
+        }
+        self.unsuspect(&client);
+    }
+
+    /// Makes the session, or continues it; says whether the connection is a new one.
+    fn open_session(&mut self, client: &Id, conn: &ConnId, hello: &Hello) -> bool {
+        let nonce = hello.huly.as_ref().map(|ext| ext.nonce.clone());
+        let fresh = self.make_uuid();
+        let alive = hello
+            .alive_timeout
+            .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
+            .map_or(self.config.alive_timeout, |seconds| {
+                Duration::from_secs_f64(seconds.clamp(0.5, 86_400.0))
+            });
+        let control = match (&hello.huly, &self.config.control_secret) {
+            (Some(ext), Some(secret)) => ext
+                .secret
+                .as_ref()
+                .is_some_and(|said| same_secret(said, secret)),
+            _ => false,
+        };
+        let now = self.now.mono;
+        let Some(session) = self.sessions.get_mut(client) else {
+            let session = Session {
+                conn: Some(conn.clone()),
+                uuid: fresh,
+                nonce,
+                control,
+                alive,
+                last_heard: now,
+                sent: false,
+                closed_at: None,
+                detached: false,
+                in_flight: IndexMap::new(),
+                got: IndexMap::new(),
+                refs: IndexSet::new(),
+                agents: BTreeSet::new(),
+                watches: false,
+                sync: None,
+                chunks: BTreeMap::new(),
+            };
+            self.sessions.insert(client.clone(), session);
+            // Durable references of an earlier session, or told by agents.
+            if let Some(durable) = self.durable.get(client)
+                && let Some(session) = self.sessions.get_mut(client)
+            {
+                session.refs.extend(durable.iter().cloned());
+            }
+            return true;
+        };
+        let incarnation = session.nonce != nonce;
+        let new_connection = session.conn.as_ref() != Some(conn);
+        session.alive = alive;
+        session.control = control;
+        session.last_heard = now;
+        session.closed_at = None;
+        session.detached = false;
+        // What a TypeScript client sent may be lost with its connection as well, and it sends that
+        // again only for a fresh uuid (W21); a Rust client does so over every new connection.
+        let lost = new_connection && (session.sent || nonce.is_none());
+        if lost || incarnation {
+            session.uuid = fresh;
+            session.sent = false;
+            session.watches = false;
+        }
+        if new_connection {
+            let old = session.conn.replace(conn.clone());
+            if let Some(old) = old {
+                self.conns.swap_remove(&old);
+                if incarnation {
+                    self.supersede(old);
+                }
+            }
+        }
+        if incarnation {
+            self.new_incarnation(client, nonce);
+        }
+        new_connection
+    }
+
+    /// Another process with the same client id: it takes over references, not requests or agents.
+    fn new_incarnation(&mut self, client: &Id, nonce: Option<String>) {
+        let Some(session) = self.sessions.get_mut(client) else {
+            return;
+        };
+        session.nonce = nonce;
+        session.got.clear();
+        session.sync = None;
+        session.chunks.clear();
+        let flights = std::mem::take(&mut session.in_flight);
+        let agents = std::mem::take(&mut session.agents);
+        self.forget_flights(client, flights);
+        for agent in agents {
+            self.agent_gone(&agent, "ConnectionClosed", self.now.mono);
+        }
+    }
+
+    fn supersede(&mut self, old: ConnId) {
+        let event = PeerEvent::Superseded("another process said hello with this client id".into());
+        if let Ok(payload) = serde_json::to_vec(&event) {
+            self.send(old, Frame::new(Op::Event, "", payload));
+        }
+    }
+
+    fn alive_of(&self, client: &Id) -> Duration {
+        self.sessions
+            .get(client)
+            .map_or(self.config.alive_timeout, |session| session.alive)
+    }
+
+    fn answer_hello(&mut self, client: &Id, conn: ConnId) {
+        let Some(session) = self.sessions.get(client) else {
+            return;
+        };
+        let payload = match session.is_rust() {
+            false => Vec::new(),
+            true => {
+                let answer = HelloAnswer {
+                    v: PROTOCOL_VERSION,
+                    instance: self.config.instance.clone(),
+                    term: self.term,
+                    network: self.config.network.clone(),
+                    features: Vec::new(),
+                    control: session.control,
+                    limits: Limits {
+                        message_bytes: self.config.message_bytes,
+                        requests_in_flight: self.config.requests_in_flight,
+                        lease_ms: millis(self.config.lease),
+                    },
+                };
+                serde_json::to_vec(&answer).unwrap_or_default()
+            }
+        };
+        let frame = Frame::new(Op::Hello, session.uuid.clone(), payload);
+        self.send(conn, frame);
+    }
+
+    /// Raises the term over one that a peer knows; later in its life the server ends instead, for
+    /// then another server has taken over.
+    fn judge_term(&mut self, known: u64) {
+        if known <= self.term {
+            return;
+        }
+        if self.now.mono.saturating_sub(self.started) > self.config.term_window {
+            let term = self.term;
+            self.out.push(Effect::Exit {
+                reason: format!("a peer knows term {known}, later than this server's {term}"),
+            });
+            return;
+        }
+        self.term = self.now.wall_ms.max(known.saturating_add(1));
+        let event = PeerEvent::Term(self.term);
+        let Ok(payload) = serde_json::to_vec(&event) else {
+            return;
+        };
+        let conns: Vec<ConnId> = self
+            .sessions
+            .values()
+            .filter(|session| session.is_rust())
+            .filter_map(|session| session.conn.clone())
+            .collect();
+        for conn in conns {
+            self.send(conn, Frame::new(Op::Event, "", payload.clone()));
+        }
+    }
+}
+
+/// Compares in a time that does not depend on where the texts differ.
+fn same_secret(said: &str, secret: &str) -> bool {
+    said.len() == secret.len()
+        && said
+            .bytes()
+            .zip(secret.bytes())
+            .fold(0, |differences, (a, b)| differences | (a ^ b))
+            == 0
+}
