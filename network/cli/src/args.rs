@@ -23,35 +23,9 @@ pub(crate) struct Args {
     #[arg(long, env = "HULY_TIMEOUT", default_value = "10", value_parser = seconds, global = true)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
-    pub(crate) log: QuietLog,
+    pub(crate) log: LogArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// The flags about logging, quiet unless told otherwise: output is for people and scripts.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct QuietLog {
-    /// How log lines are written; they go to standard error.
-    #[arg(
-        long,
-        env = "HULY_LOG_FORMAT",
-        value_enum,
-        default_value_t,
-        global = true
-    )]
-    log_format: huly_program::LogFormat,
-    /// What is logged: a level or a list of target=level.
-    #[arg(long, env = "HULY_LOG", default_value = "error", global = true)]
-    log: String,
-}
-
-impl From<QuietLog> for LogArgs {
-    fn from(quiet: QuietLog) -> Self {
-        Self {
-            log_format: quiet.log_format,
-            log: quiet.log,
-        }
-    }
 }
 
 /// How output is written.

@@ -1,6 +1,6 @@
 //! get and request.
 
-use huly_client::Client;
+use huly_client::{Client, ContainerRef};
 use huly_protocol::Json;
 
 use crate::args::{Args, Get, Output, Request};
@@ -53,14 +53,7 @@ pub(crate) async fn request(client: &Client, args: &Request, all: &Args) -> anyh
     let data = args.data.clone().unwrap_or_else(Json::null);
     let (uuid, operation) = (args.uuid.as_str(), args.operation.as_str());
     let answer = if args.direct {
-        let found = client
-            .containers(None)
-            .await?
-            .into_iter()
-            .find(|found| found.uuid == uuid);
-        let found = found
-            .ok_or_else(|| anyhow::anyhow!("there is no container {uuid}: see huly containers"))?;
-        let container = client.get(found.kind.as_str()).uuid(uuid).await?;
+        let container = hold(client, uuid).await?;
         let connection = container.connect().await?;
         connection.request_json(operation, data).await?
     } else {
@@ -73,4 +66,13 @@ pub(crate) async fn request(client: &Client, args: &Request, all: &Args) -> anyh
         Output::Table | Output::Wide => json(&answer)?,
     }
     Ok(())
+}
+
+/// Takes a reference to a container that is there.
+pub(crate) async fn hold(client: &Client, uuid: &str) -> anyhow::Result<ContainerRef> {
+    let containers = client.containers(None).await?;
+    let found = containers.into_iter().find(|found| found.uuid == uuid);
+    let found = found
+        .ok_or_else(|| anyhow::anyhow!("there is no container {uuid}: see huly containers"))?;
+    Ok(client.get(found.kind).uuid(uuid).await?)
 }

@@ -18,7 +18,9 @@ use crate::args::{Args, Command};
 ///
 /// Exits with 0, with 1 after a failure and its one line on standard error, with 2 for wrong usage.
 pub fn main(name: &'static str) -> ExitCode {
-    let matches = Args::command().name(name).bin_name(name).get_matches();
+    // Quiet unless told otherwise: what it prints is for people and scripts.
+    let command = Args::command().mut_arg("log", |log| log.default_value("error"));
+    let matches = command.name(name).bin_name(name).get_matches();
     let args = match Args::from_arg_matches(&matches) {
         Ok(args) => args,
         Err(error) => error.exit(),
@@ -33,7 +35,7 @@ pub fn main(name: &'static str) -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<()> {
-    init_tracing(&args.log.clone().into())?;
+    init_tracing(&args.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -7,6 +7,7 @@ use huly_client::{Client, Update};
 use huly_protocol::{EventKind, FeedEvent};
 
 use crate::args::{Output, Watch};
+use crate::call::hold;
 use crate::output::line;
 
 pub(crate) async fn watch(client: &Client, args: &Watch, output: Output) -> anyhow::Result<()> {
@@ -18,14 +19,7 @@ pub(crate) async fn watch(client: &Client, args: &Watch, output: Output) -> anyh
 
 /// The events of one container, as the JSON that it sends.
 async fn container(client: &Client, uuid: &str) -> anyhow::Result<()> {
-    let found = client
-        .containers(None)
-        .await?
-        .into_iter()
-        .find(|found| found.uuid == uuid);
-    let found = found
-        .ok_or_else(|| anyhow::anyhow!("there is no container {uuid}: see huly containers"))?;
-    let container = client.get(found.kind.as_str()).uuid(uuid).await?;
+    let container = hold(client, uuid).await?;
     let connection = container.connect().await?;
     let mut events = pin!(connection.events());
     while let Some(event) = events.next().await {
