@@ -48,7 +48,9 @@ async fn operate(args: RunArgs) -> anyhow::Result<()> {
     let metrics = Metrics::new(&registry)?;
     let (ask, mut asks) = mpsc::unbounded_channel();
     let http = serve_http(args.http, registry, Arc::new(Health::new(ask)))?;
-    let kube = Client::try_default().await?;
+    let kube = Client::try_default()
+        .await
+        .context("no way to a Kubernetes API server: set KUBECONFIG, or run it in a Pod")?;
     tracing::info!(
         network = args.network,
         network_name = args.network_name,

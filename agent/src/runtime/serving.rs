@@ -203,7 +203,10 @@ impl Desk {
     fn take(&mut self, input: LinkInput) -> Input {
         match input {
             LinkInput::Register => Input::Register,
-            LinkInput::Registered { end } => Input::Registered { end },
+            LinkInput::Registered { end } => {
+                tracing::info!(to_end = end.len(), "registered at the network server");
+                Input::Registered { end }
+            }
             LinkInput::RegisterFailed(error) => {
                 tracing::warn!(error, "the server refused the agent's registration");
                 Input::RegisterFailed

@@ -1,5 +1,7 @@
 //! The stock agent, which serves the demonstration kinds.
 
-fn main() -> anyhow::Result<()> {
-    huly_agent::run(huly_example_kinds::kinds())
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    huly_program::finish(huly_agent::run(huly_example_kinds::kinds()))
 }

@@ -13,6 +13,7 @@ pub(crate) struct Args {
         long,
         env = "HULY_NETWORK",
         default_value = "127.0.0.1:3737",
+        value_parser = address,
         global = true
     )]
     pub(crate) network: String,
@@ -112,6 +113,14 @@ fn json(text: &str) -> Result<Json, String> {
     Json::parse(text).map_err(|error| format!("not a JSON value (text needs quotes): {error}"))
 }
 
+fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("HOST:PORT was expected, as 127.0.0.1:3737".to_owned()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
@@ -138,6 +147,17 @@ mod tests {
         let error = Args::try_parse_from(["huly", "request", "u", "op", "{a"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("not a JSON value"), "{error}");
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        for wrong in ["nonsense", "127.0.0.1", ":3737", "host:port"] {
+            let error = Args::try_parse_from(["huly", "--network", wrong, "agents"]).unwrap_err();
+            assert!(
+                error.to_string().contains("HOST:PORT was expected"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::output::{json, line, table};
 pub(crate) async fn get(client: &Client, args: &Get, output: Output) -> anyhow::Result<()> {
     let mut get = client.get(args.kind.as_str());
     if let Some(uuid) = &args.uuid {
-        get = get.uuid(uuid.as_str());
+        get = get.uuid(uuid.as_str()).strict();
     }
     if !args.labels.is_empty() {
         get = get.labels(args.labels.iter().cloned());
@@ -35,7 +35,7 @@ pub(crate) async fn get(client: &Client, args: &Get, output: Output) -> anyhow::
                 ["UUID", "KIND", "AGENT", "NODE", "ENDPOINT"],
                 vec![[
                     container.uuid().to_owned(),
-                    args.kind.clone(),
+                    placement.kind,
                     placement.agent_id,
                     placement.node.unwrap_or_default(),
                     authority(&container.endpoint()),

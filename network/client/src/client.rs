@@ -38,7 +38,8 @@ const SYNC_CHUNK: usize = 1_000;
 ///
 /// let client = Client::builder("127.0.0.1:3737").build();
 /// let room = client.get("chat-room").uuid("room-general").await?;
-/// let answer: String = room.request("say", &"hello").await?;
+/// let text = serde_json::json!({ "text": "hello" });
+/// let answer: serde_json::Value = room.request("say", &text).await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_millis(250);
 ///
 /// let connection = room.connect().await?;
 /// let mut events = connection.events();
-/// let joined: bool = connection.request("join", &"me").await?;
+/// let members: Vec<String> = connection.request("members", &()).await?;
 /// while let Some(event) = events.next().await {
 ///     println!("{event}");
 /// }

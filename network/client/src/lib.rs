@@ -11,8 +11,8 @@
 //!
 //! let client = Client::builder("127.0.0.1:3737").build();
 //! let counter = client.get("counter").uuid("visits").await?;
-//! let count: u64 = counter.request("add", &1).await?;
-//! println!("{count} visits");
+//! let answer: serde_json::Value = counter.request("increment", &()).await?;
+//! println!("{answer}");
 //! client.close().await;
 //! # Ok(())
 //! # }

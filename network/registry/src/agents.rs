@@ -206,6 +206,10 @@ impl Registry {
             return;
         };
         Counted::add(&mut self.counted.agents_lost, reason);
+        let had = gone.containers.len();
+        self.note(format!(
+            "agent {agent} is gone ({reason}), with {had} containers"
+        ));
         if let Some(session) = self.sessions.get_mut(&gone.client) {
             session.agents.remove(agent);
         }

@@ -70,4 +70,9 @@ impl Registry {
     pub(crate) fn send(&mut self, conn: ConnId, frame: Frame) {
         self.out.push(Effect::Send { conn, frame });
     }
+
+    /// A line for the log: of what is rare and matters.
+    pub(crate) fn note(&mut self, text: String) {
+        self.out.push(Effect::Note { text });
+    }
 }

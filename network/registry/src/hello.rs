@@ -32,6 +32,10 @@ impl Registry {
         if self.conns.get(&conn).is_some_and(|other| *other != client) {
             self.conn_closed(&conn);
         }
+        if self.is_held_by_control(&client, &conn, &hello) {
+            let why = "a process with the control secret has this client id";
+            return self.supersede(conn, why);
+        }
         if let Some(ext) = &hello.huly {
             self.judge_term(ext.term);
         }
@@ -48,6 +52,26 @@ impl Registry {
         self.unsuspect(&client);
     }
 
+    /// Whether the hello has the control secret.
+    fn controls(&self, hello: &Hello) -> bool {
+        match (&hello.huly, &self.config.control_secret) {
+            (Some(ext), Some(secret)) => ext
+                .secret
+                .as_ref()
+                .is_some_and(|said| same_secret(said, secret)),
+            _ => false,
+        }
+    }
+
+    /// Who does not have the control secret never takes a connected session over that has.
+    fn is_held_by_control(&self, client: &Id, conn: &ConnId, hello: &Hello) -> bool {
+        let nonce = hello.huly.as_ref().map(|ext| &ext.nonce);
+        self.sessions.get(client).is_some_and(|session| {
+            let elsewhere = session.conn.as_ref().is_some_and(|other| other != conn);
+            session.control && elsewhere && session.nonce.as_ref() != nonce
+        }) && !self.controls(hello)
+    }
+
     /// Makes the session, or continues it; says whether the connection is a new one.
     fn open_session(&mut self, client: &Id, conn: &ConnId, hello: &Hello) -> bool {
         let nonce = hello.huly.as_ref().map(|ext| ext.nonce.clone());
@@ -58,13 +82,7 @@ impl Registry {
             .map_or(self.config.alive_timeout, |seconds| {
                 Duration::from_secs_f64(seconds.clamp(0.5, 86_400.0))
             });
-        let control = match (&hello.huly, &self.config.control_secret) {
-            (Some(ext), Some(secret)) => ext
-                .secret
-                .as_ref()
-                .is_some_and(|said| same_secret(said, secret)),
-            _ => false,
-        };
+        let control = self.controls(hello);
         let now = self.now.mono;
         let Some(session) = self.sessions.get_mut(client) else {
             let session = Session {
@@ -114,7 +132,7 @@ impl Registry {
             if let Some(old) = old {
                 self.conns.swap_remove(&old);
                 if incarnation {
-                    self.supersede(old);
+                    self.supersede(old, "another process said hello with this client id");
                 }
             }
         }
@@ -141,8 +159,8 @@ impl Registry {
         }
     }
 
-    fn supersede(&mut self, old: ConnId) {
-        let event = PeerEvent::Superseded("another process said hello with this client id".into());
+    fn supersede(&mut self, old: ConnId, why: &str) {
+        let event = PeerEvent::Superseded(why.to_owned());
         if let Ok(payload) = serde_json::to_vec(&event) {
             self.send(old, Frame::new(Op::Event, "", payload));
         }

@@ -1,6 +1,7 @@
 //! Registration of agents: what they say they have, against what is known (W17, epochs).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use huly_protocol::{
     AgentRegistration, ContainerRecord, ErrorCode, ErrorPayload, EventKind, GetRequest,
@@ -15,6 +16,8 @@ use crate::requests::{Outcome, now};
 
 /// The longest uuid, kind or agent id, in bytes.
 pub(crate) const MAX_TEXT: usize = 1_024;
+/// Every peer is heard from at least once a second; after this it may be gone.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
 
 impl Registry {
     pub(crate) fn register(&mut self, client: &Id, part: AgentRegistration) -> Outcome {
@@ -26,7 +29,14 @@ impl Registry {
         let Some(registration) = self.assemble(client, &agent, part)? else {
             return now::<[String]>(&[]);
         };
+        self.refuse_namesake(client, &agent)?;
         let known = self.note_agent(client, &agent, &registration);
+        if !known {
+            let (kinds, has) = (registration.kinds.len(), registration.containers.len());
+            self.note(format!(
+                "agent {agent} registered: {kinds} kinds, {has} containers"
+            ));
+        }
         let mut end = Vec::new();
         let mut seen = BTreeSet::new();
         for record in &registration.containers {
@@ -103,6 +113,23 @@ impl Registry {
         } else {
             None
         })
+    }
+
+    /// Two agents with one id would take each other's containers in turn: the first one keeps it
+    /// for as long as it shows signs of life.
+    fn refuse_namesake(&self, client: &Id, agent: &Id) -> Result<(), ErrorPayload> {
+        let now = self.now.mono;
+        let owner = self.agents.get(agent).map(|known| &known.client);
+        let owner = owner.filter(|owner| *owner != client);
+        let session = owner.and_then(|owner| self.sessions.get(owner));
+        let lives = session.is_some_and(|session| {
+            session.conn.is_some() && now.saturating_sub(session.last_heard) < SIGN_OF_LIFE
+        });
+        if !lives {
+            return Ok(());
+        }
+        let message = format!("another agent has the id {agent}: give each an id of its own");
+        Err(ErrorPayload::new(ErrorCode::NotAllowed, message))
     }
 
     /// Notes what an agent says of itself; returns whether it was known.

@@ -73,6 +73,11 @@ pub enum Effect {
         /// What.
         frame: Frame,
     },
+    /// Write a line into the log.
+    Note {
+        /// What happened, for people.
+        text: String,
+    },
     /// End the process: a peer knows a later term, so another server took over.
     Exit {
         /// What happened, for people.

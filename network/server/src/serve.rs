@@ -138,6 +138,7 @@ impl Loop {
         for effect in self.registry.handle(now, input) {
             match effect {
                 Effect::Send { conn, frame } => self.send(conn, frame),
+                Effect::Note { text } => tracing::info!("{text}"),
                 Effect::Exit { reason } => end = Some(reason),
             }
         }
@@ -157,10 +158,7 @@ impl Loop {
             // The connection is gone; the monitor says so.
             Some(Err(error)) => tracing::debug!(%error, "message to a closed connection"),
             None => {
-                tracing::warn!(
-                    ?conn,
-                    "a peer does not read: its connection is given up"
-                );
+                tracing::warn!(?conn, "a peer does not read: its connection is given up");
                 self.clogged.push(conn);
             }
         }

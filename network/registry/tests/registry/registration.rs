@@ -193,6 +193,10 @@ fn an_agent_that_comes_back_with_another_client_goes_on() {
         if closed {
             world.close(first);
             held = Some(world.request(client, "cs", json!(["u", "op", 2])));
+        } else {
+            // It hangs with its connection open, and its supervisor starts another.
+            world.freeze(first);
+            world.run(1_600);
         }
         // The same agent id and container, another process.
         let second = world.peer("second", Rust);
@@ -284,4 +288,22 @@ fn a_container_keeps_its_specification_when_its_kind_loses_it() {
     world.ask(operator, "cr", json!({"uuid": "u"})).unwrap();
     world.run(30_000);
     assert_eq!(world.home(operator, "u").as_deref(), Some("d"));
+}
+
+#[test]
+fn an_id_that_a_living_agent_has_is_refused() {
+    let mut world = World::new();
+    world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let second = world.peer("second", Rust);
+    world.connect(second);
+    let said = json!({"uuid": "a", "containers": [], "kinds": ["k"], "huly": {"specs": []}});
+    let error = world.ask(second, "ar", said).unwrap_err();
+    assert_eq!(error["code"], "notAllowed");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("another agent has the id a"), "{message}");
+    world.run(5_000);
+    assert_eq!(world.home(client, "u").as_deref(), Some("a"));
+    assert_eq!(world.registry.snapshot().counted.agents_lost.len(), 0);
 }

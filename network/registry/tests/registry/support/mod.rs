@@ -102,6 +102,7 @@ impl World {
         let now = self.time();
         for effect in self.registry.handle(now, input) {
             match effect {
+                Effect::Note { .. } => {}
                 Effect::Exit { reason } => self.exits.push(reason),
                 Effect::Send { conn, frame } => {
                     // A connection that is closed takes nothing any more.
