@@ -28,6 +28,7 @@ use self::state::Recorded;
 pub(crate) use self::state::{State, check_name, names};
 use crate::command::{Program, append_to};
 use crate::files::{self, Lock};
+use crate::report::show;
 use crate::workspace::Workspace;
 
 /// How long a program may take to end by itself.
@@ -82,7 +83,8 @@ impl Environment {
     async fn create_locked(workspace: &Workspace, name: &str, lock: Lock) -> Result<Self> {
         let environments = workspace.environments();
         let folder = environments.join(name);
-        if let Some(state) = State::read(&folder)?
+        let before = State::read(&folder)?;
+        if let Some(state) = &before
             && state.is_running()
         {
             bail!(
@@ -90,6 +92,11 @@ impl Environment {
                  end it with `cargo xtask down --name {name}`, or take another --name",
                 state.kubeconfig.display()
             );
+        }
+        if before.is_some() {
+            show(&format!(
+                "the environment {name} had stopped in part: it is ended and made anew, empty"
+            ));
         }
         clear(&folder).await?;
         let logs = workspace.logs(name);

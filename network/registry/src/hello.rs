@@ -33,8 +33,7 @@ impl Registry {
             self.conn_closed(&conn);
         }
         if self.is_held_by_control(&client, &conn, &hello) {
-            let why = "a process with the control secret has this client id";
-            return self.supersede(conn, why);
+            return self.turn_away(conn);
         }
         if let Some(ext) = &hello.huly {
             self.judge_term(ext.term);
@@ -70,6 +69,15 @@ impl Registry {
             let elsewhere = session.conn.as_ref().is_some_and(|other| other != conn);
             session.control && elsewhere && session.nonce.as_ref() != nonce
         }) && !self.controls(hello)
+    }
+
+    /// Answers a hello that gets no session: by the control secret of another process.
+    fn turn_away(&mut self, conn: ConnId) {
+        let (uuid, payload) = (self.make_uuid(), self.hello_payload(false));
+        self.send(conn.clone(), Frame::new(Op::Hello, uuid, payload));
+        let why = "a process with the right control secret has this client id; this one's secret is \
+                   missing or wrong";
+        self.supersede(conn, why);
     }
 
     /// Makes the session, or continues it; says whether the connection is a new one.
@@ -177,26 +185,29 @@ impl Registry {
             return;
         };
         let payload = match session.is_rust() {
+            true => self.hello_payload(session.control),
             false => Vec::new(),
-            true => {
-                let answer = HelloAnswer {
-                    v: PROTOCOL_VERSION,
-                    instance: self.config.instance.clone(),
-                    term: self.term,
-                    network: self.config.network.clone(),
-                    features: Vec::new(),
-                    control: session.control,
-                    limits: Limits {
-                        message_bytes: self.config.message_bytes,
-                        requests_in_flight: self.config.requests_in_flight,
-                        lease_ms: millis(self.config.lease),
-                    },
-                };
-                serde_json::to_vec(&answer).unwrap_or_default()
-            }
         };
         let frame = Frame::new(Op::Hello, session.uuid.clone(), payload);
         self.send(conn, frame);
+    }
+
+    /// What a Rust peer's hello is answered with.
+    fn hello_payload(&self, control: bool) -> Vec<u8> {
+        let answer = HelloAnswer {
+            v: PROTOCOL_VERSION,
+            instance: self.config.instance.clone(),
+            term: self.term,
+            network: self.config.network.clone(),
+            features: Vec::new(),
+            control,
+            limits: Limits {
+                message_bytes: self.config.message_bytes,
+                requests_in_flight: self.config.requests_in_flight,
+                lease_ms: millis(self.config.lease),
+            },
+        };
+        serde_json::to_vec(&answer).unwrap_or_default()
     }
 
     /// Raises the term over one that a peer knows; later in its life the server ends instead, for
