@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use huly_protocol::{
-    AgentInfo, ContainerCall, ContainerRecord, Find, GetParams, GotContainer, HeldEvent,
+    AgentInfo, ContainerCall, ContainerRecord, Epoch, Find, GetParams, GotContainer, HeldEvent,
     KindBarrier, KindSpec, Sync, Synced, method,
 };
 use huly_session::{Call, Config};
@@ -111,7 +111,9 @@ impl Client {
         data: Json,
         timeout: Option<Duration>,
     ) -> Result<Json, Error> {
-        self.routed(None, uuid, operation, &data, timeout).await
+        let life = Life::default();
+        self.routed(None, uuid, operation, &data, timeout, life)
+            .await
     }
 
     /// An id for a request that may take more than one route.
@@ -127,11 +129,14 @@ impl Client {
         operation: &str,
         data: &Json,
         timeout: Option<Duration>,
+        life: Life,
     ) -> Result<Json, Error> {
         let handle = &self.inner.handle;
         let call = Call {
             id,
             timeout,
+            epoch: life.epoch,
+            sent_before: life.sent_before,
             ..Call::new(
                 handle.number(),
                 method::CONTAINER_REQUEST,
@@ -315,11 +320,21 @@ impl Client {
     }
 }
 
+/// Which life of a container a request is for: should it be sent again, it must not run in another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Life {
+    /// What the caller knows of it.
+    pub(crate) epoch: Option<Epoch>,
+    /// Whether the request was sent on another route before.
+    pub(crate) sent_before: bool,
+}
+
 pub(crate) fn container_call(uuid: &str, operation: &str, data: &Json) -> Result<Json, Error> {
     Json::of(&ContainerCall {
         uuid: uuid.into(),
         operation: operation.into(),
         data: data.raw(),
+        resent: None,
     })
     .map_err(|error| Error::unwritable(&error))
 }

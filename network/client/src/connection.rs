@@ -24,7 +24,8 @@ const RETRY: Duration = Duration::from_millis(250);
 ///
 /// It follows the container to another agent. While there is no direct way, requests take the one
 /// through the network server; a request whose connection is cut goes that way under the same id,
-/// by which a Rust agent knows it: it runs once.
+/// by which a Rust agent knows it, and with its epoch: it runs once, or, where the container was
+/// placed again meanwhile, fails with `OutcomeUnknown`.
 ///
 /// ```no_run
 /// # async fn example(room: huly_client::ContainerRef) -> Result<(), huly_client::Error> {
@@ -234,6 +235,7 @@ impl Connection {
         let uuid = self.container.uuid();
         // On both routes the same, so that an agent that got it knows it again.
         let id = client.request_id();
+        let mut life = self.container.life();
         if let Some(subscription) = self.direct() {
             let link = &subscription.link;
             let number = link.handle.number();
@@ -253,13 +255,14 @@ impl Connection {
             match link.handle.call(call).await {
                 Err(error) if takes_the_other_way(&error) => {
                     tracing::debug!(uuid, %error, "the request goes through the network server");
+                    life.sent_before = error.kind == ErrorKind::Interrupted;
                 }
                 result => return result,
             }
         }
         let rest = timeout.saturating_sub(began.elapsed());
         client
-            .routed(Some(id), uuid, operation, &data, Some(rest))
+            .routed(Some(id), uuid, operation, &data, Some(rest), life)
             .await
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::Json;
 use crate::client::Client;
+use crate::client::Life;
 use crate::error::Error;
 use crate::handle::Hold;
 use huly_session::Location;
@@ -50,6 +51,15 @@ impl ContainerRef {
         self.hold.location.borrow().gone
     }
 
+    /// Which life of the container a request is for.
+    pub(crate) fn life(&self) -> Life {
+        let epoch = self.placement().and_then(|placement| placement.epoch);
+        Life {
+            epoch,
+            sent_before: false,
+        }
+    }
+
     pub(crate) fn location(&self) -> watch::Receiver<Location> {
         self.hold.location.clone()
     }
@@ -73,7 +83,9 @@ impl ContainerRef {
     /// As of [`request`](Self::request).
     pub async fn request_json(&self, operation: &str, data: Json) -> Result<Json, Error> {
         let uuid = self.uuid();
-        self.client.routed(None, uuid, operation, &data, None).await
+        self.client
+            .routed(None, uuid, operation, &data, None, self.life())
+            .await
     }
 
     /// The same with a deadline.
@@ -88,7 +100,7 @@ impl ContainerRef {
     ) -> Result<Json, Error> {
         let uuid = self.uuid();
         self.client
-            .routed(None, uuid, operation, &data, Some(timeout))
+            .routed(None, uuid, operation, &data, Some(timeout), self.life())
             .await
     }
 

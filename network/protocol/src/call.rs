@@ -61,18 +61,30 @@ pub struct ContainerCall<'a> {
     pub operation: Cow<'a, str>,
     /// The data's JSON text; `null` when there is none.
     pub data: &'a RawValue,
+    /// Of a request that is sent again: in which life of the container it may have run already
+    /// (extension).
+    pub resent: Option<Resent>,
+}
+
+/// What a Rust client says beside a request that it sends again (extension).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resent {
+    /// The epoch in which it was sent first: in another one it is not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 struct RawContainerCall<'a> {
     uuid: Text<'a>,
     operation: Text<'a>,
     data: Option<&'a RawValue>,
+    resent: Option<Resent>,
 }
 array_struct!(
     RawContainerCall<'a>,
     "[container uuid, operation, data]",
     [uuid, operation],
-    [data]
+    [data, resent]
 );
 
 impl<'de: 'a, 'a> Deserialize<'de> for ContainerCall<'a> {
@@ -82,13 +94,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for ContainerCall<'a> {
             uuid: raw.uuid.0,
             operation: raw.operation.0,
             data: raw.data.unwrap_or(RawValue::NULL),
+            resent: raw.resent,
         })
     }
 }
 
 impl Serialize for ContainerCall<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&self.uuid, &self.operation, self.data).serialize(serializer)
+        match self.resent {
+            None => (&self.uuid, &self.operation, self.data).serialize(serializer),
+            Some(resent) => (&self.uuid, &self.operation, self.data, resent).serialize(serializer),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ mod seq;
 pub use call::{
     AgentCall, AgentUuid, CallExt, Connect, ContainerCall, Find, GetExt, GetParams, GetRequest,
     GotContainer, Holders, KindBarrier, OneOrMany, Placement, Reassert, ReassertedGet, Request,
-    StartExt, Sync, Synced, Uuid,
+    Resent, StartExt, Sync, Synced, Uuid,
 };
 pub use endpoint::{Endpoint, EndpointKind};
 pub use epoch::Epoch;

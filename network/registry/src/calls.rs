@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use huly_protocol::{
-    CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request, method,
+    CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request, Resent,
+    method,
 };
 use serde_json::value::RawValue;
 
-use crate::entry::{HeldCall, State};
+use crate::entry::{Entry, HeldCall, State};
 use crate::registry::{Id, Registry};
 use crate::requests::Outcome;
 use crate::timer::Timer;
@@ -246,6 +247,9 @@ impl Registry {
         };
         entry.last_visit = visit;
         let uuid = entry.uuid.clone();
+        if let Some(error) = other_life(entry, call.resent) {
+            return Err(error);
+        }
         match &entry.state {
             State::Live { agent } if self.agents.get(agent).is_some_and(|a| !a.suspected) => {
                 let agent = agent.clone();
@@ -304,6 +308,7 @@ impl Registry {
             request: id.to_owned(),
             operation: call.operation.to_string(),
             data: Json::from(call.data),
+            resent: call.resent,
             until,
         });
         self.held_bytes += bytes;
@@ -333,6 +338,11 @@ impl Registry {
         let agent = agent.clone();
         let held = std::mem::take(&mut entry.held);
         for call in self.take_held(held) {
+            let entry = self.entries.get(uuid);
+            if let Some(error) = entry.and_then(|entry| other_life(entry, call.resent)) {
+                self.respond_error(&call.client, &call.request, error);
+                continue;
+            }
             let (operation, data) = (call.operation.as_str(), call.data.raw());
             self.forward(&call.client, &call.request, &agent, uuid, operation, data);
         }
@@ -401,4 +411,15 @@ fn no_such_container(uuid: &str) -> ErrorPayload {
         ErrorCode::NoSuchContainer,
         format!("there is no container {uuid}"),
     )
+}
+
+/// A request that may have run in another life of the container is not run in this one.
+fn other_life(entry: &Entry, resent: Option<Resent>) -> Option<ErrorPayload> {
+    let sent = resent?.epoch?;
+    if entry.epoch == Some(sent) || !(entry.is_live() || entry.agent().is_some()) {
+        return None;
+    }
+    let uuid = &entry.uuid;
+    let message = format!("outcome unknown: container {uuid} was placed again since it was asked");
+    Some(ErrorPayload::new(ErrorCode::OutcomeUnknown, message))
 }

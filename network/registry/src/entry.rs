@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use huly_protocol::{
     ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, Json, KindSpec,
-    Placement, RecordExt, StartExt,
+    Placement, RecordExt, Resent, StartExt,
 };
 use indexmap::IndexMap;
 
@@ -53,6 +53,7 @@ pub(crate) struct HeldCall {
     pub(crate) request: String,
     pub(crate) operation: String,
     pub(crate) data: Json,
+    pub(crate) resent: Option<Resent>,
     /// When it is given up.
     pub(crate) until: Duration,
 }
@@ -92,6 +93,8 @@ pub(crate) struct Entry {
     pub(crate) held: Vec<HeldCall>,
     /// Since when nobody has held it.
     pub(crate) idle_since: Option<Duration>,
+    /// When its idle time is looked at next.
+    pub(crate) idle_timer: Option<Duration>,
     /// Registered by an agent: it may have holders that this server has not heard from.
     pub(crate) lived_before: bool,
     pub(crate) lost: Option<Lost>,
@@ -127,6 +130,7 @@ impl Entry {
             waiters: Vec::new(),
             held: Vec::new(),
             idle_since: None,
+            idle_timer: None,
             lived_before: false,
             lost: None,
             failovers: 0,
@@ -246,7 +250,8 @@ impl Entry {
             huly: rust.then(|| RecordExt {
                 epoch: self.epoch,
                 spec: None,
-                holders: self.durable_holders(),
+                // Client ids are not for everybody; how many there are is.
+                holders: Vec::new(),
                 references: u32::try_from(self.holders.len()).ok(),
                 failovers: self.failovers,
                 last_failover: self.last_failover.clone(),

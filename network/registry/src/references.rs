@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use huly_protocol::{EventKind, Holders, KindSpec, method};
+use huly_protocol::{ErrorPayload, EventKind, Holders, KindSpec, method};
 
 use crate::calls::CallKind;
 use crate::entry::State;
@@ -39,12 +39,21 @@ impl Registry {
         before.is_some()
     }
 
-    /// A client releases its reference (`cr`).
-    pub(crate) fn release(&mut self, client: &Id, uuid: &Id) {
+    /// A client releases its reference (`cr`). A durable one needs control: client ids are no
+    /// secret.
+    pub(crate) fn release(&mut self, client: &Id, uuid: &Id) -> Result<(), ErrorPayload> {
+        let held = self
+            .entries
+            .get(uuid)
+            .and_then(|entry| entry.holders.get(client));
+        if held == Some(&true) {
+            self.need_control(client, "the release of a durable reference")?;
+        }
         if let Some(session) = self.sessions.get_mut(client) {
             session.refs.swap_remove(uuid);
         }
         self.drop_reference(client, uuid, true);
+        Ok(())
     }
 
     /// Takes a reference away; a durable one only if that is meant.
@@ -114,9 +123,7 @@ impl Registry {
         match entry.state {
             State::Live { .. } => {
                 entry.idle_since.get_or_insert(now);
-                if let Some(due) = self.idle_due(uuid) {
-                    self.timers.set(due, Timer::Idle(uuid.clone()));
-                }
+                self.watch_idle(uuid);
             }
             State::Waiting | State::Expected => self.remove_entry(uuid, None),
             // Its agent answers first.
@@ -139,7 +146,26 @@ impl Registry {
         })
     }
 
+    /// Sets the container's idle timer, unless one comes soon enough: it looks again by itself.
+    fn watch_idle(&mut self, uuid: &Id) {
+        let Some(due) = self.idle_due(uuid) else {
+            return;
+        };
+        if let Some(entry) = self.entries.get_mut(uuid)
+            && entry.idle_timer.is_none_or(|at| at > due)
+        {
+            entry.idle_timer = Some(due);
+            self.timers.set(due, Timer::Idle(uuid.clone()));
+        }
+    }
+
     pub(crate) fn check_idle(&mut self, uuid: &Id) {
+        let now = self.now.mono;
+        if let Some(entry) = self.entries.get_mut(uuid)
+            && entry.idle_timer.is_some_and(|at| at <= now)
+        {
+            entry.idle_timer = None;
+        }
         let Some(due) = self.idle_due(uuid) else {
             return;
         };
@@ -150,7 +176,7 @@ impl Registry {
             return;
         }
         if due > self.now.mono {
-            return self.timers.set(due, Timer::Idle(uuid.clone()));
+            return self.watch_idle(uuid);
         }
         let agent = entry.agent().and_then(|agent| self.agents.get(agent));
         // Nobody asked for a stateless container to be made (W19).

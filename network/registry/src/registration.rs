@@ -120,7 +120,8 @@ impl Registry {
     fn refuse_namesake(&self, client: &Id, agent: &Id) -> Result<(), ErrorPayload> {
         let now = self.now.mono;
         let owner = self.agents.get(agent).map(|known| &known.client);
-        let owner = owner.filter(|owner| *owner != client);
+        // A TypeScript agent is not refused: it would not say why, nor try again.
+        let owner = owner.filter(|owner| *owner != client && self.is_rust(client));
         let session = owner.and_then(|owner| self.sessions.get(owner));
         let lives = session.is_some_and(|session| {
             session.conn.is_some() && now.saturating_sub(session.last_heard) < SIGN_OF_LIFE

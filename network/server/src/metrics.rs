@@ -6,7 +6,6 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, GaugeVec, IntCounterVec, Opts};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::oneshot;
 
 use crate::run::Ask;
 
@@ -33,16 +32,9 @@ impl StatsCollector {
     }
 
     fn snapshot(&self) -> Option<Snapshot> {
-        let (answer, asked) = oneshot::channel();
-        self.ask.send(answer).ok()?;
-        // On the HTTP thread's blocking side: collect cannot wait as a future.
-        let (done, waits) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let _ = done.send(asked.blocking_recv().ok());
-            });
-            waits.recv_timeout(PATIENCE).ok().flatten()
-        })
+        let (answer, asked) = std::sync::mpsc::channel();
+        self.ask.send(Ask::Scrape(answer)).ok()?;
+        asked.recv_timeout(PATIENCE).ok()
     }
 }
 

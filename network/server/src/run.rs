@@ -13,30 +13,35 @@ use crate::args::Args;
 use crate::metrics::StatsCollector;
 use crate::serve::{Loop, Outcome};
 
-/// Asks the serving loop what it holds.
-pub(crate) type Ask = oneshot::Sender<Snapshot>;
+/// Asks the serving loop.
+pub(crate) enum Ask {
+    /// Whether it goes round.
+    Live(oneshot::Sender<()>),
+    /// What it holds.
+    Ready(oneshot::Sender<Snapshot>),
+    /// The same, for a scrape, which cannot wait as a future.
+    Scrape(std::sync::mpsc::Sender<Snapshot>),
+}
 
 struct Serving(mpsc::UnboundedSender<Ask>);
 
 impl Serving {
-    async fn ask(&self) -> Result<Snapshot, String> {
+    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, String> {
         let (answer, asked) = oneshot::channel();
-        let gone = |_| "the serving loop has ended".to_owned();
-        self.0
-            .send(answer)
-            .map_err(|_| "the serving loop has ended".to_owned())?;
-        asked.await.map_err(gone)
+        let gone = || "the serving loop has ended".to_owned();
+        self.0.send(ask(answer)).map_err(|_| gone())?;
+        asked.await.map_err(|_| gone())
     }
 }
 
 impl Probe for Serving {
     fn live(&self) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async { self.ask().await.map(|_| ()) })
+        Box::pin(self.ask(Ask::Live))
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<String, String>> {
         Box::pin(async {
-            let snapshot = self.ask().await?;
+            let snapshot = self.ask(Ask::Ready).await?;
             let agents: usize = snapshot.agents.values().sum();
             let settling = match snapshot.settling {
                 true => "settling: agents may still register what they host",

@@ -88,8 +88,7 @@ impl Loop {
                 Next::Input(input) => input,
                 Next::Nothing => continue,
                 Next::Ask(ask) => {
-                    // Who asked may have given up.
-                    let _ = ask.send(self.registry.snapshot());
+                    self.tell(ask);
                     continue;
                 }
                 Next::Failed(error) => return Err(error),
@@ -125,6 +124,15 @@ impl Loop {
             event = self.monitor.next() => noticed(event),
             ask = self.asked.recv() => asked(ask),
             () = std::future::ready(()) => Next::Nothing,
+        }
+    }
+
+    /// Answers a question; who asked may have given up.
+    fn tell(&self, ask: Ask) {
+        match ask {
+            Ask::Live(answer) => drop(answer.send(())),
+            Ask::Ready(answer) => drop(answer.send(self.registry.snapshot())),
+            Ask::Scrape(answer) => drop(answer.send(self.registry.snapshot())),
         }
     }
 

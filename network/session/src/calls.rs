@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{ErrorCode, ErrorPayload, Frame, Json, Op, Request, method};
+use huly_protocol::{
+    ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request, Resent, method,
+};
 
 use crate::io::{Call, CallError, Effect, Token};
 use crate::pending::{Body, Internal, Key, Owner, Pending, Stage};
@@ -41,7 +43,7 @@ impl Session {
         let Call { token, id, .. } = call;
         if call.fail_when_cut && !self.is_up() {
             let message = "there is no connection; the request was not sent";
-            return self.failed(token, ErrorCode::Interrupted, message, out);
+            return self.failed(token, ErrorCode::Gone, message, out);
         }
         if id.as_ref().is_some_and(|id| self.queue.by_id(id).is_some()) {
             let message = "a request of this id is in flight already";
@@ -60,6 +62,8 @@ impl Session {
         request.deadline = self.deadline(now, call.timeout);
         request.only_in = call.only_in;
         request.fail_when_cut = call.fail_when_cut;
+        request.epoch = call.epoch;
+        request.sent_before = call.sent_before;
         self.enqueue(request);
     }
 
@@ -135,7 +139,13 @@ impl Session {
             return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
         }
         let params = match &request.body {
-            Body::Json(json) => json.clone(),
+            Body::Json(json) => match request
+                .epoch
+                .filter(|_| request.ever_sent || request.sent_before)
+            {
+                Some(epoch) if self.is_rust() => resent(json, epoch)?,
+                _ => json.clone(),
+            },
             Body::Get(params) => {
                 let mut params = params.clone();
                 if !self.is_rust() {
@@ -205,15 +215,31 @@ impl Session {
         for key in self.queue.keys() {
             if let Some(request) = self.queue.get_mut(key) {
                 request.sent_at = None;
+                let sent = request.ever_sent;
                 if request.fail_when_cut
                     && let Some(token) = self.queue.give_up(key).and_then(|r| r.owner.token())
                 {
-                    let code = ErrorCode::Interrupted;
+                    let code = if sent {
+                        ErrorCode::Interrupted
+                    } else {
+                        ErrorCode::Gone
+                    };
                     self.failed(token, code, "the connection ended before the answer", out);
                 }
             }
         }
     }
+}
+
+/// The parameters of a request to a container that is sent again: it says in which life of the
+/// container it may have run.
+fn resent(params: &Json, epoch: Epoch) -> Result<Json, ErrorPayload> {
+    let wrong = |error: serde_json::Error| {
+        ErrorPayload::new(ErrorCode::BadRequest, format!("wrong request: {error}"))
+    };
+    let mut call: ContainerCall<'_> = serde_json::from_str(params.text()).map_err(wrong)?;
+    call.resent = Some(Resent { epoch: Some(epoch) });
+    Json::of(&call).map_err(wrong)
 }
 
 fn interrupted() -> ErrorPayload {

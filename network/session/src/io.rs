@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{
-    ErrorCode, ErrorPayload, FeedEvent, Frame, GetParams, GotContainer, HeldEvent, HelloAnswer,
-    Json,
+    Epoch, ErrorCode, ErrorPayload, FeedEvent, Frame, GetParams, GotContainer, HeldEvent,
+    HelloAnswer, Json,
 };
 
 /// Names a call of the driver's; it picks them and never uses one twice.
@@ -98,6 +98,11 @@ pub struct Call {
     pub only_in: Option<String>,
     /// Fail it when the connection ends, instead of sending it again over the next one.
     pub fail_when_cut: bool,
+    /// The life of the container that is asked, as far as the caller knows: said when the request is
+    /// sent again, for it must not run in another.
+    pub epoch: Option<Epoch>,
+    /// It was sent on another route before.
+    pub sent_before: bool,
     /// Its answer registers an agent: then the agents' lease begins.
     pub registers: bool,
 }
@@ -113,6 +118,8 @@ impl Call {
             timeout: None,
             only_in: None,
             fail_when_cut: false,
+            epoch: None,
+            sent_before: false,
             registers: false,
         }
     }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use huly_protocol::{GetParams, Json};
+use huly_protocol::{Epoch, GetParams, Json};
 
 use crate::io::Token;
 
@@ -87,6 +87,10 @@ pub(crate) struct Pending {
     pub(crate) ever_sent: bool,
     pub(crate) only_in: Option<String>,
     pub(crate) fail_when_cut: bool,
+    /// The life of the container that it may have reached.
+    pub(crate) epoch: Option<Epoch>,
+    /// Whether it may have reached it on another route.
+    pub(crate) sent_before: bool,
 }
 
 impl Pending {
@@ -102,6 +106,8 @@ impl Pending {
             ever_sent: false,
             only_in: None,
             fail_when_cut: false,
+            epoch: None,
+            sent_before: false,
         }
     }
 

@@ -171,6 +171,6 @@ pub struct FailoverStatus {
     /// When it was there again.
     #[schemars(schema_with = "schema::time")]
     pub time: MicroTime,
-    /// From the network server's noticing to the container's being there again.
+    /// From the last sign of its life there to its being there again.
     pub duration_milliseconds: i64,
 }

@@ -185,7 +185,7 @@ fn durable_references_come_back_with_the_agents() {
     world.run(180_000);
     assert_eq!(world.home(watcher, "u").as_deref(), Some("a"));
     let record = world.ask(watcher, "cl", json!({})).unwrap()[0].clone();
-    assert_eq!(record["huly"]["holders"], json!(["operator"]));
+    assert_eq!(record["huly"]["references"], 1);
     // The operator is back: it can release what it held before.
     world.thaw(operator);
     world.connect(operator);
@@ -338,4 +338,26 @@ fn a_get_that_is_released_before_its_answer_holds_nothing() {
     assert_eq!(world.registry.snapshot().references["k"], 0);
     world.run(5_100);
     assert_eq!(world.home(client, "u"), None);
+}
+
+#[test]
+fn a_durable_reference_is_not_released_without_control() {
+    let mut world = World::new();
+    world.agent("a", Rust, &["k"]);
+    let operator = world.operator();
+    let durable = json!({"kind": "k", "request": {"uuid": "u"}, "huly": {"durable": true}});
+    world.ask(operator, "gg", durable).unwrap();
+    let records = world.ask(operator, "cl", json!({})).unwrap();
+    assert_eq!(
+        records[0]["huly"]["holders"],
+        json!(null),
+        "ids are not shown"
+    );
+    world.close(operator);
+    world[operator].secret = None;
+    world.connect(operator);
+    let error = world.ask(operator, "cr", json!({"uuid": "u"})).unwrap_err();
+    assert_eq!(error["code"], "notAllowed");
+    world.run(10_000);
+    assert_eq!(world.home(operator, "u").as_deref(), Some("a"));
 }

@@ -199,3 +199,34 @@ fn an_idle_end_fails_requests_that_are_under_way() {
     assert_eq!(error["code"], "outcomeUnknown");
     assert_eq!(world.registry.snapshot().calls, 0);
 }
+
+#[test]
+fn a_request_sent_again_does_not_run_in_another_life() {
+    let mut world = World::new();
+    let first = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let records = world.ask(client, "cl", json!({})).unwrap();
+    let epoch = records[0]["huly"]["epoch"].clone();
+    let resent = json!(["u", "op", 1, {"epoch": epoch}]);
+    assert!(
+        world.ask(client, "cs", resent.clone()).is_ok(),
+        "the same life"
+    );
+    let second = world.agent("b", Rust, &["k"]);
+    world.close(first);
+    // It came before the server knew of the death.
+    let early = world.request(client, "cs", resent.clone());
+    world.run(2_000);
+    assert_eq!(world.home(client, "u").as_deref(), Some("b"));
+    let error = world.answer(client, &early).unwrap().unwrap_err();
+    assert_eq!(error["code"], "outcomeUnknown");
+    let error = world.ask(client, "cs", resent).unwrap_err();
+    assert_eq!(error["code"], "outcomeUnknown");
+    assert_eq!(
+        world[second].sim().called("cs").len(),
+        0,
+        "it did not run there"
+    );
+    assert!(world.ask(client, "cs", json!(["u", "op", 1])).is_ok());
+}
