@@ -82,26 +82,16 @@ impl Registry {
     }
 
     pub(crate) fn list_containers(&self, kind: Option<&str>, rust: bool) -> Vec<ContainerRecord> {
-        let record = |uuid: &Id| {
-            let entry = self.entries.get(uuid)?;
-            entry.is_live().then(|| entry.record(rust))
+        let kinds: Vec<&str> = match kind {
+            Some(kind) => vec![kind],
+            None => self.by_kind.keys().map(|kind| &**kind).collect(),
         };
-        match kind {
-            Some(kind) => {
-                let of_kind = self
-                    .by_kind
-                    .get(kind)
-                    .into_iter()
-                    .flat_map(BTreeMap::values);
-                of_kind.filter_map(record).collect()
-            }
-            None => self
-                .by_kind
-                .values()
-                .flat_map(BTreeMap::values)
-                .filter_map(record)
-                .collect(),
-        }
+        kinds
+            .into_iter()
+            .flat_map(|kind| self.of_kind(kind))
+            .filter(|entry| entry.is_live())
+            .map(|entry| entry.record(rust))
+            .collect()
     }
 
     /// Notes that an agent has, starts or ends a container.

@@ -60,4 +60,9 @@ impl Config {
             event_batch: Duration::from_millis(100),
         }
     }
+
+    /// How long the containers of an agent of this dialect stay with it after its connection closed.
+    pub(crate) fn grace_of(&self, rust: bool) -> Duration {
+        if rust { self.grace } else { self.plain_grace }
+    }
 }

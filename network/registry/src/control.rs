@@ -52,10 +52,8 @@ impl Registry {
             self.tell_spec(&agent, &spec);
         }
         let of_kind: Vec<Id> = self
-            .by_kind
-            .get(&kind)
-            .into_iter()
-            .flat_map(|all| all.values().cloned())
+            .of_kind(&kind)
+            .map(|entry| entry.uuid.clone())
             .collect();
         for uuid in of_kind {
             self.mind_idle(&uuid);

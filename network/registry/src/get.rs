@@ -1,5 +1,6 @@
 //! Gets: which container answers one (W13, W14).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use huly_protocol::{ErrorCode, ErrorPayload, GetExt, GetParams, GetRequest, ReassertedGet};
@@ -139,12 +140,7 @@ impl Registry {
             .sessions
             .get(client)
             .filter(|session| !session.is_rust())?;
-        let entries = self
-            .by_kind
-            .get(kind)?
-            .values()
-            .filter_map(|uuid| self.entries.get(uuid));
-        entries
+        self.of_kind(kind)
             .filter(|entry| entry.first_client.as_ref() == Some(client))
             .filter(|entry| entry.asked_alike(request) && !entry.is_stopping())
             .find(|entry| entry.claimed.as_ref() != Some(&session.uuid))
@@ -153,15 +149,20 @@ impl Registry {
 
     /// The oldest container that was asked for without a uuid and has all the labels.
     fn reusable(&self, kind: &Id, labels: &[String], agent: Option<&Id>) -> Option<Id> {
-        let entries = self
-            .by_kind
-            .get(kind)?
-            .values()
-            .filter_map(|uuid| self.entries.get(uuid));
-        entries
+        self.of_kind(kind)
             .filter(|entry| !entry.by_uuid && !entry.is_stopping() && entry.has_labels(labels))
             .find(|entry| agent.is_none() || entry.agent() == agent)
             .map(|entry| entry.uuid.clone())
+    }
+
+    /// The containers of a kind, the oldest first.
+    pub(crate) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Entry> + use<'_> {
+        let uuids = self
+            .by_kind
+            .get(kind)
+            .into_iter()
+            .flat_map(BTreeMap::values);
+        uuids.filter_map(|uuid| self.entries.get(uuid))
     }
 
     pub(crate) fn add_entry(

@@ -104,11 +104,7 @@ impl Registry {
         }
         if !session.agents.is_empty() {
             let agents = session.agents.clone();
-            let grace = if session.is_rust() {
-                self.config.grace
-            } else {
-                self.config.plain_grace
-            };
+            let grace = self.config.grace_of(session.is_rust());
             self.timers.set(self.now.mono + grace, Timer::Grace(client));
             for agent in &agents {
                 self.suspect(agent);
@@ -120,11 +116,7 @@ impl Registry {
         let Some(session) = self.sessions.get(client) else {
             return;
         };
-        let grace = if session.is_rust() {
-            self.config.grace
-        } else {
-            self.config.plain_grace
-        };
+        let grace = self.config.grace_of(session.is_rust());
         let Some(since) = session.closed_at.filter(|_| session.conn.is_none()) else {
             return;
         };
