@@ -334,7 +334,7 @@ pub(crate) fn container_call(uuid: &str, operation: &str, data: &Json) -> Result
         uuid: uuid.into(),
         operation: operation.into(),
         data: data.raw(),
-        resent: None,
+        ext: None,
     })
     .map_err(|error| Error::unwritable(&error))
 }

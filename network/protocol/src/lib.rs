@@ -9,18 +9,16 @@ mod epoch;
 mod error;
 mod event;
 mod frame;
+mod get;
 mod hello;
 mod json;
 mod kind;
 pub mod method;
+mod params;
 mod record;
 mod seq;
 
-pub use call::{
-    AgentCall, AgentUuid, CallExt, Connect, ContainerCall, Find, GetExt, GetParams, GetRequest,
-    GotContainer, Holders, KindBarrier, OneOrMany, Placement, Reassert, ReassertedGet, Request,
-    Resent, StartExt, Sync, Synced, Uuid,
-};
+pub use call::{AgentCall, CallExt, CallerExt, ContainerCall, Request};
 pub use endpoint::{Endpoint, EndpointKind};
 pub use epoch::Epoch;
 pub use error::{ErrorCode, ErrorPayload, Rejection};
@@ -29,9 +27,13 @@ pub use event::{
     PeerEvent, Snapshot,
 };
 pub use frame::{Frame, FrameError, MAX_ID_BYTES, Op};
+pub use get::{
+    GetExt, GetParams, GetRequest, GotContainer, Placement, Reassert, ReassertedGet, StartExt,
+};
 pub use hello::{Hello, HelloAnswer, HelloExt, Limits, PROTOCOL_VERSION};
 pub use json::Json;
 pub use kind::{KindSpec, LabelSelector, Operator, Requirement, Strategy};
+pub use params::{AgentUuid, Connect, Find, Holders, KindBarrier, OneOrMany, Sync, Synced, Uuid};
 pub use record::{
     AgentExt, AgentInfo, AgentInfoExt, AgentRegistration, ContainerRecord, Failover, PodRef,
     RecordExt,

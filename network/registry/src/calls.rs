@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use huly_protocol::{
-    CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request, Resent,
+    CallExt, CallerExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request,
     method,
 };
 use serde_json::value::RawValue;
@@ -247,7 +247,7 @@ impl Registry {
         };
         entry.last_visit = visit;
         let uuid = entry.uuid.clone();
-        if let Some(error) = other_life(entry, call.resent) {
+        if let Some(error) = other_life(entry, call.ext) {
             return Err(error);
         }
         match &entry.state {
@@ -281,6 +281,7 @@ impl Registry {
             epoch: self.entries.get(uuid).and_then(|entry| entry.epoch),
             client: Some(client.to_string()),
             request: Some(id.to_owned()),
+            timeout_ms: None,
         });
         let ext = ext.and_then(|ext| serde_json::to_string(&ext).ok());
         let kind = CallKind::Request {
@@ -308,7 +309,7 @@ impl Registry {
             request: id.to_owned(),
             operation: call.operation.to_string(),
             data: Json::from(call.data),
-            resent: call.resent,
+            ext: call.ext,
             until,
         });
         self.held_bytes += bytes;
@@ -339,7 +340,7 @@ impl Registry {
         let held = std::mem::take(&mut entry.held);
         for call in self.take_held(held) {
             let entry = self.entries.get(uuid);
-            if let Some(error) = entry.and_then(|entry| other_life(entry, call.resent)) {
+            if let Some(error) = entry.and_then(|entry| other_life(entry, call.ext)) {
                 self.respond_error(&call.client, &call.request, error);
                 continue;
             }
@@ -414,8 +415,8 @@ fn no_such_container(uuid: &str) -> ErrorPayload {
 }
 
 /// A request that may have run in another life of the container is not run in this one.
-fn other_life(entry: &Entry, resent: Option<Resent>) -> Option<ErrorPayload> {
-    let sent = resent?.epoch?;
+fn other_life(entry: &Entry, ext: Option<CallerExt>) -> Option<ErrorPayload> {
+    let sent = ext?.epoch?;
     if entry.epoch == Some(sent) || !(entry.is_live() || entry.agent().is_some()) {
         return None;
     }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use huly_protocol::{
-    ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, Json, KindSpec,
-    Placement, RecordExt, Resent, StartExt,
+    CallerExt, ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, Json,
+    KindSpec, Placement, RecordExt, StartExt,
 };
 use indexmap::IndexMap;
 
@@ -53,7 +53,7 @@ pub(crate) struct HeldCall {
     pub(crate) request: String,
     pub(crate) operation: String,
     pub(crate) data: Json,
-    pub(crate) resent: Option<Resent>,
+    pub(crate) ext: Option<CallerExt>,
     /// When it is given up.
     pub(crate) until: Duration,
 }

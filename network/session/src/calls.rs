@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{
-    ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request, Resent, method,
+    CallerExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request, method,
 };
 
 use crate::io::{Call, CallError, Effect, Token};
@@ -238,7 +238,10 @@ fn resent(params: &Json, epoch: Epoch) -> Result<Json, ErrorPayload> {
         ErrorPayload::new(ErrorCode::BadRequest, format!("wrong request: {error}"))
     };
     let mut call: ContainerCall<'_> = serde_json::from_str(params.text()).map_err(wrong)?;
-    call.resent = Some(Resent { epoch: Some(epoch) });
+    call.ext = Some(CallerExt {
+        epoch: Some(epoch),
+        ..CallerExt::default()
+    });
     Json::of(&call).map_err(wrong)
 }
 
