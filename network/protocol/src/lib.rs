@@ -45,6 +45,10 @@ pub const NETWORK_PORT: u16 = 3737;
 /// The port that an agent listens on unless told otherwise (W02).
 pub const AGENT_PORT: u16 = 3738;
 
+/// How many requests of a client may be in flight beyond its limit if they are none to containers, so
+/// that those never stand in the way of a release.
+pub const IN_FLIGHT_RESERVE: u32 = 256;
+
 /// The beginning of the text of an error that says that no agent can host a container (W15).
 /// TypeScript clients recognise it and ask again.
 pub const NO_SUITABLE_AGENT: &str = "No suitable agents found for container";

@@ -29,6 +29,15 @@ impl Registry {
         self.send_error(client, request, flight.method, error);
     }
 
+    /// A request whose caller does not wait for the answer any more.
+    pub(crate) fn forget_request(&mut self, client: &Id, request: &str) {
+        if let Some(session) = self.sessions.get_mut(client)
+            && let Some(flight) = session.in_flight.swap_remove(request)
+        {
+            Counted::add(&mut self.counted.requests, (flight.method, "timedOut"));
+        }
+    }
+
     pub(crate) fn send_error(
         &mut self,
         client: &Id,

@@ -1,19 +1,13 @@
-//! Calls from the server to agents, and requests of clients on their way to containers.
+//! Calls from the server to agents.
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{
-    CallExt, CallerExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request,
-    method,
-};
+use huly_protocol::{CallExt, Epoch, ErrorCode, ErrorPayload, Frame, Op, Request, method};
 use serde_json::value::RawValue;
 
-use crate::entry::{Entry, HeldCall, State};
 use crate::registry::{Id, Registry};
-use crate::requests::Outcome;
 use crate::timer::Timer;
-
-/// Requests that may be held for one container.
-const MAX_HELD: usize = 1_024;
 
 /// What a call to an agent is for.
 #[derive(Debug, Clone)]
@@ -40,6 +34,8 @@ pub(crate) struct BackCall {
     client: Id,
     kind: CallKind,
     payload: Bytes,
+    /// When it is given up, if ever.
+    pub(crate) until: Option<Duration>,
 }
 
 impl Registry {
@@ -73,6 +69,7 @@ impl Registry {
             client: client.clone(),
             kind,
             payload,
+            until: None,
         };
         self.calls.insert(number, call);
         self.send_to_client(&client, frame);
@@ -128,15 +125,35 @@ impl Registry {
         serde_json::to_string(&ext).ok()
     }
 
+    /// Ends a call: it is answered, given up or not wanted any more.
+    pub(crate) fn take_call(&mut self, number: u64) -> Option<BackCall> {
+        let call = self.calls.remove(&number)?;
+        if let Some(until) = call.until {
+            self.timers.unset(until, Timer::Call(number));
+        }
+        if let CallKind::Request { uuid, .. } = &call.kind
+            && let Some(entry) = self.entries.get_mut(uuid)
+        {
+            entry.running = entry.running.saturating_sub(1);
+        }
+        Some(call)
+    }
+
     /// An answer of an agent.
     pub(crate) fn answer(&mut self, client: &Id, frame: Frame) {
         let number = self.call_number(&frame.id);
         let asked = number.and_then(|number| self.calls.get(&number));
         let (Some(number), true) = (number, asked.is_some_and(|call| call.client == *client))
         else {
-            return self.bad_message("unknown_answer");
+            // Of a call that was forgotten since, or answered before.
+            let late = asked.is_none() && number.is_some_and(|number| number <= self.ids);
+            return self.bad_message(if late {
+                "late_answer"
+            } else {
+                "unknown_answer"
+            });
         };
-        let Some(call) = self.calls.remove(&number) else {
+        let Some(call) = self.take_call(number) else {
             return;
         };
         let ok = frame.op == Op::Response;
@@ -173,8 +190,17 @@ impl Registry {
         }
     }
 
+    /// Nothing was heard of a call within its time.
     pub(crate) fn call_timed_out(&mut self, number: u64) {
-        let Some(call) = self.calls.remove(&number) else {
+        let Some(call) = self.calls.get(&number) else {
+            return;
+        };
+        // An end is waited for until it is said or the agent is gone: until then the uuid may run.
+        if let CallKind::Terminate { uuid } = &call.kind {
+            let uuid = uuid.clone();
+            return self.stop_is_late(&uuid);
+        }
+        let Some(call) = self.take_call(number) else {
             return;
         };
         match call.kind {
@@ -184,8 +210,11 @@ impl Registry {
                 self.end_late_start(&call.agent, &uuid);
                 self.started(&call.agent, &uuid, Err(error));
             }
-            CallKind::Terminate { uuid } => self.stopped(&call.agent, &uuid),
-            CallKind::Request { .. } | CallKind::Other => {}
+            // Its caller has given it up too.
+            CallKind::Request {
+                client, request, ..
+            } => self.forget_request(&client, &request),
+            CallKind::Terminate { .. } | CallKind::Other => {}
         }
     }
 
@@ -213,7 +242,7 @@ impl Registry {
             .map(|(number, _)| *number)
             .collect();
         for number in lost {
-            let Some(call) = self.calls.remove(&number) else {
+            let Some(call) = self.take_call(number) else {
                 continue;
             };
             if let CallKind::Request {
@@ -230,197 +259,4 @@ impl Registry {
             }
         }
     }
-
-    /// A client's request to a container (`cs`): handed on, held, or refused.
-    pub(crate) fn container_request(&mut self, client: &Id, id: &str, raw: &RawValue) -> Outcome {
-        let call: ContainerCall<'_> = serde_json::from_str(raw.get()).map_err(|error| {
-            let message = format!("wrong parameters of cs: {error}");
-            ErrorPayload::new(ErrorCode::BadRequest, message)
-        })?;
-        let visit = self.since_start_ms();
-        let Some(entry) = self.entries.get_mut(call.uuid.as_ref()) else {
-            if !self.settling() {
-                return Err(no_such_container(&call.uuid));
-            }
-            let uuid = Id::from(call.uuid.as_ref());
-            return self.hold_call(client, id, uuid, &call);
-        };
-        entry.last_visit = visit;
-        let uuid = entry.uuid.clone();
-        if let Some(error) = other_life(entry, call.ext) {
-            return Err(error);
-        }
-        match &entry.state {
-            State::Live { agent } if self.agents.get(agent).is_some_and(|a| !a.suspected) => {
-                let agent = agent.clone();
-                self.forward(client, id, &agent, &uuid, &call.operation, call.data);
-                Ok(None)
-            }
-            State::Stopping { .. } if !entry.wanted() => {
-                let message = format!("container {uuid} is being ended");
-                Err(ErrorPayload::new(ErrorCode::Gone, message))
-            }
-            _ => self.hold_call(client, id, uuid, &call),
-        }
-    }
-
-    fn forward(
-        &mut self,
-        client: &Id,
-        id: &str,
-        agent: &Id,
-        uuid: &Id,
-        operation: &str,
-        data: &RawValue,
-    ) {
-        let Ok(params) = serde_json::to_string(&(&**uuid, operation, data)) else {
-            return;
-        };
-        let rust = self.agents.get(agent).is_some_and(|agent| agent.rust);
-        let ext = rust.then(|| CallExt {
-            epoch: self.entries.get(uuid).and_then(|entry| entry.epoch),
-            client: Some(client.to_string()),
-            request: Some(id.to_owned()),
-            timeout_ms: None,
-        });
-        let ext = ext.and_then(|ext| serde_json::to_string(&ext).ok());
-        let kind = CallKind::Request {
-            uuid: uuid.clone(),
-            client: client.clone(),
-            request: id.to_owned(),
-        };
-        self.call(agent, method::CONTAINER_REQUEST, &params, ext, kind);
-    }
-
-    fn hold_call(&mut self, client: &Id, id: &str, uuid: Id, call: &ContainerCall<'_>) -> Outcome {
-        let bytes = call.data.get().len();
-        let known = self.entries.get_mut(&uuid);
-        let held = match known {
-            Some(entry) => &mut entry.held,
-            None => self.early_calls.entry(uuid.clone()).or_default(),
-        };
-        if held.len() >= MAX_HELD || self.held_bytes + bytes > self.config.hold_bytes {
-            let message = format!("too many requests wait for container {uuid} to be placed");
-            return Err(ErrorPayload::new(ErrorCode::Busy, message));
-        }
-        let until = self.now.mono + self.config.hold_timeout;
-        held.push(HeldCall {
-            client: client.clone(),
-            request: id.to_owned(),
-            operation: call.operation.to_string(),
-            data: Json::from(call.data),
-            ext: call.ext,
-            until,
-        });
-        self.held_bytes += bytes;
-        self.timers.set(until, Timer::Hold(uuid.clone()));
-        if let Some(session) = self.sessions.get_mut(client)
-            && let Some(flight) = session.in_flight.get_mut(id)
-        {
-            flight.waits_for = Some(uuid);
-        }
-        Ok(None)
-    }
-
-    fn take_held(&mut self, held: Vec<HeldCall>) -> Vec<HeldCall> {
-        let bytes: usize = held.iter().map(|call| call.data.text().len()).sum();
-        self.held_bytes = self.held_bytes.saturating_sub(bytes);
-        held
-    }
-
-    /// Hands on what was held for a container, in the order in which it came.
-    pub(crate) fn release_held(&mut self, uuid: &Id) {
-        let Some(entry) = self.entries.get_mut(uuid) else {
-            return;
-        };
-        let State::Live { agent } = &entry.state else {
-            return;
-        };
-        let agent = agent.clone();
-        let held = std::mem::take(&mut entry.held);
-        for call in self.take_held(held) {
-            let entry = self.entries.get(uuid);
-            if let Some(error) = entry.and_then(|entry| other_life(entry, call.ext)) {
-                self.respond_error(&call.client, &call.request, error);
-                continue;
-            }
-            let (operation, data) = (call.operation.as_str(), call.data.raw());
-            self.forward(&call.client, &call.request, &agent, uuid, operation, data);
-        }
-    }
-
-    /// Requests for a container that has just been registered.
-    pub(crate) fn take_early_calls(&mut self, uuid: &Id) {
-        if let Some(held) = self.early_calls.remove(uuid)
-            && let Some(entry) = self.entries.get_mut(uuid)
-        {
-            entry.held.splice(..0, held);
-            self.release_held(uuid);
-        }
-    }
-
-    pub(crate) fn fail_early_calls(&mut self) {
-        for (uuid, held) in std::mem::take(&mut self.early_calls) {
-            // A get of the same uuid may have come meanwhile.
-            if let Some(entry) = self.entries.get_mut(&uuid) {
-                entry.held.splice(..0, held);
-                self.release_held(&uuid);
-                continue;
-            }
-            for call in self.take_held(held) {
-                self.respond_error(&call.client, &call.request, no_such_container(&uuid));
-            }
-        }
-    }
-
-    /// The container that requests were held for will not come.
-    pub(crate) fn fail_held(&mut self, uuid: &Id) {
-        let Some(entry) = self.entries.get_mut(uuid) else {
-            return;
-        };
-        let held = std::mem::take(&mut entry.held);
-        for call in self.take_held(held) {
-            self.respond_error(&call.client, &call.request, no_such_container(uuid));
-        }
-    }
-
-    /// Gives up requests that were held for too long.
-    pub(crate) fn check_held(&mut self, uuid: &Id) {
-        let now = self.now.mono;
-        let held = match self.entries.get_mut(uuid) {
-            Some(entry) => &mut entry.held,
-            None => match self.early_calls.get_mut(uuid) {
-                Some(held) => held,
-                None => return,
-            },
-        };
-        let (late, rest) = std::mem::take(held)
-            .into_iter()
-            .partition(|call| call.until <= now);
-        *held = rest;
-        for call in self.take_held(late) {
-            let message =
-                format!("container {uuid} was not there in time; the request did not run");
-            let error = ErrorPayload::new(ErrorCode::TimedOut, message);
-            self.respond_error(&call.client, &call.request, error);
-        }
-    }
-}
-
-fn no_such_container(uuid: &str) -> ErrorPayload {
-    ErrorPayload::new(
-        ErrorCode::NoSuchContainer,
-        format!("there is no container {uuid}"),
-    )
-}
-
-/// A request that may have run in another life of the container is not run in this one.
-fn other_life(entry: &Entry, ext: Option<CallerExt>) -> Option<ErrorPayload> {
-    let sent = ext?.epoch?;
-    if entry.epoch == Some(sent) || !(entry.is_live() || entry.agent().is_some()) {
-        return None;
-    }
-    let uuid = &entry.uuid;
-    let message = format!("outcome unknown: container {uuid} was placed again since it was asked");
-    Some(ErrorPayload::new(ErrorCode::OutcomeUnknown, message))
 }

@@ -15,6 +15,8 @@ pub struct Config {
     pub message_bytes: u64,
     /// Requests of one client that may be in flight at once.
     pub requests_in_flight: u32,
+    /// Requests to one container that may be without an answer at once, of all clients.
+    pub calls_per_container: u32,
     /// An agent's lease, from its sending of the ping that was answered.
     pub lease: Duration,
     /// How long after the start a container that is not known yet may still be registered by its
@@ -48,6 +50,7 @@ impl Config {
             control_secret: None,
             message_bytes: 16 << 20,
             requests_in_flight: 4_096,
+            calls_per_container: 8_192,
             lease: Duration::from_secs(1),
             settle: Duration::from_millis(1_500),
             orphan_grace: Duration::from_secs(60),

@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use huly_protocol::{
-    CallerExt, ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, Json,
-    KindSpec, Placement, RecordExt, StartExt,
+    ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, KindSpec, Placement,
+    RecordExt, StartExt,
 };
 use indexmap::IndexMap;
 
 use crate::agents::Agent;
 use crate::registry::Id;
+use crate::routed::Routed;
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +50,7 @@ pub(crate) struct Waiter {
 /// A request that waits for its container's agent.
 #[derive(Debug, Clone)]
 pub(crate) struct HeldCall {
-    pub(crate) client: Id,
-    pub(crate) request: String,
-    pub(crate) operation: String,
-    pub(crate) data: Json,
-    pub(crate) ext: Option<CallerExt>,
+    pub(crate) routed: Routed,
     /// When it is given up.
     pub(crate) until: Duration,
 }
@@ -91,6 +88,8 @@ pub(crate) struct Entry {
     pub(crate) holders: IndexMap<Id, bool>,
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) held: Vec<HeldCall>,
+    /// Requests that its agent has not answered yet.
+    pub(crate) running: u32,
     /// Since when nobody has held it.
     pub(crate) idle_since: Option<Duration>,
     /// When its idle time is looked at next.
@@ -110,6 +109,14 @@ pub(crate) struct Entry {
     pub(crate) claimed: Option<String>,
     /// How often a start failed in a row.
     pub(crate) attempts: u32,
+    /// Since when this server knows that it lives.
+    pub(crate) live_since: Option<Duration>,
+    /// How often in a row it ended by itself soon after its start.
+    pub(crate) short_lives: u32,
+    /// It is not placed before.
+    pub(crate) not_before: Option<Duration>,
+    /// Its agent was told to end it and has not, in the time that it has for that.
+    pub(crate) stop_is_late: bool,
     /// When it was last asked for, in ms since the start.
     pub(crate) last_visit: f64,
 }
@@ -129,6 +136,7 @@ impl Entry {
             holders: IndexMap::new(),
             waiters: Vec::new(),
             held: Vec::new(),
+            running: 0,
             idle_since: None,
             idle_timer: None,
             lived_before: false,
@@ -141,6 +149,10 @@ impl Entry {
             announced: false,
             claimed: None,
             attempts: 0,
+            live_since: None,
+            short_lives: 0,
+            not_before: None,
+            stop_is_late: false,
             last_visit: 0.0,
         }
     }

@@ -31,15 +31,17 @@ impl Registry {
         }
         let wanted = entry.wanted();
         if let State::Starting { call, .. } | State::Stopping { call, .. } = state {
-            self.calls.remove(&call);
+            self.take_call(call);
         }
         self.detach(from, uuid, &kind);
         if !wanted {
             let was_live = matches!(state, State::Live { .. });
             self.remove_entry(uuid, was_live.then_some(reason));
-            return;
+        } else if reason == "ContainerEnded" {
+            self.place_after_end(uuid);
+        } else {
+            self.place(uuid);
         }
-        self.place(uuid);
     }
 
     /// A container that had lost its agent is told to start on another.

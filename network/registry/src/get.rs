@@ -6,6 +6,7 @@ use std::time::Duration;
 use huly_protocol::{ErrorCode, ErrorPayload, GetExt, GetParams, GetRequest, ReassertedGet};
 
 use crate::entry::{Entry, Lost, State, Waiter};
+use crate::references::still_stopping;
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
 
@@ -43,12 +44,7 @@ impl Registry {
             None => self.get_without_uuid(client, &kind, &params.request, &ext)?,
         };
         let Some(uuid) = found else {
-            let request = id.to_owned();
-            self.early_gets.push(EarlyGet {
-                client: client.clone(),
-                request,
-                params,
-            });
+            self.hold_get(client, id, params)?;
             return Ok(None);
         };
         if params.request.uuid.is_none()
@@ -62,6 +58,31 @@ impl Registry {
         }
         self.join(client, id, &uuid, ext.durable);
         Ok(None)
+    }
+
+    /// Keeps a get that may be answered with a container that is not registered yet.
+    fn hold_get(&mut self, client: &Id, id: &str, params: GetParams) -> Result<(), ErrorPayload> {
+        let bytes = bytes_of(&params);
+        if self.held_bytes + bytes > self.config.hold_bytes {
+            let message = "too many requests wait for agents to register";
+            return Err(ErrorPayload::new(ErrorCode::Busy, message));
+        }
+        self.held_bytes += bytes;
+        self.early_gets.push(EarlyGet {
+            client: client.clone(),
+            request: id.to_owned(),
+            params,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn forget_early_gets(&mut self, client: &Id) {
+        let forgotten = self
+            .early_gets
+            .extract_if(.., |get| get.client == *client)
+            .map(|get| bytes_of(&get.params));
+        let bytes: usize = forgotten.sum();
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
     }
 
     /// The container that answered a get before in this session, if the client still holds it.
@@ -80,6 +101,9 @@ impl Registry {
         ext: &GetExt,
     ) -> Result<Id, ErrorPayload> {
         if let Some(entry) = self.entries.get(&uuid) {
+            if let (State::Stopping { agent, .. }, true) = (&entry.state, entry.stop_is_late) {
+                return Err(still_stopping(&uuid, agent));
+            }
             if ext.strict && entry.kind != *kind {
                 let message = format!(
                     "the uuid {uuid} lives as a container of kind {}",
@@ -265,6 +289,8 @@ impl Registry {
     /// Tries the gets again that came while settling.
     pub(crate) fn retry_early_gets(&mut self) {
         for early in std::mem::take(&mut self.early_gets) {
+            let bytes = bytes_of(&early.params);
+            self.held_bytes = self.held_bytes.saturating_sub(bytes);
             let flies = self
                 .sessions
                 .get(&early.client)
@@ -344,6 +370,15 @@ impl Registry {
             counted: false,
         });
     }
+}
+
+/// What a get takes in memory, in bytes.
+fn bytes_of(params: &GetParams) -> usize {
+    let labels = params.request.labels.iter().flatten();
+    let extra = params.request.extra.as_ref();
+    params.kind.len()
+        + labels.map(String::len).sum::<usize>()
+        + extra.map_or(0, |extra| extra.text().len())
 }
 
 fn check_name(what: &str, name: &str) -> Result<(), ErrorPayload> {

@@ -110,6 +110,7 @@ impl Registry {
                 watches: false,
                 sync: None,
                 chunks: BTreeMap::new(),
+                chunked: 0,
             };
             self.sessions.insert(client.clone(), session);
             // Durable references of an earlier session, or told by agents.
@@ -159,6 +160,7 @@ impl Registry {
         session.got.clear();
         session.sync = None;
         session.chunks.clear();
+        session.chunked = 0;
         let flights = std::mem::take(&mut session.in_flight);
         let agents = std::mem::take(&mut session.agents);
         self.forget_flights(client, flights);

@@ -15,6 +15,11 @@ use crate::registry::{Id, Registry};
 use crate::stats::Counted;
 use crate::timer::Timer;
 
+/// A container that ends by itself earlier than this may do so again at once.
+const SHORT_LIFE: Duration = Duration::from_secs(10);
+/// How long a container waits whose life was short again; doubled each time, up to the longest.
+const FIRST_DELAY: Duration = Duration::from_millis(125);
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// How much longer than a kind's own time-out the server waits for an agent's word.
 const CALL_MARGIN: Duration = Duration::from_secs(2);
 
@@ -106,6 +111,9 @@ impl Registry {
         if entry.state != State::Waiting {
             return;
         }
+        if entry.not_before.is_some_and(|at| at > self.now.mono) {
+            return;
+        }
         let kind = entry.kind.clone();
         match self.pick(&kind, self.spec_of(uuid)) {
             Ok((seq, agent)) => {
@@ -115,19 +123,22 @@ impl Registry {
             }
             Err(rejections) => {
                 self.waiting.insert(uuid.clone());
-                let announced = entry.announced;
                 // What it waits for now is an agent, not its next try.
                 if let Some(entry) = self.entries.get_mut(uuid) {
                     entry.attempts = 0;
                 }
-                if announced {
-                    // Nothing replaces it for now. A standby may have it, and registers when it
-                    // sees this (W26).
-                    self.publish_container(uuid, EventKind::Removed);
-                }
+                self.publish_unreplaced(uuid);
                 let error = self.not_placeable(&kind, rejections);
                 self.fail_waiters(uuid, &error);
             }
+        }
+    }
+
+    /// Nothing replaces a container for now. A standby may have it, and registers when it sees
+    /// this (W26).
+    fn publish_unreplaced(&mut self, uuid: &Id) {
+        if self.entries.get(uuid).is_some_and(|entry| entry.announced) {
+            self.publish_container(uuid, EventKind::Removed);
         }
     }
 
@@ -169,6 +180,7 @@ impl Registry {
             return;
         };
         entry.epoch = Some(epoch);
+        entry.not_before = None;
         entry.spec = spec;
         entry.told_holders = entry.durable_holders();
         let mut request = entry.request.clone();
@@ -185,10 +197,8 @@ impl Registry {
             CallKind::Start { uuid: uuid.clone() },
         );
         let Some(call) = call else { return };
-        self.timers.set(
-            self.now.mono + Duration::from_millis(timeout) + CALL_MARGIN,
-            Timer::Call(call),
-        );
+        let until = self.now.mono + Duration::from_millis(timeout) + CALL_MARGIN;
+        self.call_until(call, until);
         if let Some(entry) = self.entries.get_mut(uuid) {
             entry.state = State::Starting {
                 agent: agent.clone(),
@@ -238,6 +248,7 @@ impl Registry {
         };
         entry.attempts = 0;
         entry.named = true;
+        entry.live_since = Some(self.now.mono);
         self.now_live(uuid, true);
     }
 
@@ -317,6 +328,33 @@ impl Registry {
             self.timers
                 .set(self.now.mono + delay, Timer::Place(uuid.clone()));
         }
+    }
+
+    /// Places a container anew that has ended by itself; not at once when it keeps doing so.
+    pub(crate) fn place_after_end(&mut self, uuid: &Id) {
+        let now = self.now.mono;
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        let lived = entry
+            .live_since
+            .take()
+            .map(|since| now.saturating_sub(since));
+        if lived.is_none_or(|lived| lived >= SHORT_LIFE) {
+            entry.short_lives = 0;
+            return self.place(uuid);
+        }
+        let before = entry.short_lives;
+        entry.short_lives = before.saturating_add(1);
+        if before == 0 {
+            return self.place(uuid);
+        }
+        let delay = FIRST_DELAY * (1 << before.min(8));
+        let at = now + delay.min(LONGEST_DELAY);
+        entry.not_before = Some(at);
+        self.waiting.insert(uuid.clone());
+        self.timers.set(at, Timer::Place(uuid.clone()));
+        self.publish_unreplaced(uuid);
     }
 
     /// The time for another try has come.

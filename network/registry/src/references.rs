@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use huly_protocol::{ErrorPayload, EventKind, Holders, KindSpec, method};
+use huly_protocol::{ErrorCode, ErrorPayload, EventKind, Holders, KindSpec, method};
 
 use crate::calls::CallKind;
 use crate::entry::State;
@@ -213,14 +213,28 @@ impl Registry {
         let Some(call) = self.call(&agent, method::TERMINATE, &params, ext, kind) else {
             return;
         };
-        self.timers.set(
-            self.now.mono + Duration::from_millis(grace) + STOP_MARGIN,
-            Timer::Call(call),
-        );
+        let until = self.now.mono + Duration::from_millis(grace) + STOP_MARGIN;
+        self.call_until(call, until);
         if let Some(entry) = self.entries.get_mut(uuid) {
             entry.state = State::Stopping { agent, call };
             entry.idle_since = None;
+            entry.stop_is_late = false;
         }
+    }
+
+    /// An agent has not ended a container in time. Its uuid is not placed anew before it has, or is
+    /// gone: who asks is told so.
+    pub(crate) fn stop_is_late(&mut self, uuid: &Id) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        let State::Stopping { agent, .. } = &entry.state else {
+            return;
+        };
+        entry.stop_is_late = true;
+        let error = still_stopping(uuid, agent);
+        self.note(error.message.clone());
+        self.fail_waiters(uuid, &error);
     }
 
     /// An agent has ended a container. Whoever asked for it meanwhile gets a new one.
@@ -233,6 +247,7 @@ impl Registry {
         }
         entry.state = State::Waiting;
         entry.lived_before = false;
+        entry.stop_is_late = false;
         let (kind, wanted) = (entry.kind.clone(), entry.wanted());
         self.fail_calls(agent, Some(uuid));
         self.detach(agent, uuid, &kind);
@@ -244,4 +259,9 @@ impl Registry {
             }
         }
     }
+}
+
+pub(crate) fn still_stopping(uuid: &Id, agent: &Id) -> ErrorPayload {
+    let message = format!("still stopping on {agent}: container {uuid}; ask again later");
+    ErrorPayload::new(ErrorCode::Busy, message)
 }

@@ -16,6 +16,8 @@ use crate::requests::{Outcome, now};
 
 /// The longest uuid, kind or agent id, in bytes.
 pub(crate) const MAX_TEXT: usize = 1_024;
+/// Containers in registrations of one client of which chunks are still to come.
+const MAX_CHUNKED: usize = 250_000;
 /// Every peer is heard from at least once a second; after this it may be gone.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
 
@@ -89,9 +91,18 @@ impl Registry {
             return Ok(None);
         };
         let Some((chunk, last)) = part.huly.as_ref().and_then(|ext| ext.chunk) else {
-            session.chunks.remove(agent);
+            session.forget_chunks(agent);
             return Ok(Some(part));
         };
+        if chunk == 0 {
+            session.forget_chunks(agent);
+        }
+        let more = part.containers.len();
+        if session.chunked + more > MAX_CHUNKED {
+            session.forget_chunks(agent);
+            let message = format!("a client registers at most {MAX_CHUNKED} containers at once");
+            return Err(ErrorPayload::new(ErrorCode::Exhausted, message));
+        }
         if chunk == 0 {
             session.chunks.insert(agent.clone(), part);
         } else {
@@ -108,11 +119,8 @@ impl Registry {
                 whole.chunk = part.chunk;
             }
         }
-        Ok(if last {
-            session.chunks.remove(agent)
-        } else {
-            None
-        })
+        session.chunked += more;
+        Ok(last.then(|| session.forget_chunks(agent)).flatten())
     }
 
     /// Two agents with one id would take each other's containers in turn: the first one keeps it
@@ -264,7 +272,7 @@ impl Registry {
         let changed = entry.adopt(record, agent);
         let kind = entry.kind.clone();
         if let Some(call) = call {
-            self.calls.remove(&call);
+            self.take_call(call);
         }
         self.waiting.remove(uuid);
         self.attach(agent, uuid, &kind);
@@ -287,7 +295,7 @@ impl Registry {
         };
         let (kind, epoch) = (entry.kind.clone(), entry.epoch);
         if let State::Starting { call, .. } = entry.state {
-            self.calls.remove(&call);
+            self.take_call(call);
         }
         self.fail_calls(loser, Some(uuid));
         self.detach(loser, uuid, &kind);

@@ -216,6 +216,7 @@ impl Registry {
             snapshot.held.0 += entry.held.len();
         }
         snapshot.held.0 += self.early_calls.values().map(Vec::len).sum::<usize>();
+        snapshot.held.0 += self.early_gets.len();
         snapshot.held.1 = self.held_bytes;
         snapshot
     }

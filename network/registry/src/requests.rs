@@ -1,8 +1,8 @@
 //! Requests of clients: which method does what.
 
 use huly_protocol::{
-    AgentRegistration, AgentUuid, ErrorCode, ErrorPayload, Find, Frame, KindBarrier, KindSpec,
-    NetworkEvent, Op, Reassert, Request, Sync, Uuid, method,
+    AgentRegistration, AgentUuid, ErrorCode, ErrorPayload, Find, Frame, IN_FLIGHT_RESERVE,
+    KindBarrier, KindSpec, NetworkEvent, Op, Reassert, Request, Sync, Uuid, method,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,13 +53,19 @@ const METHODS: [&str; 19] = [
 
 impl Registry {
     pub(crate) fn request(&mut self, client: &Id, frame: Frame) {
-        let limit = self.config.requests_in_flight as usize;
         let Some(session) = self.sessions.get_mut(client) else {
             return;
         };
         if session.in_flight.contains_key(&frame.id) {
             return; // W05: it runs already.
         }
+        let request = Request::read(&frame.payload);
+        let calls = request
+            .as_ref()
+            .is_ok_and(|request| request.method == method::CONTAINER_REQUEST);
+        // Containers that do not answer never keep their client from releasing them.
+        let reserve = if calls { 0 } else { IN_FLIGHT_RESERVE };
+        let limit = (self.config.requests_in_flight + reserve) as usize;
         if session.in_flight.len() >= limit {
             if !session.is_rust() {
                 let retry = Frame::new(Op::Retry, frame.id, "1");
@@ -69,7 +75,7 @@ impl Registry {
             let error = ErrorPayload::new(ErrorCode::Busy, busy);
             return self.send_error(client, &frame.id, "unknown", error);
         }
-        let (method, outcome) = match Request::read(&frame.payload) {
+        let (method, outcome) = match request {
             Err(error) => {
                 self.bad_message("bad_request");
                 let message = format!("a request's payload is [method, params]: {error}");
@@ -84,6 +90,7 @@ impl Registry {
                 let flight = Flight {
                     method,
                     waits_for: None,
+                    call: None,
                 };
                 session.in_flight.insert(frame.id.clone(), flight);
                 (method, self.dispatch(client, &frame.id, &request))

@@ -7,7 +7,6 @@ use huly_protocol::{AgentRegistration, Frame, Op};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::control::BegunSync;
-use crate::entry::HeldCall;
 use crate::registry::{ConnId, Id, Registry};
 use crate::timer::Timer;
 
@@ -20,6 +19,8 @@ pub(crate) struct Flight {
     pub(crate) method: &'static str,
     /// The container whose entry has its waiter or held call.
     pub(crate) waits_for: Option<Id>,
+    /// The call to an agent that carries it.
+    pub(crate) call: Option<u64>,
 }
 
 /// A client as the server knows it.
@@ -47,11 +48,20 @@ pub(crate) struct Session {
     pub(crate) sync: Option<BegunSync>,
     /// Registrations of agents of which chunks are still to come.
     pub(crate) chunks: BTreeMap<Id, AgentRegistration>,
+    /// Containers in them.
+    pub(crate) chunked: usize,
 }
 
 impl Session {
     pub(crate) fn is_rust(&self) -> bool {
         self.nonce.is_some()
+    }
+
+    /// Takes out the chunks of a registration.
+    pub(crate) fn forget_chunks(&mut self, agent: &Id) -> Option<AgentRegistration> {
+        let chunks = self.chunks.remove(agent)?;
+        self.chunked = self.chunked.saturating_sub(chunks.containers.len());
+        Some(chunks)
     }
 
     pub(crate) fn remember_get(&mut self, request: &str, uuid: Id) {
@@ -182,22 +192,22 @@ impl Registry {
         }
     }
 
-    /// Takes back what unanswered requests of a client left at containers.
+    /// Forgets the unanswered requests of a client. What runs at an agent runs on; its answer goes
+    /// nowhere.
     pub(crate) fn forget_flights(&mut self, client: &Id, flights: IndexMap<String, Flight>) {
-        self.early_gets.retain(|get| get.client != *client);
-        for uuid in flights.into_values().filter_map(|flight| flight.waits_for) {
-            if let Some(early) = self.early_calls.get_mut(&uuid) {
-                forget_held(early, client, &mut self.held_bytes);
-                if early.is_empty() {
-                    self.early_calls.remove(&uuid);
-                }
+        self.forget_early_gets(client);
+        for flight in flights.into_values() {
+            if let Some(number) = flight.call {
+                self.take_call(number);
             }
-            let Some(entry) = self.entries.get_mut(&uuid) else {
+            let Some(uuid) = flight.waits_for else {
                 continue;
             };
-            entry.waiters.retain(|waiter| waiter.client != *client);
-            forget_held(&mut entry.held, client, &mut self.held_bytes);
-            self.mind_idle(&uuid);
+            self.forget_held(client, &uuid);
+            if let Some(entry) = self.entries.get_mut(&uuid) {
+                entry.waiters.retain(|waiter| waiter.client != *client);
+                self.mind_idle(&uuid);
+            }
         }
     }
 
@@ -222,12 +232,6 @@ impl Registry {
         self.sessions
             .get(client)
             .map(|session| session.uuid.clone())
-    }
-}
-
-fn forget_held(held: &mut Vec<HeldCall>, client: &Id, bytes: &mut usize) {
-    for call in held.extract_if(.., |call| call.client == *client) {
-        *bytes = bytes.saturating_sub(call.data.text().len());
     }
 }
 

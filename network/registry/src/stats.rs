@@ -43,7 +43,7 @@ pub struct Snapshot {
     pub waiting: BTreeMap<String, usize>,
     /// References by kind.
     pub references: BTreeMap<String, usize>,
-    /// Requests held for a container, and their bytes.
+    /// Requests and gets that are held for a container or its agent, and their bytes.
     pub held: (usize, usize),
     /// Calls to agents that are not answered yet.
     pub calls: usize,

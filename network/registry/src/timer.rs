@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::registry::Id;
 
-/// What is to be looked at when a time comes. Timers are not taken back: whoever is woken checks
+/// What is to be looked at when a time comes. Timers need not be taken back: whoever is woken checks
 /// whether there is still something to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
@@ -32,6 +32,11 @@ pub(crate) struct Timers(BTreeSet<(Duration, Timer)>);
 impl Timers {
     pub(crate) fn set(&mut self, at: Duration, timer: Timer) {
         self.0.insert((at, timer));
+    }
+
+    /// Takes back one of which there are many: they would pile up.
+    pub(crate) fn unset(&mut self, at: Duration, timer: Timer) {
+        self.0.remove(&(at, timer));
     }
 
     pub(crate) fn next(&self) -> Option<Duration> {

@@ -129,6 +129,8 @@ fn answers_nobody_asked_for_are_ignored() {
     // A second answer to the same call changes nothing.
     world.answer_call(agent, &call);
     assert!(world.answer(good, &id).is_some());
+    let counted = world.registry.snapshot().counted.bad_messages;
+    assert_eq!(counted["late_answer"], 1);
     all_is_well(&mut world, good);
 }
 
@@ -280,6 +282,30 @@ fn the_largest_numbers_do_no_harm() {
     world.ask(operator, "ks", spec).unwrap();
     world.get(bad, "k", json!({"uuid": "x"}));
     world.ask(bad, "cr", json!({"uuid": "x"})).unwrap();
+    all_is_well(&mut world, good);
+}
+
+#[test]
+fn unfinished_registrations_are_bounded() {
+    let (mut world, good, bad) = world();
+    let records: Vec<_> = (0..50_000)
+        .map(|n| json!({"agentId": "x", "uuid": format!("x{n}"), "kind": "k", "endpoint": "", "lastVisit": 0}))
+        .collect();
+    let chunk = |agent: &str, n: usize| {
+        json!({"uuid": agent, "kinds": ["k"], "containers": records,
+               "huly": {"labels": {}, "chunk": [n, false]}})
+    };
+    for n in 0..5 {
+        assert!(
+            world
+                .ask(bad, "ar", chunk(&format!("x{}", n % 2), n / 2))
+                .is_ok()
+        );
+    }
+    let error = world.ask(bad, "ar", chunk("x1", 2)).unwrap_err();
+    assert_eq!(error["code"], "exhausted");
+    // What was given up makes room.
+    assert!(world.ask(bad, "ar", chunk("x2", 0)).is_ok());
     all_is_well(&mut world, good);
 }
 

@@ -5,6 +5,8 @@
     reason = "a test that fails says so by a panic"
 )]
 
+mod calls;
+mod ends;
 mod events;
 mod failover;
 mod gets;

@@ -113,7 +113,7 @@ fn holds_are_bounded_in_bytes() {
         .ask(client, "cs", json!(["v", "op", data]))
         .unwrap_err();
     assert_eq!(error["code"], "busy");
-    assert_eq!(world.registry.snapshot().held.1, 60);
+    assert_eq!(world.registry.snapshot().held.1, 62);
     // Once its sender is gone, so is what it left.
     world.say(client, huly_protocol::Op::Close, "", "");
     assert_eq!(world.registry.snapshot().held.1, 0);

@@ -1,0 +1,136 @@
+//! Requests that wait for their container: for its start, a failover, settling.
+
+use huly_protocol::{ErrorCode, ErrorPayload};
+
+use crate::entry::{HeldCall, State};
+use crate::registry::{Id, Registry};
+use crate::requests::Outcome;
+use crate::routed::{Routed, no_such_container, other_life};
+use crate::timer::Timer;
+
+/// Requests that may be held for one container.
+const MAX_HELD: usize = 1_024;
+
+impl Registry {
+    pub(crate) fn hold_call(&mut self, uuid: Id, routed: Routed) -> Outcome {
+        let bytes = routed.bytes();
+        let holds = match self.entries.get(&uuid) {
+            Some(entry) => entry.held.len(),
+            None => self.early_calls.get(&uuid).map_or(0, Vec::len),
+        };
+        if holds >= MAX_HELD || self.held_bytes + bytes > self.config.hold_bytes {
+            let message = format!("too many requests wait for container {uuid} to be placed");
+            return Err(ErrorPayload::new(ErrorCode::Busy, message));
+        }
+        let longest = self.now.mono + self.config.hold_timeout;
+        let until = routed.last_word.map_or(longest, |last| last.min(longest));
+        if let Some(session) = self.sessions.get_mut(&routed.client)
+            && let Some(flight) = session.in_flight.get_mut(&routed.request)
+        {
+            flight.waits_for = Some(uuid.clone());
+        }
+        let held = match self.entries.get_mut(&uuid) {
+            Some(entry) => &mut entry.held,
+            None => self.early_calls.entry(uuid.clone()).or_default(),
+        };
+        held.push(HeldCall { routed, until });
+        self.held_bytes += bytes;
+        self.timers.set(until, Timer::Hold(uuid));
+        Ok(None)
+    }
+
+    fn take_held(&mut self, held: Vec<HeldCall>) -> Vec<HeldCall> {
+        let bytes: usize = held.iter().map(|call| call.routed.bytes()).sum();
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        held
+    }
+
+    /// Hands on what was held for a container, in the order in which it came.
+    pub(crate) fn release_held(&mut self, uuid: &Id) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        let State::Live { agent } = &entry.state else {
+            return;
+        };
+        let agent = agent.clone();
+        let held = std::mem::take(&mut entry.held);
+        for HeldCall { routed, .. } in self.take_held(held) {
+            let entry = self.entries.get(uuid);
+            let refused = match entry.and_then(|entry| other_life(entry, &routed)) {
+                Some(error) => Err(error),
+                None => self.forward(&agent, uuid, &routed),
+            };
+            if let Err(error) = refused {
+                self.respond_error(&routed.client, &routed.request, error);
+            }
+        }
+    }
+
+    /// Requests for a container that has just been registered.
+    pub(crate) fn take_early_calls(&mut self, uuid: &Id) {
+        if let Some(held) = self.early_calls.remove(uuid)
+            && let Some(entry) = self.entries.get_mut(uuid)
+        {
+            entry.held.splice(..0, held);
+            self.release_held(uuid);
+        }
+    }
+
+    pub(crate) fn fail_early_calls(&mut self) {
+        for (uuid, held) in std::mem::take(&mut self.early_calls) {
+            // A get of the same uuid may have come meanwhile.
+            if let Some(entry) = self.entries.get_mut(&uuid) {
+                entry.held.splice(..0, held);
+                self.release_held(&uuid);
+                continue;
+            }
+            self.refuse_held(held, &no_such_container(&uuid));
+        }
+    }
+
+    /// The container that requests were held for will not come.
+    pub(crate) fn fail_held(&mut self, uuid: &Id) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        let held = std::mem::take(&mut entry.held);
+        self.refuse_held(held, &no_such_container(uuid));
+    }
+
+    /// Gives up requests that were held for too long.
+    pub(crate) fn check_held(&mut self, uuid: &Id) {
+        let now = self.now.mono;
+        let entry = self.entries.get_mut(uuid).map(|entry| &mut entry.held);
+        let late = entry
+            .into_iter()
+            .chain(self.early_calls.get_mut(uuid))
+            .flat_map(|held| held.extract_if(.., |call| call.until <= now))
+            .collect();
+        let message = format!("container {uuid} was not there in time; the request did not run");
+        self.refuse_held(late, &ErrorPayload::new(ErrorCode::TimedOut, message));
+    }
+
+    /// Answers requests that were held and will not run.
+    fn refuse_held(&mut self, held: Vec<HeldCall>, error: &ErrorPayload) {
+        for HeldCall { routed, .. } in self.take_held(held) {
+            self.respond_error(&routed.client, &routed.request, error.clone());
+        }
+    }
+
+    /// Drops what a client left held for a container.
+    pub(crate) fn forget_held(&mut self, client: &Id, uuid: &Id) {
+        let entry = self.entries.get_mut(uuid).map(|entry| &mut entry.held);
+        // Those that came before anybody got the container are apart.
+        let early = self.early_calls.get_mut(uuid);
+        let dropped: Vec<HeldCall> = entry
+            .into_iter()
+            .chain(early)
+            .flat_map(|held| held.extract_if(.., |call| call.routed.client == *client))
+            .collect();
+        self.take_held(dropped);
+        if self.early_calls.get(uuid).is_some_and(Vec::is_empty) {
+            self.early_calls.remove(uuid);
+        }
+    }
+}
