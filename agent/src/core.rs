@@ -35,7 +35,7 @@ use drain::Drain;
 use lease::Lease;
 use session::Sessions;
 pub use types::{
-    Audience, CallNumber, Effect, EndReport, Figures, Id, Input, Observed, Route, Run, Seed,
+    Asked, Audience, CallNumber, Effect, EndReport, Figures, Id, Input, Observed, Route, Run, Seed,
     ServerCall, Token,
 };
 

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::container::ContainerError;
-use crate::core::{CallNumber, EndReport, Id, Input, Run, Seed};
+use crate::core::{Asked, CallNumber, EndReport, Id, Input, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::{Gatekeeper, Hosting, gate};
 
@@ -90,9 +90,14 @@ impl Solo {
     {
         self.calls += 1;
         let number = CallNumber(self.calls);
-        let (operation, data) = (operation.to_owned(), Json::of(data)?);
-        let client = client.map(Id::from);
-        self.hosting.request(RUN, number, operation, data, client);
+        let asked = Asked {
+            call: number,
+            operation: operation.to_owned(),
+            data: Json::of(data)?,
+            client: client.map(Id::from),
+            until: None,
+        };
+        self.hosting.request(RUN, asked);
         loop {
             match self.next().await? {
                 Input::Answered { call, result } if call == number => {

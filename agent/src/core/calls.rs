@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use huly_protocol::{CallExt, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op};
+use huly_protocol::{CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op};
 
 use super::answers::{Key, Seen};
-use super::container::{Container, State, Waiting};
+use super::container::{Container, State};
 use super::link::read_ext;
-use super::types::{CallNumber, Effect, EndReport, Id, Observed, Route, Run, Token};
+use super::types::{Asked, CallNumber, Effect, EndReport, Id, Observed, Route, Run, Token};
 use super::{Agent, Deadline, error};
+
+/// How long before its caller a request is given up at most.
+const MAX_MARGIN: Duration = Duration::from_millis(100);
 
 /// A request without an answer.
 #[derive(Debug)]
@@ -21,7 +24,20 @@ pub(super) struct PendingCall {
     replies: Vec<Reply>,
     route: Route,
     since: Duration,
+    /// For how long it may wait to be handed over.
+    hold: Duration,
     dispatched: bool,
+}
+
+/// Who asks, and what it says of its request.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// Its client id and the request's; absent where a TypeScript server does not say.
+    pub(super) name: Option<(Id, Id)>,
+    /// Of a request that is sent again: the life of the container in which it may have run.
+    pub(super) epoch: Option<Epoch>,
+    /// For how many ms it waits.
+    pub(super) timeout_ms: Option<u64>,
 }
 
 /// Where an answer goes.
@@ -56,8 +72,13 @@ impl Agent {
             let message = format!("container {} has another epoch here", call.uuid);
             return Err(error(ErrorCode::Gone, message));
         }
-        let caller = ext.client.zip(ext.request);
-        let caller = caller.map(|(client, request)| (Id::from(client), Id::from(request)));
+        let name = ext.client.zip(ext.request);
+        let caller = Caller {
+            name: name.map(|(client, request)| (Id::from(client), Id::from(request))),
+            // The server itself has judged it.
+            epoch: None,
+            timeout_ms: ext.timeout_ms,
+        };
         self.admit(&call, caller, Reply::Server(token))
     }
 
@@ -65,7 +86,7 @@ impl Agent {
     pub(super) fn admit(
         &mut self,
         call: &ContainerCall<'_>,
-        caller: Option<(Id, Id)>,
+        caller: Caller,
         reply: Reply,
     ) -> Result<Option<Json>, ErrorPayload> {
         let Some(container) = self.containers.get_mut(call.uuid.as_ref()) else {
@@ -73,8 +94,8 @@ impl Agent {
             return Err(error(ErrorCode::NoSuchContainer, message));
         };
         let run = container.run;
-        let client = caller.as_ref().map(|(client, _)| client.clone());
-        let key = caller.map(|(client, request)| Key {
+        let client = caller.name.as_ref().map(|(client, _)| client.clone());
+        let key = caller.name.map(|(client, request)| Key {
             run,
             client,
             request,
@@ -91,9 +112,21 @@ impl Agent {
             }
             None => {}
         }
+        if caller.epoch.is_some() && caller.epoch != container.epoch() {
+            let message = format!(
+                "outcome unknown: container {} was placed again since it was asked",
+                container.uuid
+            );
+            return Err(error(ErrorCode::OutcomeUnknown, message));
+        }
         if container.is_stopping() {
             let message = format!("container {} is being ended", container.uuid);
             return Err(error(ErrorCode::Gone, message));
+        }
+        let patience = caller.timeout_ms.map(patience);
+        if patience.is_some_and(|patience| patience.is_zero()) {
+            let message = "the caller waits no longer; the request did not run";
+            return Err(error(ErrorCode::TimedOut, message));
         }
         if container.waiting.len() >= self.config.waiting_calls {
             let message = format!("too many requests wait for container {}", container.uuid);
@@ -103,17 +136,19 @@ impl Agent {
         self.counter += 1;
         let number = CallNumber(self.counter);
         container.calls.insert(number);
-        container.waiting.push_back(Waiting {
+        container.waiting.push_back(Asked {
             call: number,
             operation: call.operation.to_string(),
             data: Json::from(call.data),
             client,
+            until: patience.map(|patience| self.now + patience),
         });
         self.waiting += 1;
         let (uuid, kind) = (container.uuid.clone(), container.kind.clone());
         if let Some(key) = &key {
             self.answers.running(key.clone(), number);
         }
+        let hold = self.config.hold.min(patience.unwrap_or(Duration::MAX));
         let pending = PendingCall {
             run,
             uuid: uuid.clone(),
@@ -122,12 +157,13 @@ impl Agent {
             route: reply.route(),
             replies: vec![reply],
             since: self.now,
+            hold,
             dispatched: false,
         };
         self.calls.insert(number, pending);
         if !self.dispatch_waiting(&uuid) {
-            let until = self.now + self.config.hold;
-            self.deadlines.insert((until, Deadline::Hold(number)));
+            self.deadlines
+                .insert((self.now + hold, Deadline::Hold(number)));
         }
         Ok(None)
     }
@@ -143,18 +179,13 @@ impl Agent {
         if !matches!(container.state, State::Live) {
             return false;
         }
-        for waiting in container.waiting.drain(..) {
+        let run = container.run;
+        for asked in container.waiting.drain(..) {
             self.waiting -= 1;
-            if let Some(pending) = self.calls.get_mut(&waiting.call) {
+            if let Some(pending) = self.calls.get_mut(&asked.call) {
                 pending.dispatched = true;
             }
-            self.out.push(Effect::Dispatch {
-                run: container.run,
-                call: waiting.call,
-                operation: waiting.operation,
-                data: waiting.data,
-                client: waiting.client,
-            });
+            self.out.push(Effect::Dispatch { run, asked });
         }
         true
     }
@@ -189,9 +220,9 @@ impl Agent {
             self.waiting -= 1;
         }
         let message = format!(
-            "container {} could not be asked within {} s; the request did not run",
+            "container {} could not be asked within {} ms; the request did not run",
             pending.uuid,
-            self.config.hold.as_secs()
+            pending.hold.as_millis()
         );
         self.give_up(pending, error(ErrorCode::TimedOut, message));
     }
@@ -296,6 +327,13 @@ pub(super) fn read_call(params: &str) -> Result<ContainerCall<'_>, ErrorPayload>
         let message = format!("wrong parameters of a request to a container: {cause}");
         error(ErrorCode::BadRequest, message)
     })
+}
+
+/// For how long the request of a caller with such a timeout may be held: a bit less, so that the
+/// caller hears of it in time.
+fn patience(timeout_ms: u64) -> Duration {
+    let timeout = Duration::from_millis(timeout_ms);
+    timeout - (timeout / 10).min(MAX_MARGIN)
 }
 
 /// The label of an outcome in the metrics.

@@ -9,7 +9,7 @@ use huly_protocol::{
     PROTOCOL_VERSION, Request, Uuid, method,
 };
 
-use super::calls::{Reply, read_call};
+use super::calls::{Caller, Reply, read_call};
 use super::session::Session;
 use super::types::{Audience, Effect, Id, Run};
 use super::{Agent, error, json};
@@ -221,7 +221,13 @@ impl Agent {
                     client: client.clone(),
                     request: id.clone(),
                 };
-                self.admit(&call, Some((client.clone(), id.clone())), reply)
+                let ext = call.ext.unwrap_or_default();
+                let caller = Caller {
+                    name: Some((client.clone(), id.clone())),
+                    epoch: ext.epoch,
+                    timeout_ms: ext.timeout_ms,
+                };
+                self.admit(&call, caller, reply)
             }
             method::CONNECT => {
                 let connect: Connect = read_params(params)?;

@@ -8,23 +8,21 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use huly_protocol::{ErrorCode, ErrorPayload, Json};
+use huly_client::boot_clock;
+use huly_protocol::{ErrorCode, ErrorPayload};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::container::{Broadcaster, Call, ContainerContext, DynContainer};
-use crate::core::{CallNumber, EndReport, Id, Input, Run, Seed};
+use crate::core::{Asked, EndReport, Id, Input, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
 
 /// What a container's task is told.
 enum Command {
     Request {
-        call: CallNumber,
-        operation: String,
-        data: Json,
-        client: Option<Id>,
+        asked: Asked,
         /// How often the gate had been closed when it was handed over.
         closings: u64,
     },
@@ -120,24 +118,9 @@ impl Hosting {
         self.hosted.insert(run, Hosted { commands, abort });
     }
 
-    pub(crate) fn request(
-        &self,
-        run: Run,
-        call: CallNumber,
-        operation: String,
-        data: Json,
-        client: Option<Id>,
-    ) {
-        self.tell(
-            run,
-            Command::Request {
-                call,
-                operation,
-                data,
-                client,
-                closings: self.gate.closings(),
-            },
-        );
+    pub(crate) fn request(&self, run: Run, asked: Asked) {
+        let closings = self.gate.closings();
+        self.tell(run, Command::Request { asked, closings });
     }
 
     pub(crate) fn connected(&self, run: Run, client: Id) {
@@ -254,7 +237,7 @@ struct Mailbox {
     /// How many of those are requests.
     requests: usize,
     /// Requests that the gate holds up.
-    held: VecDeque<(CallNumber, Call)>,
+    held: VecDeque<Asked>,
     stopped: bool,
 }
 
@@ -265,25 +248,14 @@ impl Mailbox {
 
     fn take(&mut self, command: Command) {
         match command {
-            Command::Request {
-                call,
-                operation,
-                data,
-                client,
-                closings,
-            } => {
-                let request = Call {
-                    operation,
-                    data,
-                    client: client.map(|client| client.to_string()),
-                };
+            Command::Request { asked, closings } => {
                 // One that was handed over before the gate was closed may be followed by the
                 // container's end, though the gate is open again.
                 let current = closings == self.gate.closings();
                 if self.held.is_empty() && current && self.gate.is_open() {
-                    self.begin(call, request);
+                    self.begin(asked);
                 } else {
-                    self.held.push_back((call, request));
+                    self.held.push_back(asked);
                 }
             }
             Command::Stop => {
@@ -298,28 +270,33 @@ impl Mailbox {
         self.running.push(told.future(self.container.clone()));
     }
 
-    fn begin(&mut self, number: CallNumber, call: Call) {
+    fn begin(&mut self, asked: Asked) {
         let container = self.container.clone();
         let reports = self.reports.clone();
         self.requests += 1;
         self.running.push(Box::pin(async move {
-            let result = container.request(call).await.map_err(ErrorPayload::from);
-            let _ = reports.send(Input::Answered {
-                call: number,
-                result,
-            });
+            let call = asked.call;
+            // It may have waited behind the gate, or behind one that blocked.
+            let result = match asked.until.is_some_and(|until| boot_clock() > until) {
+                true => Err(too_late()),
+                false => {
+                    let asked = container.request(asked.into());
+                    asked.await.map_err(ErrorPayload::from)
+                }
+            };
+            let _ = reports.send(Input::Answered { call, result });
             Piece::Request
         }));
     }
 
     fn begin_held(&mut self) {
-        for (number, call) in std::mem::take(&mut self.held) {
-            self.begin(number, call);
+        for asked in std::mem::take(&mut self.held) {
+            self.begin(asked);
         }
     }
 
     fn give_up_held(&mut self) {
-        for (call, _) in self.held.drain(..) {
+        for Asked { call, .. } in self.held.drain(..) {
             let message = "the container is being ended; the request did not run";
             let result = Err(ErrorPayload::new(ErrorCode::Interrupted, message));
             let _ = self.reports.send(Input::Answered { call, result });
@@ -360,6 +337,21 @@ impl Command {
             Piece::Other
         })
     }
+}
+
+impl From<Asked> for Call {
+    fn from(asked: Asked) -> Self {
+        Self {
+            operation: asked.operation,
+            data: asked.data,
+            client: asked.client.map(|client| client.to_string()),
+        }
+    }
+}
+
+fn too_late() -> ErrorPayload {
+    let message = "the container came to it too late for its caller; the request did not run";
+    ErrorPayload::new(ErrorCode::TimedOut, message)
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -1,7 +1,7 @@
 use huly_protocol::ErrorCode;
 
 use super::*;
-use crate::core::{CallNumber, EndReport, Input, Run, Seed};
+use crate::core::{Asked, CallNumber, EndReport, Input, Run, Seed};
 use crate::runtime::gate::{Gatekeeper, gate};
 use crate::runtime::hosting::Hosting;
 
@@ -85,9 +85,18 @@ struct Host {
 
 impl Host {
     fn request(&self, call: CallNumber, operation: &str) {
-        let data = Json::of(&call.0).unwrap();
-        self.hosting
-            .request(self.run, call, operation.to_owned(), data, None);
+        self.request_until(call, operation, None);
+    }
+
+    fn request_until(&self, call: CallNumber, operation: &str, until: Option<Duration>) {
+        let asked = Asked {
+            call,
+            operation: operation.to_owned(),
+            data: Json::of(&call.0).unwrap(),
+            client: None,
+            until,
+        };
+        self.hosting.request(self.run, asked);
     }
 
     async fn answered(&mut self) -> (CallNumber, Result<Json, ErrorPayload>) {
@@ -130,4 +139,20 @@ async fn what_was_handed_over_before_a_pause_does_not_begin_in_a_container_that_
             ..
         })
     ));
+}
+
+#[tokio::test]
+async fn what_a_container_comes_to_after_its_caller_has_gone_does_not_run() {
+    let (mut host, first) = held().await;
+    host.request_until(CallNumber(2), "echo", Some(boot_clock()));
+    let later = boot_clock() + Duration::from_secs(3_600);
+    host.request_until(CallNumber(3), "begun", Some(later));
+    host.keeper.set(true);
+    assert_eq!(host.answered().await.0, first);
+    let (call, late) = host.answered().await;
+    assert_eq!(call, CallNumber(2));
+    assert_eq!(late.unwrap_err().code, Some(ErrorCode::TimedOut));
+    let (call, begun) = host.answered().await;
+    assert_eq!(call, CallNumber(3));
+    assert_eq!(begun.unwrap().text(), "[1,3]");
 }
