@@ -5,6 +5,7 @@ use std::time::Duration;
 use huly_protocol::{CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op};
 
 use super::answers::{Key, Seen};
+use super::config::Config;
 use super::container::{Container, State};
 use super::link::read_ext;
 use super::types::{Asked, CallNumber, Effect, EndReport, Id, Observed, Route, Run, Token};
@@ -38,6 +39,15 @@ pub(super) struct Caller {
     pub(super) epoch: Option<Epoch>,
     /// For how many ms it waits.
     pub(super) timeout_ms: Option<u64>,
+}
+
+impl Caller {
+    /// For how long its request may be held: a bit less than it waits, so that it hears of it in
+    /// time.
+    fn patience(&self) -> Option<Duration> {
+        let timeout = Duration::from_millis(self.timeout_ms?);
+        Some(timeout - (timeout / 10).min(MAX_MARGIN))
+    }
 }
 
 /// Where an answer goes.
@@ -95,7 +105,7 @@ impl Agent {
         };
         let run = container.run;
         let client = caller.name.as_ref().map(|(client, _)| client.clone());
-        let key = caller.name.map(|(client, request)| Key {
+        let key = caller.name.clone().map(|(client, request)| Key {
             run,
             client,
             request,
@@ -112,26 +122,17 @@ impl Agent {
             }
             None => {}
         }
-        if caller.epoch.is_some() && caller.epoch != container.epoch() {
-            let message = format!(
-                "outcome unknown: container {} was placed again since it was asked",
-                container.uuid
-            );
-            return Err(error(ErrorCode::OutcomeUnknown, message));
+        if let Some(cause) = refusal(container, &caller, &self.config) {
+            let observed = Observed::Request {
+                kind: container.kind.clone(),
+                route: reply.route(),
+                outcome: code(&cause),
+                took: Duration::ZERO,
+            };
+            self.effect(Effect::Observed(observed));
+            return Err(cause);
         }
-        if container.is_stopping() {
-            let message = format!("container {} is being ended", container.uuid);
-            return Err(error(ErrorCode::Gone, message));
-        }
-        let patience = caller.timeout_ms.map(patience);
-        if patience.is_some_and(|patience| patience.is_zero()) {
-            let message = "the caller waits no longer; the request did not run";
-            return Err(error(ErrorCode::TimedOut, message));
-        }
-        if container.waiting.len() >= self.config.waiting_calls {
-            let message = format!("too many requests wait for container {}", container.uuid);
-            return Err(error(ErrorCode::Busy, message));
-        }
+        let patience = caller.patience();
         container.last_visit = self.now;
         self.counter += 1;
         let number = CallNumber(self.counter);
@@ -329,23 +330,47 @@ pub(super) fn read_call(params: &str) -> Result<ContainerCall<'_>, ErrorPayload>
     })
 }
 
-/// For how long the request of a caller with such a timeout may be held: a bit less, so that the
-/// caller hears of it in time.
-fn patience(timeout_ms: u64) -> Duration {
-    let timeout = Duration::from_millis(timeout_ms);
-    timeout - (timeout / 10).min(MAX_MARGIN)
+/// Why a container does not take a request, if it does not.
+fn refusal(container: &Container, caller: &Caller, config: &Config) -> Option<ErrorPayload> {
+    let uuid = &container.uuid;
+    let (code, message) = if caller.epoch.is_some() && caller.epoch != container.epoch() {
+        let message =
+            format!("outcome unknown: container {uuid} was placed again since it was asked");
+        (ErrorCode::OutcomeUnknown, message)
+    } else if container.is_stopping() {
+        let message = format!("container {uuid} is being ended");
+        (ErrorCode::Gone, message)
+    } else if caller.patience().is_some_and(|patience| patience.is_zero()) {
+        let message = "the caller waits no longer; the request did not run".to_owned();
+        (ErrorCode::TimedOut, message)
+    } else if container.waiting.len() >= config.waiting_calls {
+        let message = format!("too many requests wait for container {uuid}");
+        (ErrorCode::Busy, message)
+    } else if container.calls.len() >= config.calls_per_container {
+        let message = format!(
+            "container {uuid} has {} requests without an answer, the most that it takes",
+            container.calls.len()
+        );
+        (ErrorCode::Busy, message)
+    } else {
+        return None;
+    };
+    Some(error(code, message))
 }
 
 /// The label of an outcome in the metrics.
-pub(super) fn outcome<T>(result: &Result<T, ErrorPayload>) -> &'static str {
-    match result.as_ref().map_err(|error| error.code) {
-        Ok(_) => "ok",
-        Err(Some(ErrorCode::BadRequest)) => "badRequest",
-        Err(Some(ErrorCode::Busy)) => "busy",
-        Err(Some(ErrorCode::Gone)) => "gone",
-        Err(Some(ErrorCode::Interrupted)) => "interrupted",
-        Err(Some(ErrorCode::OutcomeUnknown)) => "outcomeUnknown",
-        Err(Some(ErrorCode::TimedOut)) => "timedOut",
-        Err(_) => "failed",
+fn outcome(result: &Result<Json, ErrorPayload>) -> &'static str {
+    result.as_ref().err().map_or("ok", code)
+}
+
+fn code(error: &ErrorPayload) -> &'static str {
+    match error.code {
+        Some(ErrorCode::BadRequest) => "badRequest",
+        Some(ErrorCode::Busy) => "busy",
+        Some(ErrorCode::Gone) => "gone",
+        Some(ErrorCode::Interrupted) => "interrupted",
+        Some(ErrorCode::OutcomeUnknown) => "outcomeUnknown",
+        Some(ErrorCode::TimedOut) => "timedOut",
+        _ => "failed",
     }
 }

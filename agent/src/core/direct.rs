@@ -179,16 +179,24 @@ impl Agent {
             self.retry(conn.clone(), frame.id);
             return self.ask_hello(conn);
         };
+        let request = Request::read(&frame.payload);
+        // What is answered at once cannot pile up, and must go through also when requests do.
+        let counts = request
+            .as_ref()
+            .is_ok_and(|request| request.method == method::CONTAINER_REQUEST);
         let limit = self.config.requests_in_flight;
         let Some(session) = self.sessions.get_mut(&client) else {
             return;
         };
         let id = Id::from(frame.id.as_str());
-        if !session.in_flight.contains(&id) && session.in_flight.len() >= limit {
-            return self.retry(conn, frame.id);
+        if counts && !session.in_flight.contains(&id) && session.in_flight.len() >= limit {
+            return match session.is_rust() {
+                true => self.too_many(conn, frame.id),
+                false => self.retry(conn, frame.id),
+            };
         }
         session.in_flight.insert(id.clone());
-        let done = match Request::read(&frame.payload) {
+        let done = match request {
             Ok(request) => self.run_method(&client, &id, &request),
             Err(cause) => {
                 self.bad_message("bad_request");
@@ -205,6 +213,16 @@ impl Agent {
 
     fn retry(&mut self, conn: Bytes, id: String) {
         self.send(conn, Frame::new(Op::Retry, id, Bytes::from_static(b"1")));
+    }
+
+    /// A Rust client is told: it knows better than to try again at once.
+    fn too_many(&mut self, conn: Bytes, id: String) {
+        let message = format!(
+            "agent {} takes {} requests of a client at once",
+            self.config.agent, self.config.requests_in_flight
+        );
+        let payload = error(ErrorCode::Busy, message).bytes();
+        self.send(conn, Frame::new(Op::ResponseError, id, payload));
     }
 
     fn run_method(

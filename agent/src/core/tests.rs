@@ -1,5 +1,6 @@
 //! The core alone: time and inputs in, effects out.
 
+mod budgets;
 mod deadlines;
 mod direct;
 mod ends;
