@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::container::ContainerError;
 use crate::core::{Asked, CallNumber, EndReport, Id, Input, Run, Seed};
 use crate::kinds::Kinds;
-use crate::runtime::{Gatekeeper, Hosting, gate};
+use crate::runtime::{Gatekeeper, Hosting, Watch, gate};
 
 /// A lease that no test outlives.
 const LEASE: Duration = Duration::from_secs(24 * 3_600);
@@ -41,7 +41,7 @@ impl Solo {
         let (reported, reports) = mpsc::unbounded_channel();
         let (workers, agent) = (Handle::current(), "testing".to_owned());
         let mut solo = Self {
-            hosting: Hosting::new(workers, kinds.clone(), agent, gate, reported),
+            hosting: Hosting::new(workers, kinds.clone(), agent, gate, reported, Watch::new()),
             reports,
             events: VecDeque::new(),
             calls: 0,

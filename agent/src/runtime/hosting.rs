@@ -18,6 +18,7 @@ use crate::container::{Broadcaster, Call, ContainerContext, DynContainer};
 use crate::core::{Asked, EndReport, Id, Input, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
+use crate::runtime::watchdog::{Mark, Watch};
 
 /// What a container's task is told.
 enum Command {
@@ -35,6 +36,7 @@ enum Command {
 struct Hosted {
     commands: mpsc::UnboundedSender<Command>,
     abort: AbortHandle,
+    mark: Arc<Mark>,
 }
 
 /// The containers that run.
@@ -44,6 +46,7 @@ pub(crate) struct Hosting {
     agent: String,
     gate: Gate,
     reports: mpsc::UnboundedSender<Input>,
+    watch: Watch,
     hosted: HashMap<Run, Hosted>,
 }
 
@@ -54,6 +57,7 @@ impl Hosting {
         agent: String,
         gate: Gate,
         reports: mpsc::UnboundedSender<Input>,
+        watch: Watch,
     ) -> Self {
         Self {
             workers,
@@ -61,6 +65,7 @@ impl Hosting {
             agent,
             gate,
             reports,
+            watch,
             hosted: HashMap::new(),
         }
     }
@@ -92,17 +97,19 @@ impl Hosting {
             reports: self.reports.clone(),
         };
         let factory = self.kinds.factory(&seed.kind);
-        let task = self.workers.spawn(async move {
+        let task = async move {
             match factory {
                 // Inside, so that a panic of the factory is the container's.
                 Some(factory) => life.live(factory(context)).await,
                 // The core starts no kind that the agent does not serve.
                 None => EndReport::Stopped,
             }
-        });
+        };
+        let (uuid, kind) = (seed.uuid, seed.kind);
+        let (task, mark) = self.watch.enter(kind.clone(), uuid.clone(), Box::pin(task));
+        let task = self.workers.spawn(task);
         let abort = task.abort_handle();
         let reports = self.reports.clone();
-        let (uuid, kind) = (seed.uuid, seed.kind);
         self.workers.spawn(async move {
             let how = match task.await {
                 Ok(how) => how,
@@ -115,7 +122,12 @@ impl Hosting {
             };
             let _ = reports.send(Input::Ended { run, how });
         });
-        self.hosted.insert(run, Hosted { commands, abort });
+        let hosted = Hosted {
+            commands,
+            abort,
+            mark,
+        };
+        self.hosted.insert(run, hosted);
     }
 
     pub(crate) fn request(&self, run: Run, asked: Asked) {
@@ -141,6 +153,7 @@ impl Hosting {
 
     pub(crate) fn abort(&self, run: Run) {
         if let Some(hosted) = self.hosted.get(&run) {
+            hosted.mark.aborted();
             hosted.abort.abort();
         }
     }

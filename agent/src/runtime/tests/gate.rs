@@ -4,6 +4,7 @@ use super::*;
 use crate::core::{Asked, CallNumber, EndReport, Input, Run, Seed};
 use crate::runtime::gate::{Gatekeeper, gate};
 use crate::runtime::hosting::Hosting;
+use crate::runtime::watchdog::Watch;
 
 #[tokio::test]
 async fn a_worker_that_runs_before_the_agents_thread_after_a_pause_waits_for_it() {
@@ -48,7 +49,14 @@ async fn held() -> (Host, CallNumber) {
     let (keeper, gate) = gate(Duration::from_secs(3_600));
     let (reported, mut reports) = mpsc::unbounded_channel();
     let workers = tokio::runtime::Handle::current();
-    let mut hosting = Hosting::new(workers, kinds(), "agent-1".to_owned(), gate, reported);
+    let mut hosting = Hosting::new(
+        workers,
+        kinds(),
+        "agent-1".to_owned(),
+        gate,
+        reported,
+        Watch::new(),
+    );
     let run = Run(1);
     let seed = Seed {
         uuid: "u".into(),
