@@ -52,6 +52,8 @@ enum Deadline {
     HeldStart(Token),
     /// The registration failed and is tried again.
     Register,
+    /// Containers have started that the last registration had left out.
+    Report,
 }
 
 /// The core of one agent.
@@ -77,6 +79,10 @@ pub struct Agent {
     up: bool,
     /// What the last registration listed: its answer can end only that.
     reported: BTreeMap<Id, Run>,
+    /// How many registrations were sent.
+    registrations: u64,
+    /// Whether one is due for containers that the last one left out.
+    reports_soon: bool,
     held_starts: BTreeMap<Token, ServerCall>,
     drain: Drain,
     deadlines: BTreeSet<(Duration, Deadline)>,
@@ -105,6 +111,8 @@ impl Agent {
             registered: false,
             up: false,
             reported: BTreeMap::new(),
+            registrations: 0,
+            reports_soon: false,
             held_starts: BTreeMap::new(),
             drain: Drain::default(),
             deadlines: BTreeSet::new(),
@@ -163,6 +171,9 @@ impl Agent {
             Deadline::Hold(call) => self.hold_is_over(call),
             Deadline::HeldStart(token) => self.held_start_is_over(token),
             Deadline::Register => self.register(),
+            // Another registration may have said it meanwhile.
+            Deadline::Report if self.reports_soon => self.register(),
+            Deadline::Report => {}
         }
     }
 
@@ -171,6 +182,7 @@ impl Agent {
             Input::Wake => {}
             Input::Register => {
                 self.registered = false;
+                self.drop_held_starts();
                 self.register();
             }
             Input::Registered { end } => self.has_registered(&end),

@@ -19,6 +19,8 @@ pub(super) struct Container {
     pub(super) told: StartExt,
     pub(super) endpoint: String,
     pub(super) state: State,
+    /// How many registrations had been sent when its start was asked for.
+    pub(super) asked_after: u64,
     pub(super) last_visit: Duration,
     /// Requests that were not handed to it yet, in the order in which they came.
     pub(super) waiting: VecDeque<Asked>,
@@ -93,6 +95,8 @@ pub(super) struct Start {
     pub(super) request: GetRequest,
     pub(super) told: StartExt,
     pub(super) waiters: Vec<Token>,
+    /// How many registrations had been sent when it was asked for.
+    pub(super) asked_after: u64,
 }
 
 impl Container {
@@ -115,6 +119,7 @@ impl Container {
             state: State::Starting {
                 waiters: start.waiters,
             },
+            asked_after: start.asked_after,
             last_visit: now,
             waiting: VecDeque::new(),
             calls: BTreeSet::new(),
