@@ -11,6 +11,7 @@ mod config;
 mod container;
 mod direct;
 mod drain;
+mod events;
 mod lease;
 mod link;
 mod session;

@@ -11,7 +11,7 @@ use huly_protocol::{
 
 use super::calls::{Caller, Reply, read_call};
 use super::session::Session;
-use super::types::{Audience, Effect, Id, Run};
+use super::types::{Effect, Id};
 use super::{Agent, error, json};
 
 /// The alive timeout of a client that does not say one (W08).
@@ -53,7 +53,7 @@ impl Agent {
         self.sessions.unbind(conn);
     }
 
-    fn send(&mut self, conn: Bytes, frame: Frame) {
+    pub(super) fn send(&mut self, conn: Bytes, frame: Frame) {
         self.effect(Effect::Send { conn, frame });
     }
 
@@ -259,79 +259,6 @@ impl Agent {
                 self.bad_message("unknown_method");
                 let message = format!("an agent knows no method {other:?}");
                 Err(error(ErrorCode::BadRequest, message))
-            }
-        }
-    }
-
-    /// `cc`: answers how many of the containers there are.
-    fn connect(&mut self, client: &Id, uuids: Vec<String>) -> Json {
-        let mut found = 0;
-        for uuid in uuids {
-            let Some(container) = self.containers.get_mut(uuid.as_str()) else {
-                continue;
-            };
-            found += 1;
-            let uuid = container.uuid.clone();
-            if container.connected.insert(client.clone()) {
-                if let Some(session) = self.sessions.get_mut(client) {
-                    session.containers.insert(uuid.clone());
-                }
-                self.tell_connected(&uuid, client);
-            }
-        }
-        json(&found)
-    }
-
-    fn disconnect(&mut self, client: &Id, uuid: &str) -> Result<Json, ErrorPayload> {
-        let Some(container) = self.containers.get_mut(uuid) else {
-            let message = format!("there is no container {uuid}");
-            return Err(error(ErrorCode::NoSuchContainer, message));
-        };
-        if container.connected.remove(client) {
-            let uuid = container.uuid.clone();
-            self.sessions.unsubscribe(client, &uuid);
-            self.tell_disconnected(&uuid, client);
-        }
-        Ok(json("ok"))
-    }
-
-    fn tell_connected(&mut self, uuid: &Id, client: &Id) {
-        // One that is starting is told of its clients when it has.
-        if let Some(container) = self.containers.get(uuid).filter(|c| c.is_live()) {
-            let (run, client) = (container.run, client.clone());
-            self.effect(Effect::Connected { run, client });
-        }
-    }
-
-    fn tell_disconnected(&mut self, uuid: &Id, client: &Id) {
-        if let Some(container) = self.containers.get(uuid).filter(|c| c.is_live()) {
-            let (run, client) = (container.run, client.clone());
-            self.effect(Effect::Disconnected { run, client });
-        }
-    }
-
-    /// An event of a container to those of its clients who have a connection.
-    pub(super) fn event(&mut self, run: Run, to: &Audience, data: &Json) {
-        let Some(uuid) = self.runs.get(&run) else {
-            return;
-        };
-        let Some(container) = self.containers.get(uuid) else {
-            return;
-        };
-        let payload = json(&(&**uuid, data)).into_bytes();
-        let clients: Vec<Id> = match to {
-            Audience::All => container.connected.iter().cloned().collect(),
-            Audience::Client(client) => container
-                .connected
-                .get(client)
-                .cloned()
-                .into_iter()
-                .collect(),
-        };
-        for client in clients {
-            let conn = self.sessions.get_mut(&client).and_then(|s| s.conn.clone());
-            if let Some(conn) = conn {
-                self.send(conn, Frame::new(Op::Event, "", payload.clone()));
             }
         }
     }

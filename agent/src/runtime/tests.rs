@@ -3,6 +3,7 @@
 mod containers;
 mod direct;
 mod gate;
+mod host;
 mod life;
 mod watchdog;
 

@@ -9,10 +9,9 @@ use futures::future::{pending, poll_fn, ready};
 use huly_protocol::ErrorCode;
 
 use super::containers::{Blocker, Blocks};
+use super::host::Host;
 use super::*;
-use crate::core::{Asked, CallNumber, EndReport, Input, Run, Seed};
-use crate::runtime::gate::gate;
-use crate::runtime::hosting::Hosting;
+use crate::core::{CallNumber, EndReport, Input};
 use crate::runtime::watchdog::{Sight, Watch, Watchdog, Watched, What};
 
 const LIMIT: Duration = Duration::from_secs(1);
@@ -187,38 +186,17 @@ async fn an_aborted_one_that_blocks_on_is_named_as_still_stopping() {
         mut begun,
         hold,
     } = Blocker::kind();
-    let (_keeper, gate) = gate(Duration::from_secs(3_600));
-    let (reported, mut reports) = mpsc::unbounded_channel();
     let (watch, mut dog) = watchdog();
-    let workers = tokio::runtime::Handle::current();
-    let mut hosting = Hosting::new(workers, kinds, "a".to_owned(), gate, reported, watch);
-    let run = Run(1);
-    let seed = Seed {
-        uuid: "u".into(),
-        kind: "blocker".into(),
-        labels: Vec::new(),
-        extra: None,
-        epoch: None,
-    };
-    hosting.start(run, seed);
-    let started = patient(reports.recv()).await;
-    assert!(matches!(started, Some(Input::Started { .. })));
-    let asked = Asked {
-        call: CallNumber(1),
-        operation: "block".to_owned(),
-        data: Json::null(),
-        client: None,
-        until: None,
-    };
-    hosting.request(run, asked);
+    let mut host = Host::start(kinds, "blocker", watch).await;
+    host.request(CallNumber(1), "block", None);
     patient(begun.recv()).await.unwrap();
     assert_eq!(look(&mut dog, 5), [(What::Blocks, LIMIT)]);
-    hosting.abort(run);
+    host.hosting.abort(host.run);
     let still = [(What::StillStopping, LIMIT * 5 / 4)];
     assert_eq!(look(&mut dog, 1), still);
     assert_eq!(look(&mut dog, 8), []);
     drop(hold);
-    let ended = async { while !matches!(reports.recv().await, Some(Input::Ended { .. })) {} };
+    let ended = async { while !matches!(host.reports.recv().await, Some(Input::Ended { .. })) {} };
     patient(ended).await;
     assert_eq!(look(&mut dog, 1), [(What::WentOn, LIMIT * 14 / 4)]);
     assert_eq!(dog.watched(), 0);
