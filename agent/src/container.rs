@@ -15,7 +15,8 @@ use crate::core::{Audience, Id, Input, Run};
 ///
 /// Requests start in the order in which a client sent them and interleave at their awaits; two of
 /// one container never run at the same instant, so state behind a mutex is never contended. A panic
-/// ends this container and no other.
+/// ends this container and no other. Work that takes long without an await belongs in tokio's
+/// `spawn_blocking`: a container that blocks its worker holds up others and is named in the log.
 pub trait Container: Send + Sync + 'static {
     /// Answers a request.
     fn request(&self, call: Call) -> impl Future<Output = Result<Json, ContainerError>> + Send;

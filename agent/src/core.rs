@@ -11,6 +11,7 @@ mod config;
 mod container;
 mod direct;
 mod drain;
+mod events;
 mod lease;
 mod link;
 mod session;
@@ -35,7 +36,7 @@ use drain::Drain;
 use lease::Lease;
 use session::Sessions;
 pub use types::{
-    Audience, CallNumber, Effect, EndReport, Figures, Id, Input, Observed, Route, Run, Seed,
+    Asked, Audience, CallNumber, Effect, EndReport, Figures, Id, Input, Observed, Route, Run, Seed,
     ServerCall, Token,
 };
 
@@ -52,6 +53,8 @@ enum Deadline {
     HeldStart(Token),
     /// The registration failed and is tried again.
     Register,
+    /// Containers have started that the last registration had left out.
+    Report,
 }
 
 /// The core of one agent.
@@ -77,6 +80,10 @@ pub struct Agent {
     up: bool,
     /// What the last registration listed: its answer can end only that.
     reported: BTreeMap<Id, Run>,
+    /// How many registrations were sent.
+    registrations: u64,
+    /// Whether one is due for containers that the last one left out.
+    reports_soon: bool,
     held_starts: BTreeMap<Token, ServerCall>,
     drain: Drain,
     deadlines: BTreeSet<(Duration, Deadline)>,
@@ -105,6 +112,8 @@ impl Agent {
             registered: false,
             up: false,
             reported: BTreeMap::new(),
+            registrations: 0,
+            reports_soon: false,
             held_starts: BTreeMap::new(),
             drain: Drain::default(),
             deadlines: BTreeSet::new(),
@@ -163,6 +172,9 @@ impl Agent {
             Deadline::Hold(call) => self.hold_is_over(call),
             Deadline::HeldStart(token) => self.held_start_is_over(token),
             Deadline::Register => self.register(),
+            // Another registration may have said it meanwhile.
+            Deadline::Report if self.reports_soon => self.register(),
+            Deadline::Report => {}
         }
     }
 
@@ -171,6 +183,7 @@ impl Agent {
             Input::Wake => {}
             Input::Register => {
                 self.registered = false;
+                self.drop_held_starts();
                 self.register();
             }
             Input::Registered { end } => self.has_registered(&end),

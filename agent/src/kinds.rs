@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::container::{Container, ContainerContext, ContainerError, DynContainer};
 
-type Made = BoxFuture<'static, Result<Arc<dyn DynContainer>, ContainerError>>;
+pub(crate) type Made = BoxFuture<'static, Result<Arc<dyn DynContainer>, ContainerError>>;
 pub(crate) type Factory = Arc<dyn Fn(ContainerContext) -> Made + Send + Sync>;
 
 /// The container kinds that an agent can host, each with how one is made.

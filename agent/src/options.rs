@@ -9,6 +9,8 @@ use clap::{Args, Parser};
 use huly_program::LogArgs;
 use huly_protocol::PodRef;
 
+const BLOCKED_AFTER: Duration = Duration::from_secs(1);
+
 /// `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPort {
@@ -109,6 +111,9 @@ pub struct AgentOptions {
     /// How many bytes of answers are remembered for them.
     #[arg(long, env = "HULY_ANSWERS_BYTES", default_value_t = 16 << 20)]
     pub answers_bytes: usize,
+    /// After how long a container that does not reach an await is said to block its worker.
+    #[arg(skip = BLOCKED_AFTER)]
+    pub blocked_after: Duration,
 }
 
 impl AgentOptions {
@@ -132,6 +137,7 @@ impl AgentOptions {
             lease_ms: 1_000,
             answers_ms: 60_000,
             answers_bytes: 16 << 20,
+            blocked_after: BLOCKED_AFTER,
         })
     }
 

@@ -126,6 +126,7 @@ impl AgentHandle {
             workers: workers.handle().clone(),
             control: controlled,
             metrics,
+            blocked_after: options.blocked_after,
         };
         let (done, ended) = oneshot::channel();
         let _: JoinHandle<()> =

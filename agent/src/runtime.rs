@@ -8,6 +8,7 @@ mod metrics;
 mod router;
 mod serving;
 mod thread;
+mod watchdog;
 
 #[cfg(test)]
 mod tests;
@@ -19,3 +20,5 @@ pub(crate) use hosting::Hosting;
 pub(crate) use metrics::Metrics;
 pub(crate) use serving::{Control, State};
 pub(crate) use thread::{LinkTo, Settings, run};
+#[cfg(feature = "testing")]
+pub(crate) use watchdog::Watch;

@@ -10,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::container::ContainerError;
-use crate::core::{CallNumber, EndReport, Id, Input, Run, Seed};
+use crate::core::{Asked, CallNumber, EndReport, Id, Input, Run, Seed};
 use crate::kinds::Kinds;
-use crate::runtime::{Gatekeeper, Hosting, gate};
+use crate::runtime::{Gatekeeper, Hosting, Watch, gate};
 
 /// A lease that no test outlives.
 const LEASE: Duration = Duration::from_secs(24 * 3_600);
@@ -41,7 +41,7 @@ impl Solo {
         let (reported, reports) = mpsc::unbounded_channel();
         let (workers, agent) = (Handle::current(), "testing".to_owned());
         let mut solo = Self {
-            hosting: Hosting::new(workers, kinds.clone(), agent, gate, reported),
+            hosting: Hosting::new(workers, kinds.clone(), agent, gate, reported, Watch::new()),
             reports,
             events: VecDeque::new(),
             calls: 0,
@@ -90,9 +90,14 @@ impl Solo {
     {
         self.calls += 1;
         let number = CallNumber(self.calls);
-        let (operation, data) = (operation.to_owned(), Json::of(data)?);
-        let client = client.map(Id::from);
-        self.hosting.request(RUN, number, operation, data, client);
+        let asked = Asked {
+            call: number,
+            operation: operation.to_owned(),
+            data: Json::of(data)?,
+            client: client.map(Id::from),
+            until: None,
+        };
+        self.hosting.request(RUN, asked);
         loop {
             match self.next().await? {
                 Input::Answered { call, result } if call == number => {

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use huly_protocol::{CallExt, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op};
+use huly_protocol::{CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op};
 
 use super::answers::{Key, Seen};
-use super::container::{Container, State, Waiting};
+use super::config::Config;
+use super::container::{Container, State};
 use super::link::read_ext;
-use super::types::{CallNumber, Effect, EndReport, Id, Observed, Route, Run, Token};
+use super::types::{Asked, CallNumber, Effect, EndReport, Id, Observed, Route, Run, Token};
 use super::{Agent, Deadline, error};
+
+/// How long before its caller a request is given up at most.
+const MAX_MARGIN: Duration = Duration::from_millis(100);
 
 /// A request without an answer.
 #[derive(Debug)]
@@ -21,7 +25,29 @@ pub(super) struct PendingCall {
     replies: Vec<Reply>,
     route: Route,
     since: Duration,
+    /// For how long it may wait to be handed over.
+    hold: Duration,
     dispatched: bool,
+}
+
+/// Who asks, and what it says of its request.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// Its client id and the request's; absent where a TypeScript server does not say.
+    pub(super) name: Option<(Id, Id)>,
+    /// Of a request that is sent again: the life of the container in which it may have run.
+    pub(super) epoch: Option<Epoch>,
+    /// For how many ms it waits.
+    pub(super) timeout_ms: Option<u64>,
+}
+
+impl Caller {
+    /// For how long its request may be held: a bit less than it waits, so that it hears of it in
+    /// time.
+    fn patience(&self) -> Option<Duration> {
+        let timeout = Duration::from_millis(self.timeout_ms?);
+        Some(timeout - (timeout / 10).min(MAX_MARGIN))
+    }
 }
 
 /// Where an answer goes.
@@ -56,8 +82,13 @@ impl Agent {
             let message = format!("container {} has another epoch here", call.uuid);
             return Err(error(ErrorCode::Gone, message));
         }
-        let caller = ext.client.zip(ext.request);
-        let caller = caller.map(|(client, request)| (Id::from(client), Id::from(request)));
+        let name = ext.client.zip(ext.request);
+        let caller = Caller {
+            name: name.map(|(client, request)| (Id::from(client), Id::from(request))),
+            // The server itself has judged it.
+            epoch: None,
+            timeout_ms: ext.timeout_ms,
+        };
         self.admit(&call, caller, Reply::Server(token))
     }
 
@@ -65,7 +96,7 @@ impl Agent {
     pub(super) fn admit(
         &mut self,
         call: &ContainerCall<'_>,
-        caller: Option<(Id, Id)>,
+        caller: Caller,
         reply: Reply,
     ) -> Result<Option<Json>, ErrorPayload> {
         let Some(container) = self.containers.get_mut(call.uuid.as_ref()) else {
@@ -73,8 +104,8 @@ impl Agent {
             return Err(error(ErrorCode::NoSuchContainer, message));
         };
         let run = container.run;
-        let client = caller.as_ref().map(|(client, _)| client.clone());
-        let key = caller.map(|(client, request)| Key {
+        let client = caller.name.as_ref().map(|(client, _)| client.clone());
+        let key = caller.name.clone().map(|(client, request)| Key {
             run,
             client,
             request,
@@ -91,29 +122,34 @@ impl Agent {
             }
             None => {}
         }
-        if container.is_stopping() {
-            let message = format!("container {} is being ended", container.uuid);
-            return Err(error(ErrorCode::Gone, message));
+        if let Some(cause) = refusal(container, &caller, &self.config) {
+            let observed = Observed::Request {
+                kind: container.kind.clone(),
+                route: reply.route(),
+                outcome: code(&cause),
+                took: Duration::ZERO,
+            };
+            self.effect(Effect::Observed(observed));
+            return Err(cause);
         }
-        if container.waiting.len() >= self.config.waiting_calls {
-            let message = format!("too many requests wait for container {}", container.uuid);
-            return Err(error(ErrorCode::Busy, message));
-        }
+        let patience = caller.patience();
         container.last_visit = self.now;
         self.counter += 1;
         let number = CallNumber(self.counter);
         container.calls.insert(number);
-        container.waiting.push_back(Waiting {
+        container.waiting.push_back(Asked {
             call: number,
             operation: call.operation.to_string(),
             data: Json::from(call.data),
             client,
+            until: patience.map(|patience| self.now + patience),
         });
         self.waiting += 1;
         let (uuid, kind) = (container.uuid.clone(), container.kind.clone());
         if let Some(key) = &key {
             self.answers.running(key.clone(), number);
         }
+        let hold = self.config.hold.min(patience.unwrap_or(Duration::MAX));
         let pending = PendingCall {
             run,
             uuid: uuid.clone(),
@@ -122,12 +158,13 @@ impl Agent {
             route: reply.route(),
             replies: vec![reply],
             since: self.now,
+            hold,
             dispatched: false,
         };
         self.calls.insert(number, pending);
         if !self.dispatch_waiting(&uuid) {
-            let until = self.now + self.config.hold;
-            self.deadlines.insert((until, Deadline::Hold(number)));
+            self.deadlines
+                .insert((self.now + hold, Deadline::Hold(number)));
         }
         Ok(None)
     }
@@ -143,18 +180,13 @@ impl Agent {
         if !matches!(container.state, State::Live) {
             return false;
         }
-        for waiting in container.waiting.drain(..) {
+        let run = container.run;
+        for asked in container.waiting.drain(..) {
             self.waiting -= 1;
-            if let Some(pending) = self.calls.get_mut(&waiting.call) {
+            if let Some(pending) = self.calls.get_mut(&asked.call) {
                 pending.dispatched = true;
             }
-            self.out.push(Effect::Dispatch {
-                run: container.run,
-                call: waiting.call,
-                operation: waiting.operation,
-                data: waiting.data,
-                client: waiting.client,
-            });
+            self.out.push(Effect::Dispatch { run, asked });
         }
         true
     }
@@ -189,9 +221,9 @@ impl Agent {
             self.waiting -= 1;
         }
         let message = format!(
-            "container {} could not be asked within {} s; the request did not run",
+            "container {} could not be asked within {} ms; the request did not run",
             pending.uuid,
-            self.config.hold.as_secs()
+            pending.hold.as_millis()
         );
         self.give_up(pending, error(ErrorCode::TimedOut, message));
     }
@@ -298,16 +330,47 @@ pub(super) fn read_call(params: &str) -> Result<ContainerCall<'_>, ErrorPayload>
     })
 }
 
+/// Why a container does not take a request, if it does not.
+fn refusal(container: &Container, caller: &Caller, config: &Config) -> Option<ErrorPayload> {
+    let uuid = &container.uuid;
+    let (code, message) = if caller.epoch.is_some() && caller.epoch != container.epoch() {
+        let message =
+            format!("outcome unknown: container {uuid} was placed again since it was asked");
+        (ErrorCode::OutcomeUnknown, message)
+    } else if container.is_stopping() {
+        let message = format!("container {uuid} is being ended");
+        (ErrorCode::Gone, message)
+    } else if caller.patience().is_some_and(|patience| patience.is_zero()) {
+        let message = "the caller waits no longer; the request did not run".to_owned();
+        (ErrorCode::TimedOut, message)
+    } else if container.waiting.len() >= config.waiting_calls {
+        let message = format!("too many requests wait for container {uuid}");
+        (ErrorCode::Busy, message)
+    } else if container.calls.len() >= config.calls_per_container {
+        let message = format!(
+            "container {uuid} has {} requests without an answer, the most that it takes",
+            container.calls.len()
+        );
+        (ErrorCode::Busy, message)
+    } else {
+        return None;
+    };
+    Some(error(code, message))
+}
+
 /// The label of an outcome in the metrics.
-pub(super) fn outcome<T>(result: &Result<T, ErrorPayload>) -> &'static str {
-    match result.as_ref().map_err(|error| error.code) {
-        Ok(_) => "ok",
-        Err(Some(ErrorCode::BadRequest)) => "badRequest",
-        Err(Some(ErrorCode::Busy)) => "busy",
-        Err(Some(ErrorCode::Gone)) => "gone",
-        Err(Some(ErrorCode::Interrupted)) => "interrupted",
-        Err(Some(ErrorCode::OutcomeUnknown)) => "outcomeUnknown",
-        Err(Some(ErrorCode::TimedOut)) => "timedOut",
-        Err(_) => "failed",
+fn outcome(result: &Result<Json, ErrorPayload>) -> &'static str {
+    result.as_ref().err().map_or("ok", code)
+}
+
+fn code(error: &ErrorPayload) -> &'static str {
+    match error.code {
+        Some(ErrorCode::BadRequest) => "badRequest",
+        Some(ErrorCode::Busy) => "busy",
+        Some(ErrorCode::Gone) => "gone",
+        Some(ErrorCode::Interrupted) => "interrupted",
+        Some(ErrorCode::OutcomeUnknown) => "outcomeUnknown",
+        Some(ErrorCode::TimedOut) => "timedOut",
+        _ => "failed",
     }
 }

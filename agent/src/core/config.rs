@@ -29,11 +29,13 @@ pub struct Config {
     pub hold: Duration,
     /// Requests that may wait for one container.
     pub waiting_calls: usize,
+    /// Requests to one container that may be without an answer: those that wait and those that run.
+    pub calls_per_container: usize,
     /// How long answers are remembered.
     pub answers_window: Duration,
     /// How many bytes of answers are remembered.
     pub answers_bytes: usize,
-    /// Requests of one client of the ROUTER that may be in flight at once.
+    /// Requests to containers that one client of the ROUTER may have in flight at once.
     pub requests_in_flight: usize,
     /// The largest payload that clients of the ROUTER are told to send, in bytes.
     pub message_bytes: u64,
@@ -62,6 +64,7 @@ impl Config {
             lease: Duration::from_secs(1),
             hold: Duration::from_secs(30),
             waiting_calls: 1_024,
+            calls_per_container: 8_192,
             answers_window: Duration::from_secs(60),
             answers_bytes: 16 << 20,
             requests_in_flight: 4_096,

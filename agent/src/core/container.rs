@@ -2,11 +2,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use huly_protocol::{
-    ContainerRecord, Endpoint, EndpointKind, Epoch, GetRequest, Json, KindSpec, RecordExt, StartExt,
+    ContainerRecord, Endpoint, EndpointKind, Epoch, GetRequest, KindSpec, RecordExt, StartExt,
 };
 
 use super::config::Config;
-use super::types::{CallNumber, Id, Run, Seed, Token};
+use super::types::{Asked, CallNumber, Id, Run, Seed, Token};
 
 /// A container of this agent.
 #[derive(Debug)]
@@ -19,9 +19,11 @@ pub(super) struct Container {
     pub(super) told: StartExt,
     pub(super) endpoint: String,
     pub(super) state: State,
+    /// How many registrations had been sent when its start was asked for.
+    pub(super) asked_after: u64,
     pub(super) last_visit: Duration,
     /// Requests that were not handed to it yet, in the order in which they came.
-    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) waiting: VecDeque<Asked>,
     /// Its requests without an answer: those that wait and those that run.
     pub(super) calls: BTreeSet<CallNumber>,
     /// Clients of the ROUTER that want its events, also while they are away (W27).
@@ -93,15 +95,8 @@ pub(super) struct Start {
     pub(super) request: GetRequest,
     pub(super) told: StartExt,
     pub(super) waiters: Vec<Token>,
-}
-
-/// A request that waits for its container.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) call: CallNumber,
-    pub(super) operation: String,
-    pub(super) data: Json,
-    pub(super) client: Option<Id>,
+    /// How many registrations had been sent when it was asked for.
+    pub(super) asked_after: u64,
 }
 
 impl Container {
@@ -124,6 +119,7 @@ impl Container {
             state: State::Starting {
                 waiters: start.waiters,
             },
+            asked_after: start.asked_after,
             last_visit: now,
             waiting: VecDeque::new(),
             calls: BTreeSet::new(),

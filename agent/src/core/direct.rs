@@ -9,9 +9,9 @@ use huly_protocol::{
     PROTOCOL_VERSION, Request, Uuid, method,
 };
 
-use super::calls::{Reply, read_call};
+use super::calls::{Caller, Reply, read_call};
 use super::session::Session;
-use super::types::{Audience, Effect, Id, Run};
+use super::types::{Effect, Id};
 use super::{Agent, error, json};
 
 /// The alive timeout of a client that does not say one (W08).
@@ -53,7 +53,7 @@ impl Agent {
         self.sessions.unbind(conn);
     }
 
-    fn send(&mut self, conn: Bytes, frame: Frame) {
+    pub(super) fn send(&mut self, conn: Bytes, frame: Frame) {
         self.effect(Effect::Send { conn, frame });
     }
 
@@ -179,16 +179,24 @@ impl Agent {
             self.retry(conn.clone(), frame.id);
             return self.ask_hello(conn);
         };
+        let request = Request::read(&frame.payload);
+        // What is answered at once cannot pile up, and must go through also when requests do.
+        let counts = request
+            .as_ref()
+            .is_ok_and(|request| request.method == method::CONTAINER_REQUEST);
         let limit = self.config.requests_in_flight;
         let Some(session) = self.sessions.get_mut(&client) else {
             return;
         };
         let id = Id::from(frame.id.as_str());
-        if !session.in_flight.contains(&id) && session.in_flight.len() >= limit {
-            return self.retry(conn, frame.id);
+        if counts && !session.in_flight.contains(&id) && session.in_flight.len() >= limit {
+            return match session.is_rust() {
+                true => self.too_many(conn, frame.id),
+                false => self.retry(conn, frame.id),
+            };
         }
         session.in_flight.insert(id.clone());
-        let done = match Request::read(&frame.payload) {
+        let done = match request {
             Ok(request) => self.run_method(&client, &id, &request),
             Err(cause) => {
                 self.bad_message("bad_request");
@@ -207,6 +215,16 @@ impl Agent {
         self.send(conn, Frame::new(Op::Retry, id, Bytes::from_static(b"1")));
     }
 
+    /// A Rust client is told: it knows better than to try again at once.
+    fn too_many(&mut self, conn: Bytes, id: String) {
+        let message = format!(
+            "agent {} takes {} requests of a client at once",
+            self.config.agent, self.config.requests_in_flight
+        );
+        let payload = error(ErrorCode::Busy, message).bytes();
+        self.send(conn, Frame::new(Op::ResponseError, id, payload));
+    }
+
     fn run_method(
         &mut self,
         client: &Id,
@@ -221,7 +239,13 @@ impl Agent {
                     client: client.clone(),
                     request: id.clone(),
                 };
-                self.admit(&call, Some((client.clone(), id.clone())), reply)
+                let ext = call.ext.unwrap_or_default();
+                let caller = Caller {
+                    name: Some((client.clone(), id.clone())),
+                    epoch: ext.epoch,
+                    timeout_ms: ext.timeout_ms,
+                };
+                self.admit(&call, caller, reply)
             }
             method::CONNECT => {
                 let connect: Connect = read_params(params)?;
@@ -235,79 +259,6 @@ impl Agent {
                 self.bad_message("unknown_method");
                 let message = format!("an agent knows no method {other:?}");
                 Err(error(ErrorCode::BadRequest, message))
-            }
-        }
-    }
-
-    /// `cc`: answers how many of the containers there are.
-    fn connect(&mut self, client: &Id, uuids: Vec<String>) -> Json {
-        let mut found = 0;
-        for uuid in uuids {
-            let Some(container) = self.containers.get_mut(uuid.as_str()) else {
-                continue;
-            };
-            found += 1;
-            let uuid = container.uuid.clone();
-            if container.connected.insert(client.clone()) {
-                if let Some(session) = self.sessions.get_mut(client) {
-                    session.containers.insert(uuid.clone());
-                }
-                self.tell_connected(&uuid, client);
-            }
-        }
-        json(&found)
-    }
-
-    fn disconnect(&mut self, client: &Id, uuid: &str) -> Result<Json, ErrorPayload> {
-        let Some(container) = self.containers.get_mut(uuid) else {
-            let message = format!("there is no container {uuid}");
-            return Err(error(ErrorCode::NoSuchContainer, message));
-        };
-        if container.connected.remove(client) {
-            let uuid = container.uuid.clone();
-            self.sessions.unsubscribe(client, &uuid);
-            self.tell_disconnected(&uuid, client);
-        }
-        Ok(json("ok"))
-    }
-
-    fn tell_connected(&mut self, uuid: &Id, client: &Id) {
-        // One that is starting is told of its clients when it has.
-        if let Some(container) = self.containers.get(uuid).filter(|c| c.is_live()) {
-            let (run, client) = (container.run, client.clone());
-            self.effect(Effect::Connected { run, client });
-        }
-    }
-
-    fn tell_disconnected(&mut self, uuid: &Id, client: &Id) {
-        if let Some(container) = self.containers.get(uuid).filter(|c| c.is_live()) {
-            let (run, client) = (container.run, client.clone());
-            self.effect(Effect::Disconnected { run, client });
-        }
-    }
-
-    /// An event of a container to those of its clients who have a connection.
-    pub(super) fn event(&mut self, run: Run, to: &Audience, data: &Json) {
-        let Some(uuid) = self.runs.get(&run) else {
-            return;
-        };
-        let Some(container) = self.containers.get(uuid) else {
-            return;
-        };
-        let payload = json(&(&**uuid, data)).into_bytes();
-        let clients: Vec<Id> = match to {
-            Audience::All => container.connected.iter().cloned().collect(),
-            Audience::Client(client) => container
-                .connected
-                .get(client)
-                .cloned()
-                .into_iter()
-                .collect(),
-        };
-        for client in clients {
-            let conn = self.sessions.get_mut(&client).and_then(|s| s.conn.clone());
-            if let Some(conn) = conn {
-                self.send(conn, Frame::new(Op::Event, "", payload.clone()));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What the server and the agent tell each other.
 
+use std::time::Duration;
+
 use huly_protocol::{
     AgentExt, AgentRegistration, ContainerRecord, Endpoint, EndpointKind, ErrorCode, ErrorPayload,
     Holders, Json, KindSpec, method,
@@ -9,12 +11,18 @@ use serde_json::value::RawValue;
 
 use super::container::Reason;
 use super::types::{Effect, Id, ServerCall};
-use super::{Agent, error, json};
+use super::{Agent, Deadline, error, json};
+
+/// For how long started containers that a registration left out are gathered.
+const REPORT_DELAY: Duration = Duration::from_millis(100);
 
 impl Agent {
     /// Says what the agent is and what it has. Containers that are starting or being ended are left
-    /// out: the answer to the call that began it says what becomes of them.
+    /// out: the answer to the call that began it says what becomes of them. That answer is lost when
+    /// the session of the call is over, so those that were starting are said once they have.
     pub(super) fn register(&mut self) {
+        self.registrations += 1;
+        self.reports_soon = false;
         let living = || self.containers.values().filter(|c| c.is_live());
         let containers: Vec<ContainerRecord> = living().map(|c| c.record(&self.config)).collect();
         self.reported = living().map(|c| (c.uuid.clone(), c.run)).collect();
@@ -42,6 +50,14 @@ impl Agent {
             }),
         };
         self.effect(Effect::Register(registration));
+    }
+
+    /// Registers again in a moment, once for all that start until then.
+    pub(super) fn report_soon(&mut self) {
+        if !std::mem::replace(&mut self.reports_soon, true) {
+            let at = self.now + REPORT_DELAY;
+            self.deadlines.insert((at, Deadline::Report));
+        }
     }
 
     pub(super) fn has_registered(&mut self, end: &[String]) {

@@ -49,6 +49,7 @@ impl Agent {
             request,
             told,
             waiters: vec![token],
+            asked_after: self.registrations,
         };
         if self.containers.contains_key(&uuid) {
             return self.get_known(token, start);
@@ -153,6 +154,7 @@ impl Agent {
     }
 
     pub(super) fn has_started(&mut self, run: Run, result: Result<(), ErrorPayload>) {
+        let registrations = self.registrations;
         let Some(container) = self.container_of(run) else {
             return;
         };
@@ -165,7 +167,12 @@ impl Agent {
         let answer = match result {
             Ok(()) => {
                 container.state = State::Live;
-                Ok(got(container))
+                let left_out = container.asked_after < registrations;
+                let answer = got(container);
+                if left_out {
+                    self.report_soon();
+                }
+                Ok(answer)
             }
             Err(mut cause) => {
                 container.state = State::Stopping {
@@ -237,6 +244,14 @@ impl Agent {
         if self.held_starts.remove(&token).is_some() {
             let message = format!("agent {} lost its lease", self.config.agent);
             self.answer_server(token, Err(error(ErrorCode::Busy, message)));
+        }
+    }
+
+    /// Starts that were held for a session that is over: who wants one asks in the new session.
+    pub(super) fn drop_held_starts(&mut self) {
+        for token in std::mem::take(&mut self.held_starts).into_keys() {
+            let message = "the server's session is another one now; the start did not begin";
+            self.answer_server(token, Err(error(ErrorCode::Interrupted, message)));
         }
     }
 

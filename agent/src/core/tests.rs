@@ -1,5 +1,7 @@
 //! The core alone: time and inputs in, effects out.
 
+mod budgets;
+mod deadlines;
 mod direct;
 mod ends;
 mod lease;
@@ -152,12 +154,19 @@ impl Rig {
         )
     }
 
+    /// The same, of a caller that waits for so long.
+    fn request_for(&mut self, uuid: &str, request: &str, timeout_ms: u64) -> Token {
+        self.call(
+            "cs",
+            json!([uuid, "do", request]),
+            json!({ "client": "c1", "request": request, "timeoutMs": timeout_ms }),
+        )
+    }
+
     /// What was handed to containers: run, number, data.
     fn dispatched(&self) -> Vec<(Run, CallNumber, Value)> {
         let dispatch = |effect: &Effect| match effect {
-            Effect::Dispatch {
-                run, call, data, ..
-            } => Some((*run, *call, data.read().unwrap())),
+            Effect::Dispatch { run, asked } => Some((*run, asked.call, asked.data.read().unwrap())),
             _ => None,
         };
         self.out.iter().filter_map(dispatch).collect()
@@ -220,10 +229,29 @@ impl Rig {
         sent
     }
 
+    /// A Rust client says hello.
+    fn rust_hello(&mut self, conn: &str, client: &str) -> String {
+        let hello = r#"{"aliveTimeout":60,"huly":{"v":1,"nonce":"n"}}"#;
+        let sent = self.message(conn, Op::Hello, client, hello);
+        sent[0].1.id.clone()
+    }
+
+    /// A request on the ROUTER with what a Rust client says beside it; what is sent back is taken.
+    fn ask(&mut self, conn: &str, id: &str, uuid: &str, ext: Value) -> Vec<(String, Frame)> {
+        let payload = json!(["cs", [uuid, "do", id, ext]]).to_string();
+        self.message(conn, Op::Request, id, &payload)
+    }
+
     fn hello(&mut self, conn: &str, client: &str) -> String {
         let sent = self.message(conn, Op::Hello, client, r#"{"aliveTimeout":3}"#);
         sent[0].1.id.clone()
     }
+}
+
+/// The code of the error that was sent.
+fn sent_code(sent: &[(String, Frame)]) -> ErrorCode {
+    assert_eq!((sent.len(), sent[0].1.op), (1, Op::ResponseError));
+    ErrorPayload::read(&sent[0].1.payload).code.expect("a code")
 }
 
 fn ok(value: Value) -> Result<Json, ErrorPayload> {

@@ -174,14 +174,8 @@ pub enum Effect {
     Dispatch {
         /// Which container.
         run: Run,
-        /// To be repeated in [`Input::Answered`].
-        call: CallNumber,
-        /// What it is asked to do.
-        operation: String,
-        /// With what.
-        data: Json,
-        /// Who asks, where that is known.
-        client: Option<Id>,
+        /// The request.
+        asked: Asked,
     },
     /// A client connected to a container.
     Connected {
@@ -229,6 +223,21 @@ pub struct Seed {
     pub extra: Option<Json>,
     /// Which life of the uuid it is.
     pub epoch: Option<Epoch>,
+}
+
+/// A request as its container gets it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// To be repeated in [`Input::Answered`].
+    pub call: CallNumber,
+    /// What the container is asked to do.
+    pub operation: String,
+    /// With what.
+    pub data: Json,
+    /// Who asks, where that is known.
+    pub client: Option<Id>,
+    /// Where the caller says how long it waits: it does not begin after that, by the boot clock.
+    pub until: Option<Duration>,
 }
 
 /// How a request came.

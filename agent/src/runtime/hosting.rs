@@ -1,42 +1,26 @@
-//! Containers on the workers: each is one task that takes commands in order and lets its requests
-//! interleave.
+//! Containers on the workers, each a task of its own.
+
+mod life;
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
-use huly_protocol::{ErrorCode, ErrorPayload, Json};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
-use crate::container::{Broadcaster, Call, ContainerContext, DynContainer};
-use crate::core::{CallNumber, EndReport, Id, Input, Run, Seed};
+use crate::container::{Broadcaster, ContainerContext};
+use crate::core::{Asked, EndReport, Id, Input, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
-
-/// What a container's task is told.
-enum Command {
-    Request {
-        call: CallNumber,
-        operation: String,
-        data: Json,
-        client: Option<Id>,
-        /// How often the gate had been closed when it was handed over.
-        closings: u64,
-    },
-    Connected(Id),
-    Disconnected(Id),
-    Ping,
-    Stop,
-}
+use crate::runtime::watchdog::{Mark, Watch};
+use life::{Command, Life};
 
 struct Hosted {
     commands: mpsc::UnboundedSender<Command>,
     abort: AbortHandle,
+    mark: Arc<Mark>,
 }
 
 /// The containers that run.
@@ -46,6 +30,7 @@ pub(crate) struct Hosting {
     agent: String,
     gate: Gate,
     reports: mpsc::UnboundedSender<Input>,
+    watch: Watch,
     hosted: HashMap<Run, Hosted>,
 }
 
@@ -56,6 +41,7 @@ impl Hosting {
         agent: String,
         gate: Gate,
         reports: mpsc::UnboundedSender<Input>,
+        watch: Watch,
     ) -> Self {
         Self {
             workers,
@@ -63,6 +49,7 @@ impl Hosting {
             agent,
             gate,
             reports,
+            watch,
             hosted: HashMap::new(),
         }
     }
@@ -94,17 +81,19 @@ impl Hosting {
             reports: self.reports.clone(),
         };
         let factory = self.kinds.factory(&seed.kind);
-        let task = self.workers.spawn(async move {
+        let task = async move {
             match factory {
                 // Inside, so that a panic of the factory is the container's.
                 Some(factory) => life.live(factory(context)).await,
                 // The core starts no kind that the agent does not serve.
                 None => EndReport::Stopped,
             }
-        });
+        };
+        let (uuid, kind) = (seed.uuid, seed.kind);
+        let (task, mark) = self.watch.enter(kind.clone(), uuid.clone(), Box::pin(task));
+        let task = self.workers.spawn(task);
         let abort = task.abort_handle();
         let reports = self.reports.clone();
-        let (uuid, kind) = (seed.uuid, seed.kind);
         self.workers.spawn(async move {
             let how = match task.await {
                 Ok(how) => how,
@@ -117,27 +106,17 @@ impl Hosting {
             };
             let _ = reports.send(Input::Ended { run, how });
         });
-        self.hosted.insert(run, Hosted { commands, abort });
+        let hosted = Hosted {
+            commands,
+            abort,
+            mark,
+        };
+        self.hosted.insert(run, hosted);
     }
 
-    pub(crate) fn request(
-        &self,
-        run: Run,
-        call: CallNumber,
-        operation: String,
-        data: Json,
-        client: Option<Id>,
-    ) {
-        self.tell(
-            run,
-            Command::Request {
-                call,
-                operation,
-                data,
-                client,
-                closings: self.gate.closings(),
-            },
-        );
+    pub(crate) fn request(&self, run: Run, asked: Asked) {
+        let closings = self.gate.closings();
+        self.tell(run, Command::Request { asked, closings });
     }
 
     pub(crate) fn connected(&self, run: Run, client: Id) {
@@ -158,6 +137,7 @@ impl Hosting {
 
     pub(crate) fn abort(&self, run: Run) {
         if let Some(hosted) = self.hosted.get(&run) {
+            hosted.mark.aborted();
             hosted.abort.abort();
         }
     }
@@ -171,194 +151,6 @@ impl Hosting {
         if let Some(hosted) = self.hosted.get(&run) {
             let _ = hosted.commands.send(command);
         }
-    }
-}
-
-struct Life {
-    run: Run,
-    commands: mpsc::UnboundedReceiver<Command>,
-    spawned: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
-    end: Arc<Notify>,
-    gate: Gate,
-    reports: mpsc::UnboundedSender<Input>,
-}
-
-type Made = BoxFuture<'static, Result<Arc<dyn DynContainer>, crate::container::ContainerError>>;
-
-impl Life {
-    async fn live(mut self, made: Made) -> EndReport {
-        let made = tokio::select! {
-            made = made => made,
-            // While it starts it is told nothing but to stop.
-            _ = self.commands.recv() => return EndReport::Stopped,
-        };
-        let (container, result) = match made {
-            Ok(container) => (Some(container), Ok(())),
-            Err(error) => (None, Err(ErrorPayload::from(error))),
-        };
-        let _ = self.reports.send(Input::Started {
-            run: self.run,
-            result,
-        });
-        match container {
-            Some(container) => self.serve(container).await,
-            None => EndReport::Stopped,
-        }
-    }
-
-    async fn serve(mut self, container: Arc<dyn DynContainer>) -> EndReport {
-        let mut mailbox = Mailbox {
-            container,
-            gate: self.gate.clone(),
-            reports: self.reports.clone(),
-            running: FuturesUnordered::new(),
-            requests: 0,
-            held: VecDeque::new(),
-            stopped: false,
-        };
-        while !mailbox.is_done() {
-            tokio::select! {
-                command = self.commands.recv() => match command {
-                    Some(command) => mailbox.take(command),
-                    // The agent's thread has ended.
-                    None => return EndReport::Aborted,
-                },
-                () = self.gate.opened(), if !mailbox.held.is_empty() => {
-                    // What was said before the gate opened comes first: it may be the end.
-                    while let Ok(command) = self.commands.try_recv() {
-                        mailbox.take(command);
-                    }
-                    mailbox.begin_held();
-                }
-                Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
-                    mailbox.ended(piece);
-                }
-                Some(task) = self.spawned.recv() => mailbox.running.push(Box::pin(async move {
-                    task.await;
-                    Piece::Other
-                })),
-                () = self.end.notified() => return EndReport::ByItself,
-            }
-        }
-        EndReport::Stopped
-    }
-}
-
-/// What a container was told and does.
-struct Mailbox {
-    container: Arc<dyn DynContainer>,
-    gate: Gate,
-    reports: mpsc::UnboundedSender<Input>,
-    /// One set for all, so that what came first begins first.
-    running: FuturesUnordered<BoxFuture<'static, Piece>>,
-    /// How many of those are requests.
-    requests: usize,
-    /// Requests that the gate holds up.
-    held: VecDeque<(CallNumber, Call)>,
-    stopped: bool,
-}
-
-impl Mailbox {
-    fn is_done(&self) -> bool {
-        self.stopped && self.requests == 0
-    }
-
-    fn take(&mut self, command: Command) {
-        match command {
-            Command::Request {
-                call,
-                operation,
-                data,
-                client,
-                closings,
-            } => {
-                let request = Call {
-                    operation,
-                    data,
-                    client: client.map(|client| client.to_string()),
-                };
-                // One that was handed over before the gate was closed may be followed by the
-                // container's end, though the gate is open again.
-                let current = closings == self.gate.closings();
-                if self.held.is_empty() && current && self.gate.is_open() {
-                    self.begin(call, request);
-                } else {
-                    self.held.push_back((call, request));
-                }
-            }
-            Command::Stop => {
-                self.give_up_held();
-                self.tell(Command::Stop);
-            }
-            told => self.tell(told),
-        }
-    }
-
-    fn tell(&self, told: Command) {
-        self.running.push(told.future(self.container.clone()));
-    }
-
-    fn begin(&mut self, number: CallNumber, call: Call) {
-        let container = self.container.clone();
-        let reports = self.reports.clone();
-        self.requests += 1;
-        self.running.push(Box::pin(async move {
-            let result = container.request(call).await.map_err(ErrorPayload::from);
-            let _ = reports.send(Input::Answered {
-                call: number,
-                result,
-            });
-            Piece::Request
-        }));
-    }
-
-    fn begin_held(&mut self) {
-        for (number, call) in std::mem::take(&mut self.held) {
-            self.begin(number, call);
-        }
-    }
-
-    fn give_up_held(&mut self) {
-        for (call, _) in self.held.drain(..) {
-            let message = "the container is being ended; the request did not run";
-            let result = Err(ErrorPayload::new(ErrorCode::Interrupted, message));
-            let _ = self.reports.send(Input::Answered { call, result });
-        }
-    }
-
-    fn ended(&mut self, piece: Piece) {
-        match piece {
-            Piece::Request => self.requests -= 1,
-            Piece::Stop => self.stopped = true,
-            Piece::Other => {}
-        }
-    }
-}
-
-/// What has come to its end.
-enum Piece {
-    Request,
-    Stop,
-    Other,
-}
-
-impl Command {
-    /// What the container does with what it is told.
-    fn future(self, container: Arc<dyn DynContainer>) -> BoxFuture<'static, Piece> {
-        Box::pin(async move {
-            match self {
-                // Requests have their own way, through the gate.
-                Self::Request { .. } => {}
-                Self::Connected(client) => container.connected(&client).await,
-                Self::Disconnected(client) => container.disconnected(&client).await,
-                Self::Ping => container.ping().await,
-                Self::Stop => {
-                    container.stop().await;
-                    return Piece::Stop;
-                }
-            }
-            Piece::Other
-        })
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     clients: IntGauge,
     waiting: IntGauge,
     session_up: IntGauge,
+    blocked_workers: IntGauge,
+    worker_blocks: IntCounterVec,
 }
 
 fn named(name: &str, help: &str) -> Opts {
@@ -85,16 +87,28 @@ impl Metrics {
                 "session_up",
                 "1 while the agent is registered at a server that it reaches.",
             ))?,
+            blocked_workers: IntGauge::with_opts(named(
+                "blocked_workers",
+                "Workers that a container blocks now: it does not reach an await.",
+            ))?,
+            worker_blocks: IntCounterVec::new(
+                named(
+                    "worker_blocks_total",
+                    "How often a container blocked its worker.",
+                ),
+                &["kind"],
+            )?,
         };
         metrics.register(registry)?;
         for kind in kinds {
             metrics.containers.with_label_values(&[kind]).set(0);
+            metrics.worker_blocks.with_label_values(&[kind]).reset();
         }
         Ok(metrics)
     }
 
     fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 10] = [
+        let all: [Box<dyn Collector>; 12] = [
             Box::new(self.containers.clone()),
             Box::new(self.requests.clone()),
             Box::new(self.request_seconds.clone()),
@@ -105,6 +119,8 @@ impl Metrics {
             Box::new(self.clients.clone()),
             Box::new(self.waiting.clone()),
             Box::new(self.session_up.clone()),
+            Box::new(self.blocked_workers.clone()),
+            Box::new(self.worker_blocks.clone()),
         ];
         all.into_iter().try_for_each(|one| registry.register(one))
     }
@@ -150,6 +166,16 @@ impl Metrics {
         self.clients.set(whole(figures.clients));
         self.waiting.set(whole(figures.waiting));
         self.session_up.set(i64::from(figures.registered));
+    }
+
+    /// A container blocks its worker.
+    pub(crate) fn worker_blocked(&self, kind: &str) {
+        self.worker_blocks.with_label_values(&[kind]).inc();
+    }
+
+    /// So many do now.
+    pub(crate) fn set_blocked(&self, workers: usize) {
+        self.blocked_workers.set(whole(workers));
     }
 }
 

@@ -171,13 +171,7 @@ impl Serving {
                 self.gatekeeper.set(open);
             }
             Effect::Start { run, seed } => self.hosting.start(run, *seed),
-            Effect::Dispatch {
-                run,
-                call,
-                operation,
-                data,
-                client,
-            } => self.hosting.request(run, call, operation, data, client),
+            Effect::Dispatch { run, asked } => self.hosting.request(run, asked),
             Effect::Connected { run, client } => self.hosting.connected(run, client),
             Effect::Disconnected { run, client } => self.hosting.disconnected(run, client),
             Effect::Ping { run } => self.hosting.ping(run),

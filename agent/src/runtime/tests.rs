@@ -3,7 +3,9 @@
 mod containers;
 mod direct;
 mod gate;
+mod host;
 mod life;
+mod watchdog;
 
 use std::time::Duration;
 
@@ -39,16 +41,21 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with(kinds(), |_| {})
+    }
+
+    fn with(kinds: Kinds, change: impl FnOnce(&mut AgentOptions)) -> Self {
         let (inputs, taken) = mpsc::unbounded_channel();
         let (tell, told) = mpsc::unbounded_channel();
         let mut options = AgentOptions::local("127.0.0.1:1").unwrap();
         options.workers = Some(2);
         options.id = Some("agent-1".to_owned());
+        change(&mut options);
         let link = LinkTo::Test(Link::Test {
             inputs: taken,
             told: tell,
         });
-        let agent = AgentHandle::start_with(options, kinds(), link).unwrap();
+        let agent = AgentHandle::start_with(options, kinds, link).unwrap();
         Self {
             agent,
             inputs,

@@ -15,6 +15,7 @@ use crate::runtime::link::Link;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::router::Router;
 use crate::runtime::serving::{Control, Serving};
+use crate::runtime::watchdog::{Watch, Watchdog};
 
 /// What the thread is started with.
 pub(crate) struct Settings {
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) workers: Handle,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) metrics: Metrics,
+    /// After how long a container is said to block its worker.
+    pub(crate) blocked_after: Duration,
 }
 
 /// Where the link leads.
@@ -49,7 +52,11 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
         let (gatekeeper, gate) = gate(lease);
         let (reported, reports) = mpsc::unbounded_channel();
         let name = settings.config.agent.clone();
-        let hosting = Hosting::new(settings.workers, settings.kinds, name, gate, reported);
+        let watch = Watch::new();
+        let watchdog = Watchdog::new(watch.clone(), settings.blocked_after);
+        let _guard = watchdog.guard(settings.metrics.clone())?;
+        let (workers, kinds) = (settings.workers, settings.kinds);
+        let hosting = Hosting::new(workers, kinds, name, gate, reported, watch);
         let router = Router::bind(settings.listener).await?;
         let link = match settings.link {
             LinkTo::Server(server) => {

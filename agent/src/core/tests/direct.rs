@@ -179,29 +179,6 @@ fn clients_that_are_away_are_bounded() {
 }
 
 #[test]
-fn requests_in_flight_are_limited() {
-    let mut rig = Rig::with(|config| config.requests_in_flight = 2);
-    rig.register_and_renew();
-    rig.living("u", 1);
-    rig.hello("x", "c1");
-    for number in 0..3 {
-        let id = format!("r{number}");
-        let sent = rig.message("x", Op::Request, &id, r#"["cs",["u","do",1]]"#);
-        if number == 2 {
-            assert_eq!(sent[0].1, Frame::new(Op::Retry, id, "1"));
-        }
-    }
-    assert_eq!(rig.dispatched().len(), 2);
-    let call = rig.dispatched()[0].1;
-    rig.input(Input::Answered {
-        call,
-        result: ok(json!(1)),
-    });
-    rig.message("x", Op::Request, "r2", r#"["cs",["u","do",1]]"#);
-    assert_eq!(rig.dispatched().len(), 3);
-}
-
-#[test]
 fn what_is_not_the_protocol_is_counted_and_answered_where_it_can_be() {
     let mut rig = Rig::registered();
     rig.living("u", 1);

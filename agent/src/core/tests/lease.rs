@@ -146,6 +146,20 @@ fn a_start_waits_for_the_fence_and_may_be_told_to_end_first() {
 }
 
 #[test]
+fn a_start_that_was_held_for_a_session_that_is_over_does_not_begin() {
+    let mut rig = Rig::registered();
+    rig.pause(5_000 * MS);
+    let old = rig.get("u", 1);
+    rig.input(Input::Register);
+    assert_eq!(rig.code(old), ErrorCode::Interrupted);
+    let new = rig.get("v", 2);
+    rig.input(Input::Registered { end: Vec::new() });
+    rig.renew();
+    assert_eq!(rig.starts().len(), 1);
+    assert!(rig.answered(new).is_none(), "it starts");
+}
+
+#[test]
 fn the_answer_to_the_registration_ends_what_lives_elsewhere() {
     let mut rig = Rig::registered();
     let run = rig.living("u", 1);

@@ -135,18 +135,6 @@ fn there_is_no_such_container() {
     assert_eq!(rig.code(token), ErrorCode::NoSuchContainer);
 }
 
-#[test]
-fn waiting_requests_are_bounded() {
-    let mut rig = Rig::with(|config| config.waiting_calls = 2);
-    rig.register_and_renew();
-    rig.get("u", 1);
-    let tokens: Vec<Token> = (0..3)
-        .map(|n| rig.request("u", json!(n), &format!("r{n}")))
-        .collect();
-    assert_eq!(rig.code(tokens[2]), ErrorCode::Busy);
-    assert_eq!(rig.agent.figures().waiting, 2);
-}
-
 /// What may happen to one container and two requests.
 #[derive(Debug, Clone, Copy)]
 enum Step {

@@ -238,3 +238,72 @@ fn what_is_no_call_gets_an_error() {
     let token = rig.call("ct", json!(["u"]), json!("ext"));
     assert_eq!(rig.code(token), ErrorCode::BadRequest);
 }
+
+/// The uuids that the last registration lists.
+fn listed(rig: &Rig) -> Vec<String> {
+    let last = rig.registrations().pop().expect("a registration");
+    let uuids = last.containers.into_iter();
+    uuids.map(|record| record.uuid).collect()
+}
+
+fn start_all(rig: &mut Rig, runs: &[Run]) {
+    for run in runs {
+        rig.input(Input::Started {
+            run: *run,
+            result: Ok(()),
+        });
+    }
+}
+
+#[test]
+fn what_was_starting_when_the_agent_registered_is_reported_when_it_has() {
+    let mut rig = Rig::registered();
+    rig.get("u", 1);
+    rig.get("v", 2);
+    let runs = rig.starts();
+    // Its server is another one now, to whom the answers of these gets mean nothing.
+    rig.register_and_renew();
+    start_all(&mut rig, &runs);
+    assert!(rig.registrations().is_empty(), "they are gathered");
+    rig.pass_leased(100 * MS);
+    assert_eq!(rig.registrations().len(), 1);
+    assert_eq!(listed(&rig), ["u", "v"]);
+    rig.pass_leased(10_000 * MS);
+    assert_eq!(rig.registrations().len(), 1);
+    // The server placed one elsewhere meanwhile.
+    rig.input(Input::Registered {
+        end: vec!["u".to_owned()],
+    });
+    assert!(rig.has(|effect| matches!(effect, Effect::Stop { run } if *run == runs[0])));
+}
+
+#[test]
+fn so_is_a_new_life_that_was_still_to_begin() {
+    let mut rig = Rig::registered();
+    let old = rig.living("u", 1);
+    rig.get("u", 2);
+    rig.register_and_renew();
+    rig.ended(old, EndReport::Stopped);
+    let runs = rig.starts();
+    start_all(&mut rig, &runs);
+    rig.pass_leased(100 * MS);
+    assert_eq!(listed(&rig), ["u"]);
+}
+
+#[test]
+fn a_start_that_the_server_hears_of_is_not_reported_again() {
+    let mut rig = Rig::registered();
+    rig.get("u", 1);
+    let runs = rig.starts();
+    start_all(&mut rig, &runs);
+    rig.pass_leased(10_000 * MS);
+    assert!(rig.registrations().is_empty());
+    // One that another registration has told of is not told of once more.
+    rig.get("v", 2);
+    let runs = vec![rig.last_start()];
+    rig.register_and_renew();
+    start_all(&mut rig, &runs);
+    rig.register_and_renew();
+    rig.pass_leased(10_000 * MS);
+    assert!(rig.registrations().is_empty());
+}

@@ -1,12 +1,13 @@
 //! Containers for the tests.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use huly_protocol::Json;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::container::{Call, Container, ContainerContext, ContainerError, answer};
+use crate::kinds::Kinds;
 
 /// Does as it is told and remembers in which order it was.
 pub(super) struct Probe {
@@ -72,6 +73,47 @@ impl Container for Stubborn {
 
     async fn stop(&self) {
         std::future::pending().await
+    }
+}
+
+/// Blocks its worker with each request until it is let go.
+pub(super) struct Blocker {
+    begun: mpsc::UnboundedSender<()>,
+    go: Arc<Mutex<std::sync::mpsc::Receiver<()>>>,
+}
+
+/// What a test does with them.
+pub(super) struct Blocks {
+    pub(super) kinds: Kinds,
+    /// Gets one for each that has begun to block.
+    pub(super) begun: mpsc::UnboundedReceiver<()>,
+    /// Dropped, it lets them go.
+    pub(super) hold: std::sync::mpsc::Sender<()>,
+}
+
+impl Blocker {
+    pub(super) fn kind() -> Blocks {
+        let (begun, told) = mpsc::unbounded_channel();
+        let (hold, go) = std::sync::mpsc::channel();
+        let go = Arc::new(Mutex::new(go));
+        let make = move |_| {
+            let (begun, go) = (begun.clone(), go.clone());
+            async { Ok(Self { begun, go }) }
+        };
+        Blocks {
+            kinds: Kinds::new().serve("blocker", make),
+            begun: told,
+            hold,
+        }
+    }
+}
+
+impl Container for Blocker {
+    async fn request(&self, call: Call) -> Result<Json, ContainerError> {
+        self.begun.send(()).unwrap();
+        // Ends when the other side is dropped.
+        let _ = self.go.lock().unwrap().recv();
+        Ok(call.data)
     }
 }
 

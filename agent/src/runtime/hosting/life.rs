@@ -1,0 +1,225 @@
+//! A container's task: it takes commands in order and lets requests interleave.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use huly_client::boot_clock;
+use huly_protocol::{ErrorCode, ErrorPayload};
+use tokio::sync::{Notify, mpsc};
+
+use crate::container::{Call, DynContainer};
+use crate::core::{Asked, EndReport, Id, Input, Run};
+use crate::kinds::Made;
+use crate::runtime::gate::Gate;
+
+/// What a container's task is told.
+pub(super) enum Command {
+    Request {
+        asked: Asked,
+        /// How often the gate had been closed when it was handed over.
+        closings: u64,
+    },
+    Connected(Id),
+    Disconnected(Id),
+    Ping,
+    Stop,
+}
+
+/// What a container's task works with.
+pub(super) struct Life {
+    pub(super) run: Run,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) spawned: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+    pub(super) end: Arc<Notify>,
+    pub(super) gate: Gate,
+    pub(super) reports: mpsc::UnboundedSender<Input>,
+}
+
+impl Life {
+    pub(super) async fn live(mut self, made: Made) -> EndReport {
+        let made = tokio::select! {
+            made = made => made,
+            // While it starts it is told nothing but to stop.
+            _ = self.commands.recv() => return EndReport::Stopped,
+        };
+        let (container, result) = match made {
+            Ok(container) => (Some(container), Ok(())),
+            Err(error) => (None, Err(ErrorPayload::from(error))),
+        };
+        let _ = self.reports.send(Input::Started {
+            run: self.run,
+            result,
+        });
+        match container {
+            Some(container) => self.serve(container).await,
+            None => EndReport::Stopped,
+        }
+    }
+
+    async fn serve(mut self, container: Arc<dyn DynContainer>) -> EndReport {
+        let mut mailbox = Mailbox {
+            container,
+            gate: self.gate.clone(),
+            reports: self.reports.clone(),
+            running: FuturesUnordered::new(),
+            requests: 0,
+            held: VecDeque::new(),
+            stopped: false,
+        };
+        while !mailbox.is_done() {
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => mailbox.take(command),
+                    // The agent's thread has ended.
+                    None => return EndReport::Aborted,
+                },
+                () = self.gate.opened(), if !mailbox.held.is_empty() => {
+                    // What was said before the gate opened comes first: it may be the end.
+                    while let Ok(command) = self.commands.try_recv() {
+                        mailbox.take(command);
+                    }
+                    mailbox.begin_held();
+                }
+                Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
+                    mailbox.ended(piece);
+                }
+                Some(task) = self.spawned.recv() => mailbox.running.push(Box::pin(async move {
+                    task.await;
+                    Piece::Other
+                })),
+                () = self.end.notified() => return EndReport::ByItself,
+            }
+        }
+        EndReport::Stopped
+    }
+}
+
+/// What a container was told and does.
+struct Mailbox {
+    container: Arc<dyn DynContainer>,
+    gate: Gate,
+    reports: mpsc::UnboundedSender<Input>,
+    /// One set for all, so that what came first begins first.
+    running: FuturesUnordered<BoxFuture<'static, Piece>>,
+    /// How many of those are requests.
+    requests: usize,
+    /// Requests that the gate holds up.
+    held: VecDeque<Asked>,
+    stopped: bool,
+}
+
+impl Mailbox {
+    fn is_done(&self) -> bool {
+        self.stopped && self.requests == 0
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Request { asked, closings } => {
+                // One that was handed over before the gate was closed may be followed by the
+                // container's end, though the gate is open again.
+                let current = closings == self.gate.closings();
+                if self.held.is_empty() && current && self.gate.is_open() {
+                    self.begin(asked);
+                } else {
+                    self.held.push_back(asked);
+                }
+            }
+            Command::Stop => {
+                self.give_up_held();
+                self.tell(Command::Stop);
+            }
+            told => self.tell(told),
+        }
+    }
+
+    fn tell(&self, told: Command) {
+        self.running.push(told.future(self.container.clone()));
+    }
+
+    fn begin(&mut self, asked: Asked) {
+        let container = self.container.clone();
+        let reports = self.reports.clone();
+        self.requests += 1;
+        self.running.push(Box::pin(async move {
+            let call = asked.call;
+            // It may have waited behind the gate, or behind one that blocked.
+            let result = match asked.until.is_some_and(|until| boot_clock() > until) {
+                true => Err(too_late()),
+                false => {
+                    let asked = container.request(asked.into());
+                    asked.await.map_err(ErrorPayload::from)
+                }
+            };
+            let _ = reports.send(Input::Answered { call, result });
+            Piece::Request
+        }));
+    }
+
+    fn begin_held(&mut self) {
+        for asked in std::mem::take(&mut self.held) {
+            self.begin(asked);
+        }
+    }
+
+    fn give_up_held(&mut self) {
+        for Asked { call, .. } in self.held.drain(..) {
+            let message = "the container is being ended; the request did not run";
+            let result = Err(ErrorPayload::new(ErrorCode::Interrupted, message));
+            let _ = self.reports.send(Input::Answered { call, result });
+        }
+    }
+
+    fn ended(&mut self, piece: Piece) {
+        match piece {
+            Piece::Request => self.requests -= 1,
+            Piece::Stop => self.stopped = true,
+            Piece::Other => {}
+        }
+    }
+}
+
+/// What has come to its end.
+enum Piece {
+    Request,
+    Stop,
+    Other,
+}
+
+impl Command {
+    /// What the container does with what it is told.
+    fn future(self, container: Arc<dyn DynContainer>) -> BoxFuture<'static, Piece> {
+        Box::pin(async move {
+            match self {
+                // Requests have their own way, through the gate.
+                Self::Request { .. } => {}
+                Self::Connected(client) => container.connected(&client).await,
+                Self::Disconnected(client) => container.disconnected(&client).await,
+                Self::Ping => container.ping().await,
+                Self::Stop => {
+                    container.stop().await;
+                    return Piece::Stop;
+                }
+            }
+            Piece::Other
+        })
+    }
+}
+
+impl From<Asked> for Call {
+    fn from(asked: Asked) -> Self {
+        Self {
+            operation: asked.operation,
+            data: asked.data,
+            client: asked.client.map(|client| client.to_string()),
+        }
+    }
+}
+
+fn too_late() -> ErrorPayload {
+    let message = "the container came to it too late for its caller; the request did not run";
+    ErrorPayload::new(ErrorCode::TimedOut, message)
+}
