@@ -5,6 +5,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use huly_operator_api::DEFAULT_NETWORK;
 use huly_program::LogArgs;
+use huly_protocol::Secret;
 
 /// The operator of the Huly network: ContainerKinds and ContainerClaims of Kubernetes.
 ///
@@ -66,7 +67,7 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 impl RunArgs {
-    pub(crate) fn control_secret(&self) -> anyhow::Result<String> {
+    pub(crate) fn control_secret(&self) -> anyhow::Result<Secret> {
         let path = &self.control_secret_file;
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read --control-secret-file {}", path.display()))?;
@@ -76,7 +77,7 @@ impl RunArgs {
             "--control-secret-file {} is empty: give the operator the network server's",
             path.display()
         );
-        Ok(secret.to_owned())
+        Ok(secret.into())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use huly_client::{Client, Error};
+use huly_client::{Client, Error, RequestOptions};
 use huly_protocol::{AgentInfo, ContainerRecord, Epoch, Json};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -116,7 +116,15 @@ impl Live {
         let data = Json::of(data).map_err(unreadable)?;
         let answer = self
             .client
-            .request_json(uuid, operation, data, Some(deadline))
+            .request_json(
+                uuid,
+                operation,
+                data,
+                RequestOptions {
+                    timeout: Some(deadline),
+                    ..RequestOptions::default()
+                },
+            )
             .await?;
         answer.read().map_err(unreadable)
     }

@@ -100,6 +100,9 @@ pub(crate) struct Request {
     /// Talk to the container's agent directly.
     #[arg(long)]
     pub(crate) direct: bool,
+    /// It may run more than once: send it again where it is not known whether it ran.
+    #[arg(long)]
+    pub(crate) idempotent: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]

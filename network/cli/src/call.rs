@@ -1,6 +1,6 @@
 //! get and request.
 
-use huly_client::{Client, ContainerRef};
+use huly_client::{Client, ContainerRef, RequestOptions};
 use huly_protocol::Json;
 
 use crate::args::{Args, Get, Output, Request};
@@ -52,14 +52,16 @@ pub(crate) async fn get(client: &Client, args: &Get, output: Output) -> anyhow::
 pub(crate) async fn request(client: &Client, args: &Request, all: &Args) -> anyhow::Result<()> {
     let data = args.data.clone().unwrap_or_else(Json::null);
     let (uuid, operation) = (args.uuid.as_str(), args.operation.as_str());
+    let options = RequestOptions {
+        timeout: Some(all.timeout),
+        idempotent: args.idempotent,
+    };
     let answer = if args.direct {
         let container = hold(client, uuid).await?;
         let connection = container.connect().await?;
-        connection.request_json(operation, data).await?
+        connection.request_with(operation, data, options).await?
     } else {
-        client
-            .request_json(uuid, operation, data, Some(all.timeout))
-            .await?
+        client.request_json(uuid, operation, data, options).await?
     };
     match all.output {
         Output::Json => line(answer.text()),

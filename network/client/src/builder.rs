@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use huly_protocol::Secret;
 use huly_session::{Config, Peer};
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use crate::driver;
 pub struct ClientBuilder {
     server: String,
     client_id: Option<String>,
-    control_secret: Option<String>,
+    control_secret: Option<Secret>,
     alive_timeout: Duration,
     request_timeout: Duration,
 }
@@ -39,7 +40,7 @@ impl ClientBuilder {
 
     /// The secret of those who may set kinds and hold durable references.
     #[must_use]
-    pub fn control_secret(mut self, secret: impl Into<String>) -> Self {
+    pub fn control_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.control_secret = Some(secret.into());
         self
     }

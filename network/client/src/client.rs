@@ -102,6 +102,9 @@ impl Client {
 
     /// Sends a request to a container, whether a reference is held or not.
     ///
+    /// Without a reference nobody knows which life of the container was asked: where the connection
+    /// ends before the answer, the request is not sent again unless it is idempotent.
+    ///
     /// # Errors
     /// The container's own, and those of the way there.
     pub async fn request_json(
@@ -109,10 +112,10 @@ impl Client {
         uuid: &str,
         operation: &str,
         data: Json,
-        timeout: Option<Duration>,
+        options: RequestOptions,
     ) -> Result<Json, Error> {
         let life = Life::default();
-        self.routed(None, uuid, operation, &data, timeout, life)
+        self.routed(None, uuid, operation, &data, options, life)
             .await
     }
 
@@ -128,13 +131,14 @@ impl Client {
         uuid: &str,
         operation: &str,
         data: &Json,
-        timeout: Option<Duration>,
+        options: RequestOptions,
         life: Life,
     ) -> Result<Json, Error> {
         let handle = &self.inner.handle;
         let call = Call {
             id,
-            timeout,
+            timeout: options.timeout,
+            idempotent: options.idempotent,
             epoch: life.epoch,
             sent_before: life.sent_before,
             ..Call::new(
@@ -318,6 +322,16 @@ impl Client {
             let _ = left.await;
         }
     }
+}
+
+/// How a request is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestOptions {
+    /// How long it may take; the client's own request time-out when absent.
+    pub timeout: Option<Duration>,
+    /// It may run more than once: where it is not known whether it ran, it is sent again until its
+    /// time is over, instead of failing with [`ErrorKind::OutcomeUnknown`](crate::ErrorKind).
+    pub idempotent: bool,
 }
 
 /// Which life of a container a request is for: should it be sent again, it must not run in another.

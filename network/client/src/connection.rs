@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::Json;
-use crate::client::{Client, container_call};
+use crate::client::{Client, RequestOptions, container_call};
 use crate::direct::{DirectLink, Fanout, Subscription};
 use crate::error::{Error, ErrorKind};
 use crate::reference::{ContainerRef, read_answer};
@@ -216,22 +216,25 @@ impl Connection {
     /// # Errors
     /// As of [`request`](Self::request).
     pub async fn request_json(&self, operation: &str, data: Json) -> Result<Json, Error> {
-        let timeout = self.container.client.inner.config.request_timeout;
-        self.request_within(operation, data, timeout).await
+        self.request_with(operation, data, RequestOptions::default())
+            .await
     }
 
-    /// The same with a deadline.
+    /// The same, sent as the options say.
     ///
     /// # Errors
     /// As of [`request`](Self::request).
-    pub async fn request_within(
+    pub async fn request_with(
         &self,
         operation: &str,
         data: Json,
-        timeout: Duration,
+        options: RequestOptions,
     ) -> Result<Json, Error> {
         let began = Instant::now();
         let client = &self.container.client;
+        let timeout = options
+            .timeout
+            .unwrap_or(client.inner.config.request_timeout);
         let uuid = self.container.uuid();
         // On both routes the same, so that an agent that got it knows it again.
         let id = client.request_id();
@@ -250,6 +253,7 @@ impl Connection {
                 id: Some(id.clone()),
                 timeout: Some(timeout),
                 fail_when_cut: true,
+                idempotent: options.idempotent,
                 ..call
             };
             match link.handle.call(call).await {
@@ -260,9 +264,12 @@ impl Connection {
                 result => return result,
             }
         }
-        let rest = timeout.saturating_sub(began.elapsed());
+        let options = RequestOptions {
+            timeout: Some(timeout.saturating_sub(began.elapsed())),
+            ..options
+        };
         client
-            .routed(Some(id), uuid, operation, &data, Some(rest), life)
+            .routed(Some(id), uuid, operation, &data, options, life)
             .await
     }
 

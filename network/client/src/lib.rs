@@ -36,7 +36,7 @@ mod updates;
 
 pub use agent::{AgentHandle, AgentLink, BackCall, LinkEvent, Responder};
 pub use builder::ClientBuilder;
-pub use client::Client;
+pub use client::{Client, RequestOptions};
 pub use clock::boot_clock;
 pub use connection::Connection;
 pub use error::{Error, ErrorKind};

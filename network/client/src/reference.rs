@@ -1,14 +1,12 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use huly_protocol::Placement;
+use huly_protocol::{Endpoint, Placement};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::Json;
-use crate::client::Client;
-use crate::client::Life;
+use crate::client::{Client, Life, RequestOptions};
 use crate::error::Error;
 use crate::handle::Hold;
 use huly_session::Location;
@@ -53,9 +51,12 @@ impl ContainerRef {
 
     /// Which life of the container a request is for.
     pub(crate) fn life(&self) -> Life {
-        let epoch = self.placement().and_then(|placement| placement.epoch);
+        let location = self.hold.location.borrow();
+        let placed = location.placement.as_ref().and_then(|at| at.epoch);
+        // An agent of ours writes it into the endpoint as well.
+        let said = || Endpoint::parse(&location.endpoint).ok()?.epoch;
         Life {
-            epoch,
+            epoch: placed.or_else(said),
             sent_before: false,
         }
     }
@@ -82,25 +83,23 @@ impl ContainerRef {
     /// # Errors
     /// As of [`request`](Self::request).
     pub async fn request_json(&self, operation: &str, data: Json) -> Result<Json, Error> {
-        let uuid = self.uuid();
-        self.client
-            .routed(None, uuid, operation, &data, None, self.life())
+        self.request_with(operation, data, RequestOptions::default())
             .await
     }
 
-    /// The same with a deadline.
+    /// The same, sent as the options say.
     ///
     /// # Errors
     /// As of [`request`](Self::request).
-    pub async fn request_within(
+    pub async fn request_with(
         &self,
         operation: &str,
         data: Json,
-        timeout: Duration,
+        options: RequestOptions,
     ) -> Result<Json, Error> {
         let uuid = self.uuid();
         self.client
-            .routed(None, uuid, operation, &data, Some(timeout), self.life())
+            .routed(None, uuid, operation, &data, options, self.life())
             .await
     }
 

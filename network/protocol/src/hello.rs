@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::Secret;
+
 /// The version of the extensions that this crate speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
 
@@ -35,7 +37,7 @@ pub struct HelloExt {
     pub term: u64,
     /// The control secret, of those who may set kinds and hold durable references.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
 }
 
 /// The payload of the server's answer to a Rust peer's hello. TypeScript peers get none.

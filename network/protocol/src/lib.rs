@@ -16,6 +16,7 @@ mod kind;
 pub mod method;
 mod params;
 mod record;
+mod secret;
 mod seq;
 
 pub use call::{AgentCall, CallExt, CallerExt, ContainerCall, Request};
@@ -38,6 +39,8 @@ pub use record::{
     AgentExt, AgentInfo, AgentInfoExt, AgentRegistration, ContainerRecord, Failover, PodRef,
     RecordExt,
 };
+
+pub use secret::Secret;
 
 /// The port that a network server listens on unless told otherwise (W02).
 pub const NETWORK_PORT: u16 = 3737;

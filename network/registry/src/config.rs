@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use huly_protocol::Secret;
+
 /// What a registry is told once, at its start.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -10,7 +12,7 @@ pub struct Config {
     /// The first term: when the process started, in ms since 1970.
     pub term: u64,
     /// What the operator must say to set kinds and hold durable references; without one nobody can.
-    pub control_secret: Option<String>,
+    pub control_secret: Option<Secret>,
     /// The largest payload that is told to peers, in bytes.
     pub message_bytes: u64,
     /// Requests of one client that may be in flight at once.

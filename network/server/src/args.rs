@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use huly_program::LogArgs;
+use huly_protocol::Secret;
 use huly_registry::Config;
 
 /// The network server of the Huly network: it knows where every container lives.
@@ -66,7 +67,7 @@ impl Args {
         })
     }
 
-    fn control_secret(&self) -> anyhow::Result<Option<String>> {
+    fn control_secret(&self) -> anyhow::Result<Option<Secret>> {
         let Some(path) = &self.control_secret_file else {
             return Ok(None);
         };
@@ -78,7 +79,7 @@ impl Args {
             "--control-secret-file {} is empty: write a random text into it",
             path.display()
         );
-        Ok(Some(secret.to_owned()))
+        Ok(Some(secret.into()))
     }
 }
 

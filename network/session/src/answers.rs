@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{ErrorCode, ErrorPayload, Frame, Op, method};
+use huly_protocol::{ErrorCode, ErrorPayload, Frame, Op};
 
 use crate::io::{CallError, Effect, StopReason, Token};
 use crate::pending::{Body, Internal, Key, Owner, Pending, Stage};
@@ -13,7 +13,7 @@ use crate::session::Session;
 const TICK: Duration = Duration::from_millis(500);
 /// The longest wait that a retry can ask for, in ticks.
 const MAX_TICKS: u32 = 10;
-/// After which an internal request that failed is sent again.
+/// After which an internal request that failed is sent again, and an idempotent one.
 const INTERNAL_RETRY: Duration = Duration::from_millis(500);
 
 impl Session {
@@ -47,6 +47,12 @@ impl Session {
             Op::Response => Ok(frame.payload),
             _ => Err(CallError::Failed(ErrorPayload::read(&frame.payload))),
         };
+        let unknown = matches!(&result, Err(CallError::Failed(error))
+            if error.code == Some(ErrorCode::OutcomeUnknown));
+        if unknown && request.idempotent {
+            let at = now + INTERNAL_RETRY + self.jitter.millis(0, 50);
+            return self.queue.stage(key, Stage::Retry { at });
+        }
         let Some(request) = self.queue.remove(key) else {
             return;
         };
@@ -131,7 +137,7 @@ impl Session {
         let Some(request) = self.queue.get(key) else {
             return;
         };
-        let may_have_run = request.method == method::CONTAINER_REQUEST && request.ever_sent;
+        let may_have_run = request.is_container_call() && request.ever_sent;
         let (code, message) = match may_have_run {
             true => (
                 ErrorCode::OutcomeUnknown,

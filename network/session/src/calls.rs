@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{
-    CallerExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op, Request, method,
+    CallerExt, ContainerCall, ErrorCode, ErrorPayload, Frame, IN_FLIGHT_RESERVE, Json, Op, Request,
+    method,
 };
 
 use crate::io::{Call, CallError, Effect, Token};
@@ -64,6 +65,7 @@ impl Session {
         request.fail_when_cut = call.fail_when_cut;
         request.epoch = call.epoch;
         request.sent_before = call.sent_before;
+        request.idempotent = call.idempotent;
         self.enqueue(request);
     }
 
@@ -106,14 +108,19 @@ impl Session {
         if self.link != Link::Up {
             return;
         }
-        let limit = self.peer_answer().map_or(PLAIN_IN_FLIGHT, |answer| {
-            answer.limits.requests_in_flight.max(1) as usize
+        let (limit, reserve) = self.peer_answer().map_or((PLAIN_IN_FLIGHT, 0), |answer| {
+            let limit = answer.limits.requests_in_flight.max(1);
+            (limit as usize, IN_FLIGHT_RESERVE as usize)
         });
-        while self.queue.in_flight() < limit {
-            let Some(key) = self.queue.first_queued() else {
-                return;
+        loop {
+            let in_flight = self.queue.in_flight();
+            let next = match in_flight < limit {
+                true => self.queue.first_queued(),
+                false if in_flight < limit + reserve => self.queue.first_queued_of_reserve(),
+                false => None,
             };
-            match self.payload(key) {
+            let Some(key) = next else { return };
+            match self.payload(now, key) {
                 Ok(payload) => self.transmit(now, key, payload, out),
                 Err(error) => {
                     if let Some(request) = self.queue.remove(key) {
@@ -125,7 +132,7 @@ impl Session {
     }
 
     /// The payload of a request, or why it cannot be sent to this peer.
-    fn payload(&self, key: Key) -> Result<Bytes, ErrorPayload> {
+    fn payload(&self, now: Duration, key: Key) -> Result<Bytes, ErrorPayload> {
         let Some(request) = self.queue.get(key) else {
             return Ok(Bytes::new());
         };
@@ -139,13 +146,21 @@ impl Session {
             return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
         }
         let params = match &request.body {
-            Body::Json(json) => match request
-                .epoch
-                .filter(|_| request.ever_sent || request.sent_before)
-            {
-                Some(epoch) if self.is_rust() => resent(json, epoch)?,
-                _ => json.clone(),
-            },
+            Body::Json(json) if self.is_rust() && request.is_container_call() => {
+                if request.sent_before && request.in_unknown_life() {
+                    return Err(unknown_life());
+                }
+                let again = request.ever_sent || request.sent_before;
+                let left = request
+                    .deadline
+                    .map(|at| at.saturating_sub(now).as_millis());
+                let ext = CallerExt {
+                    epoch: request.epoch.filter(|_| again && !request.idempotent),
+                    timeout_ms: left.and_then(|left| u64::try_from(left).ok()),
+                };
+                with_ext(json, ext)?
+            }
+            Body::Json(json) => json.clone(),
             Body::Get(params) => {
                 let mut params = params.clone();
                 if !self.is_rust() {
@@ -193,6 +208,17 @@ impl Session {
             );
             if request.owner == Owner::Internal(Internal::Connect) || (fresh && made_again) {
                 self.queue.give_up(key);
+            } else if fresh
+                && self.is_rust()
+                && request.stage == Stage::Sent
+                && request.in_unknown_life()
+            {
+                // The server that knew it is gone, or its answer is lost: it cannot be told whether
+                // the container of now is the one that was asked.
+                if let Some(token) = self.queue.give_up(key).and_then(|r| r.owner.token()) {
+                    let result = Err(CallError::Failed(unknown_life()));
+                    out.push(Effect::Answered { token, result });
+                }
             } else if bound {
                 if let Some(token) = self.queue.give_up(key).and_then(|r| r.owner.token()) {
                     let result = Err(CallError::Failed(interrupted()));
@@ -231,18 +257,22 @@ impl Session {
     }
 }
 
-/// The parameters of a request to a container that is sent again: it says in which life of the
-/// container it may have run.
-fn resent(params: &Json, epoch: Epoch) -> Result<Json, ErrorPayload> {
+/// The parameters of a request to a container, with what is said beside them.
+fn with_ext(params: &Json, ext: CallerExt) -> Result<Json, ErrorPayload> {
     let wrong = |error: serde_json::Error| {
         ErrorPayload::new(ErrorCode::BadRequest, format!("wrong request: {error}"))
     };
     let mut call: ContainerCall<'_> = serde_json::from_str(params.text()).map_err(wrong)?;
-    call.ext = Some(CallerExt {
-        epoch: Some(epoch),
-        ..CallerExt::default()
-    });
+    call.ext = Some(ext);
     Json::of(&call).map_err(wrong)
+}
+
+fn unknown_life() -> ErrorPayload {
+    ErrorPayload::new(
+        ErrorCode::OutcomeUnknown,
+        "outcome unknown: the connection ended before the answer, and without a reference to the \
+         container a request is not sent again, for it might run twice",
+    )
 }
 
 fn interrupted() -> ErrorPayload {

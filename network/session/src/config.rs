@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use huly_protocol::Secret;
+
 /// Whom the session is with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
@@ -23,7 +25,7 @@ pub struct Config {
     /// What request ids begin with; has a part that is random per process. A number follows.
     pub request_prefix: String,
     /// The control secret, of those who may set kinds and hold durable references.
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// Silence after which the server forgets the client.
     pub alive_timeout: Duration,
     /// How long a call may take that does not say it.

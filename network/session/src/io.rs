@@ -103,6 +103,9 @@ pub struct Call {
     pub epoch: Option<Epoch>,
     /// It was sent on another route before.
     pub sent_before: bool,
+    /// It may run more than once: it is sent again, until its deadline, also where it may have run
+    /// in another life of the container.
+    pub idempotent: bool,
     /// Its answer registers an agent: then the agents' lease begins.
     pub registers: bool,
 }
@@ -120,6 +123,7 @@ impl Call {
             fail_when_cut: false,
             epoch: None,
             sent_before: false,
+            idempotent: false,
             registers: false,
         }
     }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use huly_protocol::{Epoch, GetParams, Json};
+use huly_protocol::{Epoch, GetParams, Json, method};
 
 use crate::io::Token;
 
@@ -91,6 +91,7 @@ pub(crate) struct Pending {
     pub(crate) epoch: Option<Epoch>,
     /// Whether it may have reached it on another route.
     pub(crate) sent_before: bool,
+    pub(crate) idempotent: bool,
 }
 
 impl Pending {
@@ -108,7 +109,18 @@ impl Pending {
             fail_when_cut: false,
             epoch: None,
             sent_before: false,
+            idempotent: false,
         }
+    }
+
+    /// Whether it asks a container.
+    pub(crate) fn is_container_call(&self) -> bool {
+        self.method == method::CONTAINER_REQUEST
+    }
+
+    /// Whether it may have run in a life of the container that its caller cannot name.
+    pub(crate) fn in_unknown_life(&self) -> bool {
+        self.is_container_call() && self.epoch.is_none() && !self.idempotent
     }
 
     /// Whether somebody waits for a get that may bring a reference to `uuid`, which was of `kind`.

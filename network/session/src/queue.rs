@@ -18,6 +18,8 @@ pub(crate) struct Queue {
     by_id: IndexMap<String, Key>,
     by_token: IndexMap<Token, Key>,
     queued: BTreeSet<Key>,
+    /// Those among them that ask no container.
+    queued_of_reserve: BTreeSet<Key>,
     retries: BTreeSet<(Duration, Key)>,
     deadlines: BTreeSet<(Duration, Key)>,
     gets: BTreeSet<Key>,
@@ -44,12 +46,16 @@ impl Queue {
             self.gets.insert(key);
         }
         self.queued.insert(key);
+        if !request.is_container_call() {
+            self.queued_of_reserve.insert(key);
+        }
         self.pending.insert(key, request);
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Pending> {
         self.stage(key, Stage::Queued);
         self.queued.remove(&key);
+        self.queued_of_reserve.remove(&key);
         self.gets.remove(&key);
         let request = self.pending.remove(&key)?;
         self.by_id.swap_remove(&request.id);
@@ -86,6 +92,7 @@ impl Queue {
         match request.stage {
             Stage::Queued => {
                 self.queued.remove(&key);
+                self.queued_of_reserve.remove(&key);
             }
             Stage::Sent => self.in_flight -= 1,
             Stage::Retry { at } => {
@@ -96,6 +103,9 @@ impl Queue {
         match stage {
             Stage::Queued => {
                 self.queued.insert(key);
+                if !request.is_container_call() {
+                    self.queued_of_reserve.insert(key);
+                }
             }
             Stage::Sent => self.in_flight += 1,
             Stage::Retry { at } => {
@@ -138,6 +148,11 @@ impl Queue {
 
     pub(crate) fn first_queued(&self) -> Option<Key> {
         self.queued.first().copied()
+    }
+
+    /// The first that may go out though containers do not answer.
+    pub(crate) fn first_queued_of_reserve(&self) -> Option<Key> {
+        self.queued_of_reserve.first().copied()
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -64,7 +64,7 @@ async fn requests_and_events_go_directly() {
         async move { connection.request::<_, u32>("double", &21).await }
     });
     let request = agent.request("cs").await;
-    assert_eq!(request.params(), json!(["c-1", "double", 21]));
+    assert_eq!(request.asked().0, json!(["c-1", "double", 21]));
     agent.answer(&request, json!(42)).await;
     assert_eq!(asking.await.expect("no panic").expect("an answer"), 42);
     for (uuid, data) in [("c-2", "not ours"), ("c-1", "hello")] {
@@ -84,7 +84,9 @@ async fn a_cut_request_goes_through_the_server_under_the_same_id() {
     let _agent = agent.restart().await;
     let routed = server.request("cs").await;
     assert_eq!(routed.frame.id, cut.frame.id);
-    assert_eq!(routed.params(), json!(["c-1", "double", 21]));
+    let (asked, ext) = routed.asked();
+    assert_eq!(asked, json!(["c-1", "double", 21]));
+    assert_eq!(ext["epoch"], json!([1_000, 1]), "the life that was asked");
     server.answer(&routed, json!(42)).await;
     assert_eq!(asking.await.expect("no panic").expect("an answer"), 42);
 }

@@ -44,6 +44,18 @@ impl From {
         request.method.into_owned()
     }
 
+    /// Of a request to a container: what is asked, and what is said beside it.
+    pub(crate) fn asked(&self) -> (serde_json::Value, serde_json::Value) {
+        let params = self.params();
+        let all = params.as_array().expect("an array");
+        assert_eq!(
+            all.len(),
+            4,
+            "a Rust client says how long it waits: {params}"
+        );
+        (all[..3].to_vec().into(), all[3].clone())
+    }
+
     pub(crate) fn params(&self) -> serde_json::Value {
         let request = Request::read(&self.frame.payload).expect("a request's payload");
         serde_json::from_str(request.params.get()).expect("JSON")

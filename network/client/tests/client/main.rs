@@ -41,7 +41,9 @@ async fn gets_requests_releases() {
     );
     server.answer(&get, got("c-1")).await;
     let request = server.request("cs").await;
-    assert_eq!(request.params(), json!(["c-1", "say", "hello"]));
+    let (asked, ext) = request.asked();
+    assert_eq!(asked, json!(["c-1", "say", "hello"]));
+    assert!(ext["timeoutMs"].as_u64().is_some_and(|left| left <= 30_000));
     server.answer(&request, json!("hello yourself")).await;
     let release = server.request("cr").await;
     assert_eq!(release.params(), json!({"uuid": "c-1"}));

@@ -1,6 +1,6 @@
 //! Requests: sent again, answered once, given up in time.
 
-use huly_protocol::{ErrorCode, Frame, Op};
+use huly_protocol::{ErrorCode, Frame, IN_FLIGHT_RESERVE, Op};
 use huly_session::{Call, CallError, Effect, Input, StopReason};
 use serde_json::json;
 
@@ -86,12 +86,22 @@ fn no_more_go_out_than_the_server_takes() {
     rig.input(Input::Connected);
     rig.frame(hello_answer("s-1", "i-1", 1_000, 2));
     let mut frames = Vec::new();
-    for _ in 0..4 {
-        frames.extend(sent(&rig.call("ak", json!({})).1));
+    for n in 0..4 {
+        frames.extend(sent(&rig.call("cs", json!(["c", "op", n])).1));
     }
     assert_eq!(frames.len(), 2);
-    let next = rig.answer(&frames[0], json!([]));
-    assert_eq!(requests(&next).len(), 1);
+    // What asks no container has room beside them.
+    let reserve = usize::try_from(IN_FLIGHT_RESERVE).expect("a small number");
+    let others = (0..=reserve).map(|_| requests(&rig.call("cr", json!({"uuid": "c"})).1).len());
+    assert_eq!(others.sum::<usize>(), reserve);
+    let mut next = requests(&rig.answer(&frames[0], json!([])));
+    next.extend(requests(&rig.answer(&frames[1], json!([]))));
+    let methods: Vec<&str> = next.iter().map(|(method, _)| method.as_str()).collect();
+    assert_eq!(
+        methods,
+        ["cr"],
+        "the reserve is not for requests to containers"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod calls;
 mod lease;
 mod model;
+mod once;
 mod original;
 mod rig;
 mod terms;

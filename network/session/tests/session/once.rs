@@ -1,0 +1,128 @@
+//! Requests to containers run once, or the caller is told that it is not known.
+
+use huly_protocol::{Epoch, ErrorCode, ErrorPayload, Frame, Op};
+use huly_session::{Call, Effect, Input, Token};
+use serde_json::{Value, json};
+
+use crate::rig::{Rig, config, ended, json_of, ms, params, sent};
+
+const EPOCH: Epoch = Epoch { term: 1_000, n: 7 };
+
+/// Asks a container with what `set` adds to the call.
+fn ask(rig: &mut Rig, set: impl FnOnce(&mut Call)) -> (Token, Vec<Effect>) {
+    let token = rig.token();
+    let mut call = Call::new(token, "cs", json_of(json!(["c", "op", 1])));
+    set(&mut call);
+    (token, rig.input(Input::Call(call)))
+}
+
+/// What is said beside the only request of these effects.
+fn ext(effects: &[Effect]) -> Value {
+    let frames = sent(effects);
+    let [frame] = &frames[..] else {
+        panic!("one request was expected: {frames:?}");
+    };
+    params(frame)[3].clone()
+}
+
+fn unknown(request: &Frame) -> Frame {
+    let error = ErrorPayload::new(ErrorCode::OutcomeUnknown, "outcome unknown");
+    Frame::new(Op::ResponseError, request.id.clone(), error.bytes())
+}
+
+#[test]
+fn the_server_is_told_how_long_the_caller_waits() {
+    let mut rig = Rig::new(config());
+    ask(&mut rig, |call| call.timeout = Some(ms(400)));
+    rig.run(ms(100));
+    let effects = rig.connect("s-1");
+    let asked = sent(&effects)
+        .into_iter()
+        .find(|frame| frame.op == Op::Request);
+    assert_eq!(
+        params(&asked.expect("the request"))[3],
+        json!({"timeoutMs": 300})
+    );
+}
+
+#[test]
+fn a_request_of_a_known_life_is_sent_again_and_names_it() {
+    let mut rig = Rig::up();
+    let (token, effects) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    assert_eq!(ext(&effects)["epoch"], Value::Null, "it runs nowhere yet");
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-2");
+    assert_eq!(ended(&again), []);
+    let asked: Vec<Frame> = sent(&again)
+        .into_iter()
+        .filter(|f| f.op == Op::Request)
+        .collect();
+    assert_eq!(params(&asked[0])[3]["epoch"], json!([1_000, 7]));
+    assert_eq!(ended(&rig.answer(&asked[0], json!(1))), [(token, None)]);
+}
+
+#[test]
+fn a_request_of_an_unknown_life_is_not_sent_again_where_it_may_have_run() {
+    let mut rig = Rig::up();
+    let (token, _) = ask(&mut rig, |_| {});
+    rig.input(Input::Disconnected);
+    // The same session knows it.
+    let same = rig.connect("s-1");
+    assert_eq!(ended(&same), []);
+    assert!(sent(&same).iter().any(|frame| frame.op == Op::Request));
+    rig.input(Input::Disconnected);
+    let (queued, _) = ask(&mut rig, |_| {});
+    let other = rig.connect("s-2");
+    assert_eq!(ended(&other), [(token, Some(ErrorCode::OutcomeUnknown))]);
+    let asked: Vec<Frame> = sent(&other)
+        .into_iter()
+        .filter(|f| f.op == Op::Request)
+        .collect();
+    assert_eq!(asked.len(), 1, "what was never sent is sent");
+    assert_eq!(ended(&rig.answer(&asked[0], json!(1))), [(queued, None)]);
+}
+
+#[test]
+fn what_went_another_way_before_is_not_sent_in_an_unknown_life() {
+    let mut rig = Rig::up();
+    let (token, effects) = ask(&mut rig, |call| call.sent_before = true);
+    assert_eq!(sent(&effects), []);
+    assert_eq!(ended(&effects), [(token, Some(ErrorCode::OutcomeUnknown))]);
+    let (_, effects) = ask(&mut rig, |call| {
+        call.sent_before = true;
+        call.epoch = Some(EPOCH);
+    });
+    assert_eq!(ext(&effects)["epoch"], json!([1_000, 7]));
+}
+
+#[test]
+fn an_idempotent_request_is_sent_again_in_any_life_until_its_time_is_over() {
+    let mut rig = Rig::up();
+    let end = rig.now + ms(5_000);
+    let (token, effects) = ask(&mut rig, |call| {
+        call.idempotent = true;
+        call.epoch = Some(EPOCH);
+        call.timeout = Some(ms(5_000));
+    });
+    let asked = sent(&effects).remove(0);
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-2");
+    let again = sent(&again)
+        .into_iter()
+        .find(|f| f.op == Op::Request)
+        .expect("it is sent again");
+    assert_eq!(again.id, asked.id);
+    assert_eq!(params(&again)[3].get("epoch"), None);
+    // The container left its agent before it answered.
+    assert_eq!(ended(&rig.frame(unknown(&again))), []);
+    let later = rig.run(ms(600));
+    let later = sent(&later)
+        .into_iter()
+        .find(|f| f.op == Op::Request)
+        .expect("and again");
+    assert_eq!(later.id, asked.id);
+    rig.frame(unknown(&later));
+    let rest = end - rig.now;
+    let last: Vec<_> = ended(&rig.run(rest));
+    assert_eq!(last, [(token, Some(ErrorCode::OutcomeUnknown))]);
+}
