@@ -94,13 +94,11 @@ class Program:
         return list(text_string_to_metric_families(body))
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of the samples of that name and those labels; 0 when there is none yet."""
-        return sum(
-            sample.value
-            for family in self.families()
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        """The sum of the samples of that name and those labels; the name must be there."""
+        samples = [sample for family in self.families() for sample in family.samples]
+        named = [sample for sample in samples if sample.name == name]
+        assert named, f"{self.command} has no metric {name}"
+        return sum(each.value for each in named if labels.items() <= each.labels.items())
 
     def _ready(self) -> bool:
         if not self.running:

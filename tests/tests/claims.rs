@@ -185,8 +185,8 @@ async fn a_deleted_claim_gives_its_container_back() -> Result<()> {
         let of_echo: &[(&str, &str)] = &[("kind", "echo")];
         let server = &test.network.server;
         let before = server.metrics().await?;
-        assert_eq!(before.sum("huly_network_references", of_echo), 1.0);
-        assert_eq!(before.sum("huly_network_containers", of_echo), 1.0);
+        assert_eq!(before.sum("huly_network_references", of_echo)?, 1.0);
+        assert_eq!(before.sum("huly_network_containers", of_echo)?, 1.0);
 
         let claims = test.cluster.claims(&namespace);
         claims.delete("one", &Default::default()).await?;
@@ -198,9 +198,9 @@ async fn a_deleted_claim_gives_its_container_back() -> Result<()> {
         .await?;
         measured("claim deleted → reference released", deleted.elapsed());
         let unheld = server.metrics().await?;
-        assert_eq!(unheld.sum("huly_network_references", of_echo), 0.0);
+        assert_eq!(unheld.sum("huly_network_references", of_echo)?, 0.0);
         assert_eq!(
-            unheld.sum("huly_network_containers", of_echo),
+            unheld.sum("huly_network_containers", of_echo)?,
             1.0,
             "it idles"
         );
@@ -213,12 +213,15 @@ async fn a_deleted_claim_gives_its_container_back() -> Result<()> {
             "it was ended before its idle time was over: {idled:?}"
         );
         let after = server.metrics().await?;
-        assert_eq!(after.sum("huly_network_containers", of_echo), 0.0);
+        assert_eq!(after.sum("huly_network_containers", of_echo)?, 0.0);
         let ends = |metrics: &huly_tests::Metrics| metrics.sum("huly_network_ends_total", &[]);
-        assert_eq!(ends(&after) - ends(&before), 1.0);
+        assert_eq!(ends(&after)? - ends(&before)?, 1.0);
         let agent = &test.network.agents[0];
         eventually(SOON, "its agent has ended it", async || {
-            let hosted = agent.metrics().await?.sum("huly_agent_containers", of_echo);
+            let hosted = agent
+                .metrics()
+                .await?
+                .sum("huly_agent_containers", of_echo)?;
             ensure!(hosted == 0.0, "{hosted} are there");
             Ok(())
         })

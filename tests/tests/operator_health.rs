@@ -31,13 +31,13 @@ async fn metrics_are_prometheus_and_follow_what_happens() -> Result<()> {
                 let labels = [("bound", bound), ("reason", reason)];
                 metrics.sum("huly_operator_claims", &labels)
             };
-            let counts = (claims("true", "Bound"), claims("false", "KindNotFound"));
+            let counts = (claims("true", "Bound")?, claims("false", "KindNotFound")?);
             ensure!(counts == (2.0, 1.0), "{counts:?}");
             ensure!(
-                metrics.sum("huly_operator_session_up", &[]) == 1.0,
+                metrics.sum("huly_operator_session_up", &[])? == 1.0,
                 "no session"
             );
-            let bound = metrics.sum("huly_operator_claim_bound_seconds_count", &[]);
+            let bound = metrics.sum("huly_operator_claim_bound_seconds_count", &[])?;
             ensure!(bound == 2.0, "{bound} were bound");
             Ok(())
         })

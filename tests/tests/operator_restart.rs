@@ -41,7 +41,7 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
 
     let sessions = async |test: &Scenario| {
         let metrics = test.network.server.metrics().await?;
-        anyhow::Ok(metrics.sum("huly_network_client_sessions", &[("dialect", "rust")]))
+        metrics.sum("huly_network_client_sessions", &[("dialect", "rust")])
     };
     let with_operator = sessions(test).await?;
     match going {
