@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -149,7 +150,8 @@ impl Environment {
         self.state.write(&self.folder)
     }
 
-    /// Starts a program under a name of its own, its output going to its log.
+    /// Starts a program under a name of its own, its output going to its log. It begins once it is
+    /// written down: whenever this run is killed, a later one knows all that runs.
     ///
     /// # Errors
     /// When it cannot be started or written down.
@@ -157,7 +159,9 @@ impl Environment {
         let log = self.log(name);
         let output = append_to(&log)?;
         let errors = output.try_clone().context("cannot share a log file")?;
-        let child = program.spawn(output.into(), errors.into())?;
+        let (gate, mut open) = std::io::pipe().context("cannot make a pipe")?;
+        let gated = program.gated();
+        let child = gated.spawn_with(gate.into(), output.into(), errors.into())?;
         let identity = child
             .id()
             .and_then(Identity::of)
@@ -174,7 +178,9 @@ impl Environment {
             log,
         });
         self.children.insert(name.to_owned(), child);
-        self.state.write(&self.folder)
+        self.state.write(&self.folder)?;
+        open.write_all(b"\n")
+            .with_context(|| format!("{name} was gone right after its start"))
     }
 
     /// Ends a program by force and waits until it is gone.

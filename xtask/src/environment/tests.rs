@@ -134,6 +134,24 @@ async fn what_an_earlier_run_left_is_cleared() {
 }
 
 #[tokio::test]
+async fn a_program_that_is_not_written_down_never_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = Environment::create(&workspace(folder.path()), "one")
+        .await
+        .unwrap();
+    // As when the run is killed right after the start, or its disk is full.
+    files::remove_folder(&environment.folder).unwrap();
+    std::fs::write(&environment.folder, "not a folder").unwrap();
+    let begun = folder.path().join("begun");
+    let program = shell(&format!("echo > {}; sleep 600", begun.display()));
+    assert!(environment.start("lost", &program).is_err());
+    let mut child = environment.children.remove("lost").unwrap();
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap();
+    assert!(!ended.unwrap().success());
+    assert!(!begun.exists());
+}
+
+#[tokio::test]
 async fn a_running_environment_is_left_alone_until_it_is_taken_down() {
     let folder = tempfile::tempdir().unwrap();
     let workspace = workspace(folder.path());
