@@ -5,6 +5,7 @@
 
 mod control_plane;
 mod keys;
+mod logs;
 mod network;
 mod ports;
 mod process;
@@ -102,6 +103,7 @@ impl Environment {
         clear(&folder).await?;
         let logs = workspace.logs(name);
         files::remove_folder(&logs)?;
+        logs::tidy(workspace)?;
 
         let keys = Keys::at(&folder);
         let choosing = Lock::take(&environments.join(".ports.lock"), || ()).await?;
@@ -259,7 +261,8 @@ impl Environment {
     }
 }
 
-/// Ends an environment that an earlier run left or started; false if there is none.
+/// Ends an environment that an earlier run left or started; false if there is none. Its logs stay
+/// until the next environment of its name.
 ///
 /// # Errors
 /// When another run works on it, or a process cannot be ended.
@@ -273,7 +276,6 @@ pub(crate) async fn down(workspace: &Workspace, name: &str) -> Result<bool> {
         bail!("the environment {name} is in use by another run of cargo xtask: end that one");
     };
     clear(&folder).await?;
-    files::remove_folder(&workspace.logs(name))?;
     Ok(true)
 }
 
