@@ -139,14 +139,19 @@ class Agent(Program):
         super().__init__("huly-agent", flags, folder, name)
 
 
-def huly(network: Network, *arguments: str, within: float = DEADLINE) -> str:
-    """Runs the CLI against a network; returns what it prints, and fails if it does not exit 0."""
+def run_huly(
+    network: Network, *arguments: str, within: float = DEADLINE
+) -> subprocess.CompletedProcess[str]:
+    """Runs the CLI against a network to its end."""
     command = [str(BIN / "huly"), "--network", network.host, *arguments]
     clean = {key: value for key, value in os.environ.items() if "HULY" not in key}
+    return subprocess.run(command, capture_output=True, text=True, timeout=within, env=clean)
+
+
+def huly(network: Network, *arguments: str, within: float = DEADLINE) -> str:
+    """As run_huly; returns what it prints, and fails if it does not exit 0."""
     began = time.monotonic()
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=within, env=clean
-    )
+    done = run_huly(network, *arguments, within=within)
     took = time.monotonic() - began
-    assert done.returncode == 0, f"{command} after {took:.1f} s: {done.stderr}"
+    assert done.returncode == 0, f"{done.args} after {took:.1f} s: {done.stderr}"
     return done.stdout
