@@ -95,10 +95,17 @@ class Program:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of that name and those labels; the name must be there."""
-        samples = [sample for family in self.families() for sample in family.samples]
-        named = [sample for sample in samples if sample.name == name]
+        named = self._samples(name)
         assert named, f"{self.command} has no metric {name}"
         return sum(each.value for each in named if labels.items() <= each.labels.items())
+
+    def counted(self, name: str) -> float:
+        """The same of a count that is to grow: 0 while there is none yet."""
+        return sum(each.value for each in self._samples(name))
+
+    def _samples(self, name: str) -> list[Any]:
+        samples = [sample for family in self.families() for sample in family.samples]
+        return [sample for sample in samples if sample.name == name]
 
     def _ready(self) -> bool:
         if not self.running:

@@ -27,5 +27,4 @@ mod timer;
 
 pub use config::Config;
 pub use registry::{ConnId, Effect, Input, Now, Registry};
-pub use requests::METHODS;
 pub use stats::{Counted, Snapshot};

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_registry::{METHODS, Snapshot};
+use huly_protocol::method;
+use huly_registry::Snapshot;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, GaugeVec, IntCounterVec, Opts};
@@ -84,6 +85,28 @@ const BAD_MESSAGES: [&str; 12] = [
     "unexpected_op",
     "unknown_answer",
     "unknown_op",
+];
+/// What clients ask, as the registry counts it.
+const METHODS: [&str; 19] = [
+    method::REGISTER_AGENT,
+    method::UNREGISTER_AGENT,
+    method::LIST_AGENTS,
+    method::LIST_KINDS,
+    method::LIST_CONTAINERS,
+    method::GET,
+    method::RELEASE,
+    method::CONTAINER_REQUEST,
+    method::CONTAINER_UPDATE,
+    method::DETACH,
+    method::REASSERT,
+    method::WATCH,
+    method::UNWATCH,
+    method::DRAIN,
+    method::SET_KIND,
+    method::REMOVE_KINDS,
+    method::LIST_KIND_SPECS,
+    method::SYNC,
+    "unknown",
 ];
 
 struct Families {
