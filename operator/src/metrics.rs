@@ -1,6 +1,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use huly_operator_api::condition::claim::REASON_BOUND as BOUND;
+use huly_operator_api::condition::kind::REASON_READY as READY;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -11,6 +13,36 @@ use crate::core::{Count, Counts, Report};
 const BOUND_BUCKETS: [f64; 13] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
 ];
+
+/// The reasons of errors.
+const ERRORS: [&str; 14] = [
+    "api_server",
+    "event",
+    "event_dropped",
+    "network",
+    "not_placeable",
+    "other_kind",
+    "sample",
+    "set_kinds",
+    "start_failed",
+    "sync",
+    "unreadable_claim",
+    "watch_claims",
+    "watch_kinds",
+    "watch_namespaces",
+];
+/// How writes of statuses end.
+const WRITTEN: [&str; 3] = ["ok", "gone", "failed"];
+/// Shown also when there are none: the claims that are as they should be.
+const ALL_CLAIMS: [&str; 2] = ["True", BOUND];
+/// The same of kinds.
+const ALL_KINDS: [&str; 2] = ["True", READY];
+
+#[derive(Debug, Default)]
+struct Shown {
+    claims: Counts,
+    kinds: Counts,
+}
 
 /// The operator's metrics. Labels are bounded: condition statuses and reasons, outcomes.
 #[derive(Debug, Clone)]
@@ -24,8 +56,8 @@ pub(crate) struct Metrics {
     syncs: IntCounterVec,
     released: IntCounter,
     errors: IntCounterVec,
-    /// The report that the gauges show.
-    shown: Arc<Mutex<Report>>,
+    /// What the gauges show.
+    shown: Arc<Mutex<Shown>>,
 }
 
 impl Metrics {
@@ -78,7 +110,25 @@ impl Metrics {
         registry.register(Box::new(metrics.syncs.clone()))?;
         registry.register(Box::new(metrics.released.clone()))?;
         registry.register(Box::new(metrics.errors.clone()))?;
+        metrics.announce();
         Ok(metrics)
+    }
+
+    /// Begins every count at 0: one that appears with its first event looks, until then, like one
+    /// that is not there, and its first event is no increase.
+    fn announce(&self) {
+        for object in ["ContainerClaim", "ContainerKind"] {
+            for outcome in WRITTEN {
+                self.status_writes.with_label_values(&[object, outcome]);
+            }
+        }
+        for outcome in ["ok", "failed"] {
+            self.syncs.with_label_values(&[outcome]);
+        }
+        for reason in ERRORS {
+            self.errors.with_label_values(&[reason]);
+        }
+        self.show(&Report::default());
     }
 
     /// Something went wrong.
@@ -103,9 +153,8 @@ impl Metrics {
     pub(crate) fn show(&self, report: &Report) {
         self.session_up.set(i64::from(report.session_up));
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        set(&self.claims, &shown.claims, &report.claims);
-        set(&self.kinds, &shown.kinds, &report.kinds);
-        shown.clone_from(report);
+        shown.claims = set(&self.claims, &shown.claims, &report.claims, ALL_CLAIMS);
+        shown.kinds = set(&self.kinds, &shown.kinds, &report.kinds, ALL_KINDS);
     }
 }
 
@@ -113,10 +162,12 @@ fn name(name: &str, help: &str) -> Opts {
     Opts::new(format!("huly_operator_{name}"), help)
 }
 
-/// Sets what is counted and takes away what was counted before alone: a scrape may come in between,
-/// and a reset would show it nothing.
-fn set(gauge: &IntGaugeVec, before: &Counts, counts: &Counts) {
-    for ((status, reason), count) in counts {
+/// Sets what is counted, and `always` at least to 0, and takes away what was counted before alone:
+/// a scrape may come in between, and a reset would show it nothing. Returns what it set.
+fn set(gauge: &IntGaugeVec, before: &Counts, counts: &Counts, always: [&str; 2]) -> Counts {
+    let mut counts = counts.clone();
+    counts.entry(always.map(str::to_owned).into()).or_default();
+    for ((status, reason), count) in &counts {
         gauge
             .with_label_values(&[&*status.to_lowercase(), reason])
             .set(i64::try_from(*count).unwrap_or(i64::MAX));
@@ -125,6 +176,7 @@ fn set(gauge: &IntGaugeVec, before: &Counts, counts: &Counts) {
         // What is not there any more is as wanted.
         let _ = gauge.remove_label_values(&[&*status.to_lowercase(), reason]);
     }
+    counts
 }
 
 fn seconds(time: Duration) -> f64 {
@@ -136,6 +188,38 @@ mod tests {
     use prometheus::{Encoder, TextEncoder};
 
     use super::*;
+
+    #[test]
+    fn nothing_that_is_counted_is_left_out_before_it_happens() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        let lines = || {
+            let mut text = Vec::new();
+            let families = registry.gather();
+            TextEncoder::new().encode(&families, &mut text).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            let names = text.lines().filter_map(|line| line.rsplit_once(' '));
+            let mut names: Vec<String> = names.map(|(name, _)| name.to_owned()).collect();
+            names.retain(|name| !name.starts_with('#'));
+            (registry.gather().len(), names)
+        };
+        let (families, before) = lines();
+        assert_eq!(families, 9, "{before:?}");
+        metrics.count(Count::Sync("failed"));
+        metrics.count(Count::Error("sample"));
+        metrics.count(Count::StatusWrite {
+            object: "ContainerKind",
+            outcome: "gone",
+        });
+        let one = |reason: &str| [(("True".to_owned(), reason.to_owned()), 1)].into();
+        metrics.show(&Report {
+            claims: one(BOUND),
+            kinds: one(READY),
+            ..Report::default()
+        });
+        metrics.show(&Report::default());
+        assert_eq!(lines().1, before);
+    }
 
     #[test]
     fn what_is_counted_is_shown() {

@@ -94,13 +94,18 @@ class Program:
         return list(text_string_to_metric_families(body))
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of the samples of that name and those labels; 0 when there is none yet."""
-        return sum(
-            sample.value
-            for family in self.families()
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        """The sum of the samples of that name and those labels; the name must be there."""
+        named = self._samples(name)
+        assert named, f"{self.command} has no metric {name}"
+        return sum(each.value for each in named if labels.items() <= each.labels.items())
+
+    def counted(self, name: str) -> float:
+        """The same of a count that is to grow: 0 while there is none yet."""
+        return sum(each.value for each in self._samples(name))
+
+    def _samples(self, name: str) -> list[Any]:
+        samples = [sample for family in self.families() for sample in family.samples]
+        return [sample for sample in samples if sample.name == name]
 
     def _ready(self) -> bool:
         if not self.running:
@@ -141,14 +146,19 @@ class Agent(Program):
         super().__init__("huly-agent", flags, folder, name)
 
 
-def huly(network: Network, *arguments: str, within: float = DEADLINE) -> str:
-    """Runs the CLI against a network; returns what it prints, and fails if it does not exit 0."""
+def run_huly(
+    network: Network, *arguments: str, within: float = DEADLINE
+) -> subprocess.CompletedProcess[str]:
+    """Runs the CLI against a network to its end."""
     command = [str(BIN / "huly"), "--network", network.host, *arguments]
     clean = {key: value for key, value in os.environ.items() if "HULY" not in key}
+    return subprocess.run(command, capture_output=True, text=True, timeout=within, env=clean)
+
+
+def huly(network: Network, *arguments: str, within: float = DEADLINE) -> str:
+    """As run_huly; returns what it prints, and fails if it does not exit 0."""
     began = time.monotonic()
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=within, env=clean
-    )
+    done = run_huly(network, *arguments, within=within)
     took = time.monotonic() - began
-    assert done.returncode == 0, f"{command} after {took:.1f} s: {done.stderr}"
+    assert done.returncode == 0, f"{done.args} after {took:.1f} s: {done.stderr}"
     return done.stdout

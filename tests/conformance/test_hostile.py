@@ -28,7 +28,7 @@ class Target:
     network: Network
 
     def counted(self) -> float:
-        return self.program.metric(self.counter)
+        return self.program.counted(self.counter)
 
 
 @pytest.fixture(params=["network", "agent"])
@@ -321,5 +321,9 @@ def test_still_the_same_processes(network: Network, agent: Agent) -> None:
     ]:
         assert program.running
         assert program.get("/livez")[0] == 200
-
+        # The tests before may have had other processes: they run in parallel.
+        with Raw(program.address) as raw:
+            raw.hello()
+            raw.send_parts(b"77")
+            raw.round_trip()
         assert program.metric(counter) > 0

@@ -116,6 +116,7 @@ def test_metrics_follow_what_happens(peers: Peers, network: Network, agent: Agen
     before = agent.metric(count, kind="counter")
     uuid, _ = client.get("counter", {"uuid": fresh("counter")})
     eventually("one more", lambda: agent.metric(count, kind="counter") == before + 1, 5)
+    client.request(uuid, "increment")
     requests = agent.metric("huly_agent_requests_total", kind="counter")
     for _ in range(5):
         client.request(uuid, "increment")

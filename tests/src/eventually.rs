@@ -5,6 +5,9 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep};
 
+/// How long any step may take: more than five times what one takes on a busy machine.
+pub const SOON: Duration = Duration::from_secs(15);
+
 /// How often the condition is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 

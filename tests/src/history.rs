@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::eventually::SOON;
 use crate::object::Object;
 
 /// How long the first list may take.
@@ -106,6 +107,25 @@ impl History {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// As [`History::until`]: until it is Ready.
+    ///
+    /// # Errors
+    /// When it is not within [`SOON`].
+    pub async fn until_ready(&self) -> Result<(DynamicObject, Instant)> {
+        self.until(SOON, "is Ready", |object| object.is("Ready"))
+            .await
+    }
+
+    /// As [`History::until`]: until `Bound` is False for a reason.
+    ///
+    /// # Errors
+    /// When it is not within [`SOON`].
+    pub async fn until_refused(&self, reason: &str) -> Result<(DynamicObject, Instant)> {
+        let refused = |claim: &DynamicObject| claim.is_not("Bound", reason);
+        self.until(SOON, &format!("is refused: {reason}"), refused)
+            .await
     }
 
     /// The first version, of those seen and to come, that `holds`, and when it was seen.

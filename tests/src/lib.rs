@@ -7,6 +7,7 @@
 
 mod cluster;
 mod control_plane;
+mod counter;
 mod eventually;
 mod freeze;
 mod history;
@@ -24,7 +25,8 @@ mod tools;
 
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
-pub use self::eventually::eventually;
+pub use self::counter::Counter;
+pub use self::eventually::{SOON, eventually};
 pub use self::history::{History, Seen};
 pub use self::live::Live;
 pub use self::metrics::Metrics;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// The samples of one scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,8 +28,15 @@ impl Metrics {
             .map(Self)
     }
 
-    /// The sum of the samples of a name that have these labels; 0 if there are none.
-    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    /// The sum of the samples of a name that have these labels; 0 if it has none with them.
+    ///
+    /// # Errors
+    /// When there is no sample of that name: programs announce what they count as 0.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        ensure!(
+            self.0.iter().any(|sample| sample.name == name),
+            "there is no metric {name}"
+        );
         let fits = |sample: &&Sample| {
             sample.name == name
                 && labels
@@ -38,12 +45,7 @@ impl Metrics {
         };
         let fitting = self.0.iter().filter(fits);
         // The sum of no floats is -0, which reads oddly.
-        fitting.fold(0.0, |sum, sample| sum + sample.value)
-    }
-
-    /// Whether there is a sample of that name.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|sample| sample.name == name)
+        Ok(fitting.fold(0.0, |sum, sample| sum + sample.value))
     }
 }
 
@@ -93,12 +95,12 @@ mod tests {
     fn samples_are_summed_by_labels() -> Result<()> {
         let text = "# HELP x y\nx{kind=\"a\",op=\"q\\\"}\"} 2\nx{kind=\"a\",op=\"r\"} 3\nx{kind=\"b\",op=\"r\"} 5\ny 1.5e3\n";
         let metrics = Metrics::parse(text)?;
-        assert_eq!(metrics.sum("x", &[("kind", "a")]), 5.0);
-        assert_eq!(metrics.sum("x", &[("op", "q\"}")]), 2.0);
-        assert_eq!(metrics.sum("x", &[]), 10.0);
-        assert_eq!(metrics.sum("y", &[]), 1500.0);
-        assert_eq!(metrics.sum("z", &[]), 0.0);
-        assert!(metrics.has("y") && !metrics.has("z"));
+        assert_eq!(metrics.sum("x", &[("kind", "a")])?, 5.0);
+        assert_eq!(metrics.sum("x", &[("op", "q\"}")])?, 2.0);
+        assert_eq!(metrics.sum("x", &[("op", "s")])?, 0.0);
+        assert_eq!(metrics.sum("x", &[])?, 10.0);
+        assert_eq!(metrics.sum("y", &[])?, 1500.0);
+        assert!(metrics.sum("z", &[]).is_err());
         Ok(())
     }
 

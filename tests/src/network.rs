@@ -116,11 +116,8 @@ impl Network {
             "the server has settled",
             async || {
                 let metrics = self.server.metrics().await?;
-                ensure!(metrics.has("huly_network_settling"), "no such metric");
-                ensure!(
-                    metrics.sum("huly_network_settling", &[]) == 0.0,
-                    "it is settling"
-                );
+                let settling = metrics.sum("huly_network_settling", &[])?;
+                ensure!(settling == 0.0, "it is settling");
                 Ok(())
             },
         )

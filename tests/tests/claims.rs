@@ -4,11 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_protocol::Endpoint;
-use huly_tests::{Layout, Object, after_its_second, eventually, measured, scenario};
+use huly_tests::{Layout, Object, SOON, after_its_second, eventually, measured, scenario};
 use serde_json::{Value, json};
-
-/// More than five times what any step takes on a busy machine.
-const SOON: Duration = Duration::from_secs(15);
 
 /// How long containers of these tests live unreferenced.
 const IDLE: Duration = Duration::from_secs(2);
@@ -26,9 +23,7 @@ async fn a_claim_is_bound_and_shows_where() -> Result<()> {
         test.network.settled().await?;
         let spec = json!({"uuid": "u-1", "containerLabels": ["red", "blue"], "extra": {"n": 1}});
         let claim = test.cluster.claim(&namespace, "one", &kind, spec).await?;
-        let (bound, at) = claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        let (bound, at) = claim.until_ready().await?;
         measured(
             "claim of a given uuid created → Bound",
             claim.after_its_making(at),
@@ -87,17 +82,13 @@ async fn a_quiet_claim_costs_one_status_write_and_no_event() -> Result<()> {
     scenario(Layout::agents(1), async |test| {
         let kind = test.cluster.kind("echo", idle()).await?;
         let ready = test.cluster.watch_kind(&kind).await?;
-        ready
-            .until(SOON, "is Ready", |kind| kind.is("Ready"))
-            .await?;
+        ready.until_ready().await?;
         let namespace = test.cluster.namespace("quiet").await?;
         let quiet = test
             .cluster
             .claim(&namespace, "quiet", &kind, json!({}))
             .await?;
-        let (bound, _) = quiet
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        let (bound, _) = quiet.until_ready().await?;
         // The network and the operator have other things to do meanwhile.
         for round in 0..3 {
             let name = format!("other-{round}");
@@ -105,9 +96,7 @@ async fn a_quiet_claim_costs_one_status_write_and_no_event() -> Result<()> {
                 .cluster
                 .claim(&namespace, &name, &kind, json!({}))
                 .await?;
-            other
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
+            other.until_ready().await?;
             test.cluster
                 .delete(&test.cluster.claims(&namespace), &name)
                 .await?;
@@ -126,9 +115,7 @@ async fn claims_created_one_by_one_are_bound_soon() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
         let kind = test.cluster.kind("echo", idle()).await?;
         let served = test.cluster.watch_kind(&kind).await?;
-        served
-            .until(SOON, "is Ready", |kind| kind.is("Ready"))
-            .await?;
+        served.until_ready().await?;
         let namespace = test.cluster.namespace("one-by-one").await?;
         let mut times = Vec::new();
         for number in 0..20 {
@@ -137,9 +124,7 @@ async fn claims_created_one_by_one_are_bound_soon() -> Result<()> {
                 .cluster
                 .claim(&namespace, &name, &kind, json!({}))
                 .await?;
-            let (_, at) = claim
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
+            let (_, at) = claim.until_ready().await?;
             let took = claim.after_its_making(at);
             ensure!(took < SOON / 5, "{name} took {took:?}:\n{claim}");
             times.push(took);
@@ -168,9 +153,7 @@ async fn claims_created_at_once_are_all_bound() -> Result<()> {
         let mut uuids = std::collections::BTreeSet::new();
         let mut slowest = Duration::ZERO;
         for claim in &claims {
-            let (bound, at) = claim
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
+            let (bound, at) = claim.until_ready().await?;
             assert_eq!(
                 bound.text("/status/uuid"),
                 bound.uid(),
@@ -198,14 +181,12 @@ async fn a_deleted_claim_gives_its_container_back() -> Result<()> {
             .cluster
             .claim(&namespace, "one", &kind, json!({"uuid": "u"}))
             .await?;
-        let (bound, _) = claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        let (bound, _) = claim.until_ready().await?;
         let of_echo: &[(&str, &str)] = &[("kind", "echo")];
         let server = &test.network.server;
         let before = server.metrics().await?;
-        assert_eq!(before.sum("huly_network_references", of_echo), 1.0);
-        assert_eq!(before.sum("huly_network_containers", of_echo), 1.0);
+        assert_eq!(before.sum("huly_network_references", of_echo)?, 1.0);
+        assert_eq!(before.sum("huly_network_containers", of_echo)?, 1.0);
 
         let claims = test.cluster.claims(&namespace);
         claims.delete("one", &Default::default()).await?;
@@ -217,9 +198,9 @@ async fn a_deleted_claim_gives_its_container_back() -> Result<()> {
         .await?;
         measured("claim deleted → reference released", deleted.elapsed());
         let unheld = server.metrics().await?;
-        assert_eq!(unheld.sum("huly_network_references", of_echo), 0.0);
+        assert_eq!(unheld.sum("huly_network_references", of_echo)?, 0.0);
         assert_eq!(
-            unheld.sum("huly_network_containers", of_echo),
+            unheld.sum("huly_network_containers", of_echo)?,
             1.0,
             "it idles"
         );
@@ -232,12 +213,15 @@ async fn a_deleted_claim_gives_its_container_back() -> Result<()> {
             "it was ended before its idle time was over: {idled:?}"
         );
         let after = server.metrics().await?;
-        assert_eq!(after.sum("huly_network_containers", of_echo), 0.0);
+        assert_eq!(after.sum("huly_network_containers", of_echo)?, 0.0);
         let ends = |metrics: &huly_tests::Metrics| metrics.sum("huly_network_ends_total", &[]);
-        assert_eq!(ends(&after) - ends(&before), 1.0);
+        assert_eq!(ends(&after)? - ends(&before)?, 1.0);
         let agent = &test.network.agents[0];
         eventually(SOON, "its agent has ended it", async || {
-            let hosted = agent.metrics().await?.sum("huly_agent_containers", of_echo);
+            let hosted = agent
+                .metrics()
+                .await?
+                .sum("huly_agent_containers", of_echo)?;
             ensure!(hosted == 0.0, "{hosted} are there");
             Ok(())
         })
@@ -264,9 +248,7 @@ async fn claims_of_one_uuid_share_a_container() -> Result<()> {
             let claim = cluster
                 .claim(&namespace, name, &kind, json!({"uuid": "u"}))
                 .await?;
-            let (bound, _) = claim
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
+            let (bound, _) = claim.until_ready().await?;
             shared.push(bound);
         }
         for field in ["/status/agent", "/status/epoch", "/status/uuid"] {
@@ -279,9 +261,7 @@ async fn claims_of_one_uuid_share_a_container() -> Result<()> {
         let clock = cluster
             .claim(&namespace, "clock", &kind, json!({"uuid": "clock"}))
             .await?;
-        clock
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        clock.until_ready().await?;
         let claims = cluster.claims(&namespace);
         cluster.delete(&claims, "a").await?;
         cluster.delete(&claims, "clock").await?;
@@ -307,23 +287,13 @@ async fn a_uuid_belongs_to_one_namespace() -> Result<()> {
         let kind = cluster.kind("counter", idle()).await?;
         let ours = cluster.namespace("ours").await?;
         let theirs = cluster.namespace("theirs").await?;
-        let first = cluster
-            .claim(&ours, "one", &kind, json!({"uuid": "u"}))
-            .await?;
-        let (first, _) = first
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
-        test.live.increment("u", 5).await?;
-        after_its_second(&first).await?;
+        let first = test.counter(&ours, &kind, "u", 5).await?;
+        after_its_second(&first.bound).await?;
 
         let second = cluster
             .claim(&theirs, "two", &kind, json!({"uuid": "u"}))
             .await?;
-        let (refused, _) = second
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "UuidInUse")
-            })
-            .await?;
+        let (refused, _) = second.until_refused("UuidInUse").await?;
         assert!(!refused.is("Ready"), "{}", refused.shown());
         for shown in ["/status/agent", "/status/endpoint", "/status/epoch"] {
             assert!(
@@ -337,13 +307,10 @@ async fn a_uuid_belongs_to_one_namespace() -> Result<()> {
             1,
             "it holds what it may not"
         );
-        let now = cluster.claims(&ours).get("one").await?;
-        assert_eq!(now.version(), first.version(), "the owner was touched");
+        first.is_untouched(test).await?;
 
-        cluster.delete(&cluster.claims(&ours), "one").await?;
-        second
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        cluster.delete(&cluster.claims(&ours), "u").await?;
+        second.until_ready().await?;
         Ok(())
     })
     .await
@@ -361,9 +328,7 @@ async fn a_uuid_of_the_whole_cluster_is_shared() -> Result<()> {
             let claim = cluster
                 .claim(&namespace, "c", &kind, json!({"uuid": "u"}))
                 .await?;
-            let (bound, _) = claim
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
+            let (bound, _) = claim.until_ready().await?;
             places.push((
                 bound.text("/status/agent").to_owned(),
                 bound.text("/status/epoch").to_owned(),

@@ -5,102 +5,38 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_client::ErrorKind;
-use huly_protocol::Epoch;
-use huly_tests::{History, Layout, Object, Scenario, eventually, measured, scenario};
-use kube::core::DynamicObject;
+use huly_tests::{Counter, Layout, Object, SOON, Scenario, eventually, measured, scenario};
 use serde_json::json;
 
-/// More than five times what any step takes on a busy machine.
-const SOON: Duration = Duration::from_secs(15);
-
-/// A claim of a counter with the uuid of its name, bound.
-struct Bound {
-    claim: History,
-    object: DynamicObject,
-    epoch: Epoch,
-}
-
-impl Bound {
-    fn agent(&self) -> &str {
-        self.object.text("/status/agent")
-    }
-
-    /// Waits until it is bound in its next life.
-    async fn again(&self) -> Result<(DynamicObject, Instant)> {
-        let failovers = self.object.number("/status/failovers") + 1;
-        self.claim
-            .until(SOON, "is Bound again", |claim| {
-                claim.is("Ready") && claim.number("/status/failovers") == failovers
-            })
-            .await
-    }
-}
-
-async fn claim(test: &Scenario, namespace: &str, kind: &str, name: &str) -> Result<Bound> {
-    let claim = test
-        .cluster
-        .claim(namespace, name, kind, json!({"uuid": name}))
-        .await?;
-    let (object, _) = claim
-        .until(SOON, "is Ready", |claim| claim.is("Ready"))
-        .await?;
-    let epoch = test.live.epoch(name).await?;
-    Ok(Bound {
-        claim,
-        object,
-        epoch,
-    })
-}
-
 /// Two claimed counters, `a` and `b`, on one agent each; `a` stands at 5, `b` at 7.
-async fn two_counters(test: &Scenario) -> Result<(String, Bound, Bound)> {
+async fn two_counters(test: &Scenario) -> Result<(Counter, Counter)> {
     // A server that has just started waits whether an agent brings the uuids.
     test.network.settled().await?;
     let kind = test.cluster.kind("counter", json!({})).await?;
     let namespace = test.cluster.namespace("failover").await?;
-    let a = claim(test, &namespace, &kind, "a").await?;
-    let b = claim(test, &namespace, &kind, "b").await?;
+    let a = test.counter(&namespace, &kind, "a", 5).await?;
+    let b = test.counter(&namespace, &kind, "b", 7).await?;
     ensure!(a.agent() != b.agent(), "one after the other");
-    test.live.increment("a", 5).await?;
-    test.live.increment("b", 7).await?;
-    Ok((namespace, a, b))
-}
-
-/// The claim is as it was: not written, not moved, not started again.
-async fn untouched(test: &Scenario, namespace: &str, name: &str, was: &Bound) -> Result<()> {
-    let now = test.cluster.claims(namespace).get(name).await?;
-    assert_eq!(
-        now.version(),
-        was.object.version(),
-        "{name} was written: {}",
-        now.shown()
-    );
-    assert_eq!(
-        test.live.epoch(name).await?,
-        was.epoch,
-        "{name} was placed again"
-    );
-    assert_eq!(test.live.value(name).await?, 7, "{name} was started again");
-    Ok(())
+    Ok((a, b))
 }
 
 #[tokio::test]
 async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
-        let (namespace, a, b) = two_counters(test).await?;
+        let (a, b) = two_counters(test).await?;
         let killed = Instant::now();
         test.network.agent(a.agent())?.kill().await?;
-        let (moved, at) = a.again().await?;
+        let (moved, at) = a.until_bound_again().await?;
         measured("agent killed → claim Bound elsewhere", at - killed);
 
         assert_eq!(moved.text("/status/agent"), b.agent());
         assert_eq!(
             moved.text("/status/nodeName"),
-            b.object.text("/status/nodeName")
+            b.bound.text("/status/nodeName")
         );
         assert_eq!(
             moved.text("/status/endpoint"),
-            b.object.text("/status/endpoint")
+            b.bound.text("/status/endpoint")
         );
         assert!(
             moved.is("Bound") && moved.is("Available"),
@@ -140,7 +76,7 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
         assert_eq!(test.live.references("a").await?, 1);
 
         eventually(SOON, "one Event says so", async || {
-            let events = test.cluster.events(&namespace, &moved).await?;
+            let events = test.cluster.events(&a.namespace, &moved).await?;
             let failovers = events
                 .iter()
                 .filter(|event| event.starts_with("FailedOver:"));
@@ -149,7 +85,7 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
         })
         .await?;
         let metrics = test.network.server.metrics().await?;
-        assert_eq!(metrics.sum("huly_network_failovers_total", &[]), 1.0);
+        assert_eq!(metrics.sum("huly_network_failovers_total", &[])?, 1.0);
         // Made, bound, moved; a failover of more than a second is shown while it lasts, too.
         let versions = a.claim.versions().len();
         let most = if took < Duration::from_millis(900) {
@@ -158,7 +94,7 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
             4
         };
         assert!(versions <= most, "it was written too often:\n{}", a.claim);
-        untouched(test, &namespace, "b", &b).await
+        b.is_untouched(test).await
     })
     .await
 }
@@ -170,9 +106,12 @@ async fn all_claims_of_a_killed_agent_are_bound_elsewhere() -> Result<()> {
         let namespace = test.cluster.namespace("many").await?;
         let mut claims = Vec::new();
         for number in 0..30 {
-            claims.push(claim(test, &namespace, &kind, &format!("c-{number}")).await?);
+            claims.push(
+                test.counter(&namespace, &kind, &format!("c-{number}"), 1)
+                    .await?,
+            );
         }
-        let lost: Vec<&Bound> = claims
+        let lost: Vec<&Counter> = claims
             .iter()
             .filter(|claim| claim.agent() == "agent-0")
             .collect();
@@ -182,7 +121,7 @@ async fn all_claims_of_a_killed_agent_are_bound_elsewhere() -> Result<()> {
         let mut last = killed;
         let mut places = [0, 0];
         for claim in &lost {
-            let (moved, at) = claim.again().await?;
+            let (moved, at) = claim.until_bound_again().await?;
             last = last.max(at);
             match moved.text("/status/agent") {
                 "agent-1" => places[0] += 1,
@@ -196,17 +135,7 @@ async fn all_claims_of_a_killed_agent_are_bound_elsewhere() -> Result<()> {
         );
         assert_eq!(places, [5, 5], "one after the other");
         for was in claims.iter().filter(|claim| claim.agent() != "agent-0") {
-            let now = test
-                .cluster
-                .claims(&namespace)
-                .get(was.object.name())
-                .await?;
-            assert_eq!(
-                now.version(),
-                was.object.version(),
-                "{} was written",
-                was.object.name()
-            );
+            was.is_untouched(test).await?;
         }
         Ok(())
     })
@@ -218,13 +147,13 @@ async fn a_claim_waits_for_an_agent() -> Result<()> {
     scenario(Layout::agents(2).started(1), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("waits").await?;
-        let a = claim(test, &namespace, &kind, "a").await?;
+        let a = test.counter(&namespace, &kind, "a", 1).await?;
         test.network.agents[0].kill().await?;
         a.claim
             .until_after(2, SOON, "is not Ready", |claim| !claim.is("Ready"))
             .await?;
         test.network.agents[1].start().await?;
-        let (moved, _) = a.again().await?;
+        let (moved, _) = a.until_bound_again().await?;
         assert_eq!(moved.text("/status/agent"), "agent-1");
         assert_eq!(test.live.references("a").await?, 1);
         Ok(())
@@ -235,10 +164,10 @@ async fn a_claim_waits_for_an_agent() -> Result<()> {
 #[tokio::test]
 async fn an_ending_agent_hands_its_claims_on() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
-        let (namespace, a, b) = two_counters(test).await?;
+        let (a, b) = two_counters(test).await?;
         let asked = Instant::now();
         test.network.agent(a.agent())?.terminate().await?;
-        let (moved, at) = a.again().await?;
+        let (moved, at) = a.until_bound_again().await?;
         measured("agent asked to end → claim Bound elsewhere", at - asked);
         assert_eq!(moved.text("/status/agent"), b.agent());
         let reason = moved.text("/status/lastFailover/reason");
@@ -246,7 +175,7 @@ async fn an_ending_agent_hands_its_claims_on() -> Result<()> {
             ["AgentDraining", "AgentUnregistered", "ContainerEnded"].contains(&reason),
             "{reason}"
         );
-        untouched(test, &namespace, "b", &b).await
+        b.is_untouched(test).await
     })
     .await
 }
@@ -254,7 +183,7 @@ async fn an_ending_agent_hands_its_claims_on() -> Result<()> {
 #[tokio::test]
 async fn a_frozen_agents_copy_runs_nothing_and_is_ended() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
-        let (namespace, a, b) = two_counters(test).await?;
+        let (a, b) = two_counters(test).await?;
         let held = test.live.client().get("counter").uuid("a").await?;
         let connection = held.connect().await?;
         ensure!(
@@ -278,7 +207,7 @@ async fn a_frozen_agents_copy_runs_nothing_and_is_ended() -> Result<()> {
                 .await
         });
 
-        let (moved, at) = a.again().await?;
+        let (moved, at) = a.until_bound_again().await?;
         measured("agent frozen → claim Bound elsewhere", at - frozen);
         assert_eq!(moved.text("/status/agent"), b.agent());
         assert_eq!(moved.text("/status/lastFailover/reason"), "AgentSilent");
@@ -289,7 +218,7 @@ async fn a_frozen_agents_copy_runs_nothing_and_is_ended() -> Result<()> {
             let left = old
                 .metrics()
                 .await?
-                .sum("huly_agent_containers", of_counter);
+                .sum("huly_agent_containers", of_counter)?;
             ensure!(left == 0.0, "{left} of them live");
             Ok(())
         })
@@ -297,7 +226,7 @@ async fn a_frozen_agents_copy_runs_nothing_and_is_ended() -> Result<()> {
         let ran = old.metrics().await?.sum(
             "huly_agent_requests_total",
             &[("kind", "counter"), ("outcome", "ok")],
-        );
+        )?;
         assert_eq!(ran, 1.0, "the old copy ran what came while it was frozen");
 
         let (direct, connection) = direct.await?;
@@ -332,10 +261,10 @@ async fn a_frozen_agents_copy_runs_nothing_and_is_ended() -> Result<()> {
             json!({"value": sum}),
             "the connection followed"
         );
-        let now = test.cluster.claims(&namespace).get("a").await?;
+        let now = test.cluster.claims(&a.namespace).get("a").await?;
         assert_eq!(now.number("/status/failovers"), 1);
         assert_eq!(now.text("/status/agent"), b.agent());
-        untouched(test, &namespace, "b", &b).await
+        b.is_untouched(test).await
     })
     .await
 }

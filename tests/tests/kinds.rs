@@ -1,23 +1,16 @@
 //! ContainerKinds: whether they are accepted and served, and what they say of placement.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
-use huly_tests::{Layout, Object, after_its_second, scenario};
+use huly_tests::{Layout, Object, SOON, after_its_second, scenario};
 use kube::core::DynamicObject;
 use serde_json::json;
-
-/// More than five times what any step takes on a busy machine.
-const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn a_kind_is_served() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
         let name = test.cluster.kind("echo", json!({})).await?;
         let kind = test.cluster.watch_kind(&name).await?;
-        let (kind, _) = kind
-            .until(SOON, "is Ready", |kind| kind.is("Ready"))
-            .await?;
+        let (kind, _) = kind.until_ready().await?;
         assert!(kind.is("Accepted") && kind.is("Served"), "{}", kind.shown());
         assert_eq!(kind.number("/status/agents"), 2);
         assert_eq!(kind.number("/status/observedGeneration"), 1);
@@ -88,9 +81,7 @@ async fn a_selector_that_selects_nobody_says_so() -> Result<()> {
         test.cluster
             .change(&test.cluster.kinds(), &name, change)
             .await?;
-        let (kind, _) = kind
-            .until(SOON, "selects an agent", |kind| kind.is("Ready"))
-            .await?;
+        let (kind, _) = kind.until_ready().await?;
         assert_eq!(kind.number("/status/observedGeneration"), 2);
         Ok(())
     })
@@ -103,9 +94,7 @@ async fn the_older_of_two_kinds_with_one_name_wins() -> Result<()> {
         let cluster = &test.cluster;
         let older = cluster.kind_named("zz-older", "echo", json!({})).await?;
         let first = cluster.watch_kind(&older).await?;
-        let (made, _) = first
-            .until(SOON, "is Ready", |kind| kind.is("Ready"))
-            .await?;
+        let (made, _) = first.until_ready().await?;
         after_its_second(&made).await?;
         let younger = cluster.kind_named("aa-younger", "echo", json!({})).await?;
         let second = cluster.watch_kind(&younger).await?;
@@ -125,11 +114,7 @@ async fn the_older_of_two_kinds_with_one_name_wins() -> Result<()> {
         let claim = cluster
             .claim(&namespace, "late", &younger, json!({}))
             .await?;
-        claim
-            .until(SOON, "waits for its kind", |claim| {
-                claim.is_not("Bound", "KindNotAccepted")
-            })
-            .await?;
+        claim.until_refused("KindNotAccepted").await?;
         let now = cluster.kinds().get(&older).await?;
         assert!(
             now.is("Accepted") && now.is("Ready"),
@@ -138,12 +123,8 @@ async fn the_older_of_two_kinds_with_one_name_wins() -> Result<()> {
         );
 
         cluster.delete(&cluster.kinds(), &older).await?;
-        second
-            .until(SOON, "takes over", |kind| kind.is("Ready"))
-            .await?;
-        claim
-            .until(SOON, "is Bound", |claim| claim.is("Ready"))
-            .await?;
+        second.until_ready().await?;
+        claim.until_ready().await?;
         Ok(())
     })
     .await
@@ -159,20 +140,14 @@ async fn an_agent_hosts_no_more_than_its_kind_allows() -> Result<()> {
         let mut agents = Vec::new();
         for name in ["a", "b"] {
             let claim = cluster.claim(&namespace, name, &kind, json!({})).await?;
-            let (claim, _) = claim
-                .until(SOON, "is Bound", |claim| claim.is("Ready"))
-                .await?;
+            let (claim, _) = claim.until_ready().await?;
             agents.push(claim.text("/status/agent").to_owned());
         }
         agents.sort();
         assert_eq!(agents, ["agent-0", "agent-1"]);
 
         let third = cluster.claim(&namespace, "c", &kind, json!({})).await?;
-        let (refused, _) = third
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "NotPlaceable")
-            })
-            .await?;
+        let (refused, _) = third.until_refused("NotPlaceable").await?;
         let said = refused.condition("Bound").context("Bound")?.message;
         assert!(
             said.contains("0/2 agents"),
@@ -182,9 +157,7 @@ async fn an_agent_hosts_no_more_than_its_kind_allows() -> Result<()> {
         cluster
             .change(&cluster.kinds(), &kind, json!({ "spec": limit(2) }))
             .await?;
-        third
-            .until(SOON, "is Bound", |claim| claim.is("Ready"))
-            .await?;
+        third.until_ready().await?;
         Ok(())
     })
     .await
@@ -202,9 +175,7 @@ async fn a_selector_is_obeyed_at_a_failover() -> Result<()> {
                 .cluster
                 .claim(&namespace, name, &kind, json!({}))
                 .await?;
-            let (bound, _) = claim
-                .until(SOON, "is Bound", |claim| claim.is("Ready"))
-                .await?;
+            let (bound, _) = claim.until_ready().await?;
             assert_eq!(bound.text("/status/agent"), "agent-1");
             claims.push(claim);
         }

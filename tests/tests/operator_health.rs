@@ -1,14 +1,10 @@
 //! The operator's metrics and health.
 
 use std::fs;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use huly_tests::{Layout, Object, eventually, python_test, scenario};
+use anyhow::{Result, ensure};
+use huly_tests::{Layout, Object, SOON, eventually, python_test, scenario};
 use serde_json::json;
-
-/// More than five times what any step takes on a busy machine.
-const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn metrics_are_prometheus_and_follow_what_happens() -> Result<()> {
@@ -20,20 +16,14 @@ async fn metrics_are_prometheus_and_follow_what_happens() -> Result<()> {
                 .cluster
                 .claim(&namespace, name, &kind, json!({}))
                 .await?;
-            claim
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
+            claim.until_ready().await?;
         }
         let unknown = test.cluster.kind_name("none");
         let claim = test
             .cluster
             .claim(&namespace, "c", &unknown, json!({}))
             .await?;
-        claim
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "KindNotFound")
-            })
-            .await?;
+        claim.until_refused("KindNotFound").await?;
         let operator = &test.network.operator;
         eventually(SOON, "the gauges follow", async || {
             let metrics = operator.metrics().await?;
@@ -41,13 +31,13 @@ async fn metrics_are_prometheus_and_follow_what_happens() -> Result<()> {
                 let labels = [("bound", bound), ("reason", reason)];
                 metrics.sum("huly_operator_claims", &labels)
             };
-            let counts = (claims("true", "Bound"), claims("false", "KindNotFound"));
+            let counts = (claims("true", "Bound")?, claims("false", "KindNotFound")?);
             ensure!(counts == (2.0, 1.0), "{counts:?}");
             ensure!(
-                metrics.sum("huly_operator_session_up", &[]) == 1.0,
+                metrics.sum("huly_operator_session_up", &[])? == 1.0,
                 "no session"
             );
-            let bound = metrics.sum("huly_operator_claim_bound_seconds_count", &[]);
+            let bound = metrics.sum("huly_operator_claim_bound_seconds_count", &[])?;
             ensure!(bound == 2.0, "{bound} were bound");
             Ok(())
         })
@@ -94,14 +84,7 @@ async fn an_operator_with_another_secret_says_so_and_does_nothing() -> Result<()
     scenario(Layout::agents(1), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("secret").await?;
-        let claim = test
-            .cluster
-            .claim(&namespace, "c", &kind, json!({"uuid": "u"}))
-            .await?;
-        let (bound, _) = claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
-        test.live.increment("u", 2).await?;
+        let counter = test.counter(&namespace, &kind, "c", 2).await?;
         let file = test.network.control_secret.clone();
         let secret = fs::read_to_string(&file)?;
 
@@ -115,17 +98,14 @@ async fn an_operator_with_another_secret_says_so_and_does_nothing() -> Result<()
             Ok(())
         })
         .await?;
+        counter.lives_on(test).await?;
         let now = test.cluster.claims(&namespace).get("c").await?;
         assert!(now.is("Bound"), "{}", now.shown());
-        assert_eq!(test.live.value("u").await?, 2);
 
         test.network.operator.kill().await?;
         fs::write(&file, secret)?;
         test.network.operator.start().await?;
-        let lives = test.live.container("u").await?.context("u lives")?;
-        assert_eq!(lives.agent_id, bound.text("/status/agent"));
-        assert_eq!(test.live.value("u").await?, 2);
-        Ok(())
+        counter.lives_on(test).await
     })
     .await
 }

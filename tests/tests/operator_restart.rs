@@ -1,13 +1,10 @@
 //! The operator is away: containers live on, and what changed meanwhile is put right.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use huly_tests::{Layout, Object, Scenario, eventually, measured, scenario};
+use anyhow::{Context, Result, ensure};
+use huly_tests::{Layout, Object, SOON, Scenario, eventually, measured, scenario};
 use serde_json::json;
-
-/// More than five times what any step takes on a busy machine.
-const SOON: Duration = Duration::from_secs(15);
 
 /// How the operator goes.
 enum Going {
@@ -38,21 +35,13 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
     let kind = test.cluster.kind("counter", short).await?;
     let namespace = test.cluster.namespace("away").await?;
     let mut before = Vec::new();
-    for (uuid, value) in [("stays-a", 3), ("goes", 4), ("stays-b", 5)] {
-        let claim = test
-            .cluster
-            .claim(&namespace, uuid, &kind, json!({ "uuid": uuid }))
-            .await?;
-        let (bound, _) = claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
-        test.live.increment(uuid, value).await?;
-        before.push((uuid, value, bound, test.live.epoch(uuid).await?));
+    for (name, value) in [("stays-a", 3), ("goes", 4), ("stays-b", 5)] {
+        before.push(test.counter(&namespace, &kind, name, value).await?);
     }
 
     let sessions = async |test: &Scenario| {
         let metrics = test.network.server.metrics().await?;
-        anyhow::Ok(metrics.sum("huly_network_client_sessions", &[("dialect", "rust")]))
+        metrics.sum("huly_network_client_sessions", &[("dialect", "rust")])
     };
     let with_operator = sessions(test).await?;
     match going {
@@ -77,13 +66,9 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
     .await?;
     // Longer than containers live that nobody holds.
     test.live.idle_out("counter", SOON).await?;
-    for (uuid, value, _, epoch) in &before {
-        assert_eq!(
-            test.live.value(uuid).await?,
-            *value,
-            "{uuid} was lost without the operator"
-        );
-        assert_eq!(test.live.epoch(uuid).await?, *epoch);
+    for counter in &before {
+        let lives_on = counter.lives_on(test).await;
+        lives_on.context("without the operator")?;
     }
     assert!(
         comes
@@ -96,9 +81,7 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
 
     let started = Instant::now();
     test.network.operator.start().await?;
-    let (_, at) = comes
-        .until(SOON, "is Ready", |claim| claim.is("Ready"))
-        .await?;
+    let (_, at) = comes.until_ready().await?;
     measured(
         "operator started → claim made meanwhile Bound",
         at - started,
@@ -109,21 +92,10 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
         started.elapsed(),
     );
     assert_eq!(test.live.value("comes").await?, 0);
-    for (uuid, value, bound, epoch) in before.iter().filter(|(uuid, ..)| *uuid != "goes") {
-        assert_eq!(test.live.value(uuid).await?, *value, "{uuid} was lost");
-        assert_eq!(
-            test.live.epoch(uuid).await?,
-            *epoch,
-            "{uuid} was placed again"
-        );
-        assert_eq!(test.live.references(uuid).await?, 1, "{uuid} is held once");
-        let now = claims.get(uuid).await?;
-        assert_eq!(
-            now.version(),
-            bound.version(),
-            "{uuid} was written: {}",
-            now.shown()
-        );
+    for counter in before.iter().filter(|counter| counter.name != "goes") {
+        counter.is_untouched(test).await?;
+        let (name, references) = (&counter.name, test.live.references(&counter.name).await?);
+        assert_eq!(references, 1, "{name} is held once");
     }
     Ok(())
 }
@@ -133,34 +105,22 @@ async fn a_failover_while_it_was_away_is_shown() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("away").await?;
-        let claim = test
-            .cluster
-            .claim(&namespace, "c", &kind, json!({"uuid": "c"}))
-            .await?;
-        let (bound, _) = claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
-        let agent = bound.text("/status/agent").to_owned();
-        let epoch = test.live.epoch("c").await?;
+        let counter = test.counter(&namespace, &kind, "c", 1).await?;
         test.network.operator.kill().await?;
-        test.network.agent(&agent)?.kill().await?;
+        test.network.agent(counter.agent())?.kill().await?;
         eventually(
             SOON,
             "it is placed again without the operator",
             async || {
-                ensure!(test.live.epoch("c").await? > epoch, "it is not");
+                ensure!(test.live.epoch("c").await? > counter.epoch, "it is not");
                 Ok(())
             },
         )
         .await?;
         test.network.operator.start().await?;
-        let (moved, _) = claim
-            .until(SOON, "shows its failover", |claim| {
-                claim.is("Ready") && claim.number("/status/failovers") == 1
-            })
-            .await?;
-        assert_ne!(moved.text("/status/agent"), agent);
-        assert_eq!(moved.text("/status/lastFailover/from"), agent);
+        let (moved, _) = counter.until_bound_again().await?;
+        assert_ne!(moved.text("/status/agent"), counter.agent());
+        assert_eq!(moved.text("/status/lastFailover/from"), counter.agent());
         Ok(())
     })
     .await

@@ -4,13 +4,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use huly_tests::{Layout, Object, eventually, scenario};
+use huly_tests::{Layout, Object, SOON, eventually, scenario};
 use kube::core::DynamicObject;
 use serde_json::json;
 use tokio::time::sleep;
-
-/// More than five times what any step takes on a busy machine.
-const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn of_an_unknown_kind() -> Result<()> {
@@ -19,11 +16,7 @@ async fn of_an_unknown_kind() -> Result<()> {
         let namespace = cluster.namespace("unknown").await?;
         let name = cluster.kind_name("later");
         let claim = cluster.claim(&namespace, "early", &name, json!({})).await?;
-        let (refused, _) = claim
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "KindNotFound")
-            })
-            .await?;
+        let (refused, _) = claim.until_refused("KindNotFound").await?;
         let said = refused.condition("Bound").context("Bound")?.message;
         assert!(
             said.contains(&name),
@@ -36,9 +29,7 @@ async fn of_an_unknown_kind() -> Result<()> {
         );
 
         cluster.kind_named("later", "echo", json!({})).await?;
-        claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        claim.until_ready().await?;
         Ok(())
     })
     .await
@@ -53,11 +44,7 @@ async fn of_a_kind_that_nobody_serves() -> Result<()> {
             .cluster
             .claim(&namespace, "early", &kind, json!({}))
             .await?;
-        let (refused, _) = claim
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "NotPlaceable")
-            })
-            .await?;
+        let (refused, _) = claim.until_refused("NotPlaceable").await?;
         let said = refused.condition("Bound").context("Bound")?.message;
         assert!(
             said.contains("0/0 agents"),
@@ -78,9 +65,7 @@ async fn of_a_kind_that_nobody_serves() -> Result<()> {
         let waited = claim.after_its_making(Instant::now());
         sleep(Duration::from_secs(1).saturating_sub(waited)).await;
         test.network.agents[0].start().await?;
-        claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        claim.until_ready().await?;
         told("Bound:").await
     })
     .await
@@ -93,12 +78,11 @@ async fn of_a_kind_that_other_agents_serve() -> Result<()> {
         let kind = test.cluster.kind("echo", selector).await?;
         let unhosted = test.cluster.kind("nobody-hosts-this", json!({})).await?;
         let namespace = test.cluster.namespace("elsewhere").await?;
-        let not_placeable = |claim: &DynamicObject| claim.is_not("Bound", "NotPlaceable");
         let claim = test
             .cluster
             .claim(&namespace, "selective", &kind, json!({}))
             .await?;
-        let (refused, _) = claim.until(SOON, "is refused", not_placeable).await?;
+        let (refused, _) = claim.until_refused("NotPlaceable").await?;
         let said = refused.condition("Bound").context("Bound")?.message;
         assert!(
             said.contains("0/1 agents: 1 SelectorMismatch"),
@@ -109,7 +93,7 @@ async fn of_a_kind_that_other_agents_serve() -> Result<()> {
             .cluster
             .claim(&namespace, "unhosted", &unhosted, json!({}))
             .await?;
-        let (refused, _) = other.until(SOON, "is refused", not_placeable).await?;
+        let (refused, _) = other.until_refused("NotPlaceable").await?;
         let said = refused.condition("Bound").context("Bound")?.message;
         assert!(
             said.contains("0/1 agents: 1 KindNotServed"),
@@ -117,9 +101,7 @@ async fn of_a_kind_that_other_agents_serve() -> Result<()> {
         );
 
         test.network.agents[1].start().await?;
-        let (bound, _) = claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        let (bound, _) = claim.until_ready().await?;
         assert_eq!(bound.text("/status/agent"), "agent-1");
         Ok(())
     })
@@ -134,33 +116,20 @@ async fn of_a_uuid_of_another_kind() -> Result<()> {
         let counter = cluster.kind("counter", short.clone()).await?;
         let echo = cluster.kind("echo", short).await?;
         let namespace = cluster.namespace("kinds").await?;
-        let first = cluster
-            .claim(&namespace, "first", &counter, json!({"uuid": "u"}))
-            .await?;
-        first
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
-        test.live.increment("u", 2).await?;
-
+        let first = test.counter(&namespace, &counter, "u", 2).await?;
         let second = cluster
             .claim(&namespace, "second", &echo, json!({"uuid": "u"}))
             .await?;
-        second
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "UuidOfOtherKind")
-            })
-            .await?;
+        second.until_refused("UuidOfOtherKind").await?;
         assert_eq!(
             test.live.references("u").await?,
             1,
             "it holds what is not of its kind"
         );
-        assert_eq!(test.live.value("u").await?, 2);
+        first.lives_on(test).await?;
 
-        cluster.delete(&cluster.claims(&namespace), "first").await?;
-        second
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        cluster.delete(&cluster.claims(&namespace), "u").await?;
+        second.until_ready().await?;
         let lives = test.live.container("u").await?.context("u lives")?;
         assert_eq!(lives.kind, "echo");
         Ok(())
@@ -180,15 +149,9 @@ async fn of_a_uuid_that_a_client_made_under_another_kind() -> Result<()> {
             .cluster
             .claim(&namespace, "c", &echo, json!({"uuid": "u"}))
             .await?;
-        claim
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "UuidOfOtherKind")
-            })
-            .await?;
+        claim.until_refused("UuidOfOtherKind").await?;
         held.release().await?;
-        claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        claim.until_ready().await?;
         Ok(())
     })
     .await
@@ -208,22 +171,14 @@ async fn of_a_kind_that_its_namespace_may_not_use() -> Result<()> {
             .labelled_namespace("b", &json!({"team": "b"}))
             .await?;
         let bound = cluster.claim(&allowed, "c", &kind, json!({})).await?;
-        bound
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        bound.until_ready().await?;
         let claim = cluster.claim(&other, "c", &kind, json!({})).await?;
-        claim
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "KindNotAllowed")
-            })
-            .await?;
+        claim.until_refused("KindNotAllowed").await?;
 
         cluster
             .label_namespace(&other, &json!({"team": "a"}))
             .await?;
-        claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        claim.until_ready().await?;
         Ok(())
     })
     .await
@@ -237,17 +192,11 @@ async fn of_a_kind_of_another_network() -> Result<()> {
         let kind = cluster.kind("echo", elsewhere).await?;
         let namespace = cluster.namespace("network").await?;
         let claim = cluster.claim(&namespace, "c", &kind, json!({})).await?;
-        claim
-            .until(SOON, "is refused", |claim| {
-                claim.is_not("Bound", "KindOfOtherNetwork")
-            })
-            .await?;
+        claim.until_refused("KindOfOtherNetwork").await?;
 
         cluster.delete(&cluster.kinds(), &kind).await?;
         cluster.kind("echo", json!({})).await?;
-        claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        claim.until_ready().await?;
         Ok(())
     })
     .await
@@ -258,15 +207,8 @@ async fn of_a_deleted_kind() -> Result<()> {
     scenario(Layout::agents(2), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("deleted").await?;
-        let claim = test
-            .cluster
-            .claim(&namespace, "c", &kind, json!({"uuid": "u"}))
-            .await?;
-        let (bound, _) = claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
-        test.live.increment("u", 4).await?;
-
+        let counter = test.counter(&namespace, &kind, "c", 4).await?;
+        let claim = &counter.claim;
         test.cluster.delete(&test.cluster.kinds(), &kind).await?;
         let (orphan, _) = claim
             .until(SOON, "says that its kind is deleted", |claim| {
@@ -280,16 +222,14 @@ async fn of_a_deleted_kind() -> Result<()> {
             "its container lives on: {}",
             orphan.shown()
         );
-        assert_eq!(orphan.text("/status/epoch"), bound.text("/status/epoch"));
-        assert_eq!(test.live.value("u").await?, 4);
+        let epoch = counter.bound.text("/status/epoch");
+        assert_eq!(orphan.text("/status/epoch"), epoch);
+        counter.lives_on(test).await?;
         let late = test
             .cluster
             .claim(&namespace, "late", &kind, json!({}))
             .await?;
-        late.until(SOON, "is refused", |claim| {
-            claim.is_not("Bound", "KindNotFound")
-        })
-        .await?;
+        late.until_refused("KindNotFound").await?;
 
         test.cluster.kind("counter", json!({})).await?;
         let whole = |claim: &DynamicObject| {
@@ -302,8 +242,7 @@ async fn of_a_deleted_kind() -> Result<()> {
         claim
             .until_after(known - 1, SOON, "has a kind again", whole)
             .await?;
-        assert_eq!(test.live.value("u").await?, 4);
-        Ok(())
+        counter.lives_on(test).await
     })
     .await
 }

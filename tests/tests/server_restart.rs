@@ -4,14 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_client::ErrorKind;
-use huly_tests::{Layout, Live, Object, Scenario, eventually, measured, scenario};
+use huly_tests::{Counter, Layout, Live, Object, SOON, Scenario, eventually, measured, scenario};
 use kube::core::DynamicObject;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
-/// More than five times what any step takes on a busy machine.
-const SOON: Duration = Duration::from_secs(15);
 
 /// Whether a request that did not get through says so clearly.
 fn is_clear(error: &huly_client::Error) -> bool {
@@ -35,33 +32,17 @@ async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
         let kind = test.cluster.kind("counter", short).await?;
         let namespace = test.cluster.namespace("restart").await?;
         let mut claims = Vec::new();
-        for number in 0..6 {
-            let uuid = format!("c-{number}");
-            let spec = json!({ "uuid": uuid });
-            let claim = test.cluster.claim(&namespace, &uuid, &kind, spec).await?;
-            claim
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
-            test.live.increment(&uuid, number + 1).await?;
-            let epoch = test.live.epoch(&uuid).await?;
-            claims.push((uuid, claim, epoch, number + 1));
+        for number in 1..=6 {
+            let name = format!("c-{number}");
+            claims.push(test.counter(&namespace, &kind, &name, number).await?);
         }
         let held = test.live.client().get("counter").uuid("held").await?;
         held.request::<_, serde_json::Value>("increment", &json!({"by": 40}))
             .await?;
 
         let up = restart(test).await?;
-        for (uuid, _, epoch, value) in &claims {
-            assert_eq!(
-                test.live.value(uuid).await?,
-                *value,
-                "{uuid} was started again"
-            );
-            assert_eq!(
-                test.live.epoch(uuid).await?,
-                *epoch,
-                "{uuid} was placed again"
-            );
+        for counter in &claims {
+            counter.lives_on(test).await?;
         }
         measured("server ready again → 6 containers answered", up.elapsed());
         let answer: serde_json::Value = held.request("value", &json!(null)).await?;
@@ -71,9 +52,9 @@ async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
             "a client's container was started again"
         );
         eventually(SOON, "the references are there again", async || {
-            for (uuid, ..) in &claims {
-                let references = test.live.references(uuid).await?;
-                ensure!(references == 1, "{uuid} has {references}");
+            for Counter { name, .. } in &claims {
+                let references = test.live.references(name).await?;
+                ensure!(references == 1, "{name} has {references}");
             }
             let references = test.live.references("held").await?;
             ensure!(references == 1, "the client's has {references}");
@@ -82,8 +63,9 @@ async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
         .await?;
         // The kind's idle time is known again, too, and ends nothing that is claimed.
         test.network.operator.await_ready().await?;
-        for (uuid, claim, _, value) in &claims {
-            let versions = claim.versions().into_iter().map(|seen| seen.object);
+        for counter in &claims {
+            let name = &counter.name;
+            let versions = counter.claim.versions().into_iter().map(|seen| seen.object);
             let bound = |object: &Option<DynamicObject>| {
                 object.as_ref().is_some_and(|object| object.is("Bound"))
             };
@@ -91,19 +73,19 @@ async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
                 let object = object.context("it was not deleted")?;
                 assert!(
                     object.is("Bound"),
-                    "{uuid} was not Bound for a moment: {}",
+                    "{name} was not Bound for a moment: {}",
                     object.shown()
                 );
             }
-            let now = test.cluster.claims(&namespace).get(uuid).await?;
+            let now = test.cluster.claims(&namespace).get(name).await?;
             assert!(now.is("Bound"), "{}", now.shown());
             assert_eq!(now.number("/status/failovers"), 0);
-            assert_eq!(test.live.value(uuid).await?, *value);
+            counter.lives_on(test).await?;
         }
         let metrics = test.network.server.metrics().await?;
         for none in ["failovers_total", "starts_total", "ends_total"] {
             assert_eq!(
-                metrics.sum(&format!("huly_network_{none}"), &[]),
+                metrics.sum(&format!("huly_network_{none}"), &[])?,
                 0.0,
                 "{none}"
             );
@@ -120,14 +102,7 @@ async fn claims_made_and_deleted_meanwhile_are_put_right() -> Result<()> {
         let kind = test.cluster.kind("counter", short).await?;
         let namespace = test.cluster.namespace("restart").await?;
         for uuid in ["goes", "stays"] {
-            let claim = test
-                .cluster
-                .claim(&namespace, uuid, &kind, json!({ "uuid": uuid }))
-                .await?;
-            claim
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
-            test.live.increment(uuid, 3).await?;
+            test.counter(&namespace, &kind, uuid, 3).await?;
         }
         test.network.server.kill().await?;
         test.cluster
@@ -138,9 +113,7 @@ async fn claims_made_and_deleted_meanwhile_are_put_right() -> Result<()> {
             .claim(&namespace, "comes", &kind, json!({"uuid": "comes"}))
             .await?;
         test.network.server.start().await?;
-        comes
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        comes.until_ready().await?;
         // What lived before the start is ended 60 s after it at the earliest: the reference tells.
         eventually(
             SOON,
@@ -170,9 +143,7 @@ async fn a_request_in_flight_is_answered_or_fails_clearly() -> Result<()> {
             .cluster
             .claim(&namespace, "e", &kind, json!({"uuid": "e"}))
             .await?;
-        claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        claim.until_ready().await?;
         // Long enough to span the restart.
         let nap = Duration::from_secs(3);
         let live = test.live.clone();
@@ -185,7 +156,7 @@ async fn a_request_in_flight_is_answered_or_fails_clearly() -> Result<()> {
             let calls = server
                 .metrics()
                 .await?
-                .sum("huly_network_agent_calls_in_flight", &[]);
+                .sum("huly_network_agent_calls_in_flight", &[])?;
             ensure!(calls == 1.0, "{calls} calls are");
             Ok(())
         })
@@ -251,9 +222,7 @@ async fn requests_run_at_most_once_across_restarts() -> Result<()> {
             .cluster
             .claim(&namespace, "c", &kind, json!({"uuid": "c"}))
             .await?;
-        claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        claim.until_ready().await?;
         let (stop, counting) = keep_counting(test.live.clone(), "c");
         for round in 1..=3 {
             let before = test.live.value("c").await?;

@@ -1,13 +1,8 @@
 //! What kubectl shows of kinds and claims.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use huly_tests::{Layout, Object, kubectl, scenario};
+use huly_tests::{Layout, kubectl, scenario};
 use serde_json::json;
-
-/// More than five times what any step takes on a busy machine.
-const SOON: Duration = Duration::from_secs(15);
 
 /// The columns' titles, and the values of the row of an object.
 fn row(table: &str, name: &str) -> Result<(Vec<String>, Vec<String>)> {
@@ -33,17 +28,13 @@ async fn kubectl_shows_the_columns() -> Result<()> {
     scenario(Layout::agents(1), async |test| {
         let kind = test.cluster.kind("echo", json!({})).await?;
         let watched = test.cluster.watch_kind(&kind).await?;
-        watched
-            .until(SOON, "is Ready", |kind| kind.is("Ready"))
-            .await?;
+        watched.until_ready().await?;
         let namespace = test.cluster.namespace("shown").await?;
         let claim = test
             .cluster
             .claim(&namespace, "c", &kind, json!({"uuid": "u"}))
             .await?;
-        claim
-            .until(SOON, "is Ready", |claim| claim.is("Ready"))
-            .await?;
+        claim.until_ready().await?;
 
         let table = kubectl(&["get", "ccl", "--namespace", &namespace]).await?;
         let (titles, values) = row(&table, "c")?;
@@ -84,9 +75,7 @@ async fn claims_are_found_by_kind_and_node() -> Result<()> {
             let selector = json!({"placement": {"agentSelector": {"matchLabels": {"zone": zone}}}});
             let name = cluster.kind(kind, selector).await?;
             let claim = cluster.claim(&namespace, kind, &name, json!({})).await?;
-            claim
-                .until(SOON, "is Ready", |claim| claim.is("Ready"))
-                .await?;
+            claim.until_ready().await?;
         }
         let echo = format!("spec.containerKindName={}", cluster.kind_name("echo"));
         let network = format!("spec.networkName={}", test.network.name);

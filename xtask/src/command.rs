@@ -95,9 +95,28 @@ impl Program {
         shown
     }
 
+    /// The same program behind a gate: it begins once a line comes on its standard input, and never
+    /// if that ends before.
+    pub(crate) fn gated(&self) -> Self {
+        let mut gated = self.clone();
+        gated.path = "sh".into();
+        gated.arguments = ["-c", "read -r go && exec \"$0\" \"$@\" </dev/null"]
+            .map(OsString::from)
+            .into_iter()
+            .chain([self.path.clone().into_os_string()])
+            .chain(self.arguments.iter().cloned())
+            .collect();
+        gated
+    }
+
     /// Starts it in a process group of its own, so that it and all it starts can be ended
     /// together and a Ctrl-C reaches it through this program alone.
     pub(crate) fn spawn(&self, output: Stdio, errors: Stdio) -> Result<Child> {
+        self.spawn_with(Stdio::null(), output, errors)
+    }
+
+    /// As [`Program::spawn`], with something to read.
+    pub(crate) fn spawn_with(&self, input: Stdio, output: Stdio, errors: Stdio) -> Result<Child> {
         let mut command = tokio::process::Command::new(&self.path);
         for (name, _) in std::env::vars_os() {
             let shown = name.to_string_lossy();
@@ -108,7 +127,7 @@ impl Program {
         command
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(output)
             .stderr(errors)
             .process_group(0);

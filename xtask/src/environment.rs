@@ -5,6 +5,7 @@
 
 mod control_plane;
 mod keys;
+mod logs;
 mod network;
 mod ports;
 mod process;
@@ -14,6 +15,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -101,6 +103,7 @@ impl Environment {
         clear(&folder).await?;
         let logs = workspace.logs(name);
         files::remove_folder(&logs)?;
+        logs::tidy(workspace)?;
 
         let keys = Keys::at(&folder);
         let choosing = Lock::take(&environments.join(".ports.lock"), || ()).await?;
@@ -149,7 +152,8 @@ impl Environment {
         self.state.write(&self.folder)
     }
 
-    /// Starts a program under a name of its own, its output going to its log.
+    /// Starts a program under a name of its own, its output going to its log. It begins once it is
+    /// written down: whenever this run is killed, a later one knows all that runs.
     ///
     /// # Errors
     /// When it cannot be started or written down.
@@ -157,7 +161,9 @@ impl Environment {
         let log = self.log(name);
         let output = append_to(&log)?;
         let errors = output.try_clone().context("cannot share a log file")?;
-        let child = program.spawn(output.into(), errors.into())?;
+        let (gate, mut open) = std::io::pipe().context("cannot make a pipe")?;
+        let gated = program.gated();
+        let child = gated.spawn_with(gate.into(), output.into(), errors.into())?;
         let identity = child
             .id()
             .and_then(Identity::of)
@@ -174,7 +180,9 @@ impl Environment {
             log,
         });
         self.children.insert(name.to_owned(), child);
-        self.state.write(&self.folder)
+        self.state.write(&self.folder)?;
+        open.write_all(b"\n")
+            .with_context(|| format!("{name} was gone right after its start"))
     }
 
     /// Ends a program by force and waits until it is gone.
@@ -253,7 +261,8 @@ impl Environment {
     }
 }
 
-/// Ends an environment that an earlier run left or started; false if there is none.
+/// Ends an environment that an earlier run left or started; false if there is none. Its logs stay
+/// until the next environment of its name.
 ///
 /// # Errors
 /// When another run works on it, or a process cannot be ended.
@@ -267,7 +276,6 @@ pub(crate) async fn down(workspace: &Workspace, name: &str) -> Result<bool> {
         bail!("the environment {name} is in use by another run of cargo xtask: end that one");
     };
     clear(&folder).await?;
-    files::remove_folder(&workspace.logs(name))?;
     Ok(true)
 }
 

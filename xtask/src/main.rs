@@ -1,10 +1,7 @@
 //! Build, test, run and demonstrate the Huly network: `cargo xtask`.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "talking to the person at the terminal is what this program is for"
-)]
+#[macro_use]
+mod print;
 
 mod cache;
 mod command;
@@ -47,7 +44,7 @@ enum Command {
     Test(test::Arguments),
     /// Start a Kubernetes control plane, the network server, two agents and the operator
     Up(up::UpArguments),
-    /// End what `up` started and remove its folder
+    /// End what `up` started and remove its folder; its logs stay until the next `up`
     Down(up::DownArguments),
     /// Write the files that are generated from the source: the custom resource definitions
     Generate(generate::Arguments),

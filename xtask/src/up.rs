@@ -96,15 +96,16 @@ async fn start_network(
 pub(crate) async fn down(workspace: &Workspace, arguments: &DownArguments) -> Result<()> {
     if !arguments.all {
         check_name(&arguments.name)?;
-        let ended = environment::down(workspace, &arguments.name).await?;
-        let said = if ended { "is down" } else { "is not up" };
-        println!("{} {said}", arguments.name);
+        match environment::down(workspace, &arguments.name).await? {
+            true => say_down(workspace, &arguments.name),
+            false => println!("{} is not up", arguments.name),
+        }
         return Ok(());
     }
     let mut left = Vec::new();
     for name in names(&workspace.environments()) {
         match environment::down(workspace, &name).await {
-            Ok(_) => println!("{name} is down"),
+            Ok(_) => say_down(workspace, &name),
             Err(error) => left.push(format!("{error:#}")),
         }
     }
@@ -112,6 +113,11 @@ pub(crate) async fn down(workspace: &Workspace, arguments: &DownArguments) -> Re
         bail!("{}", left.join("\n"));
     }
     Ok(())
+}
+
+fn say_down(workspace: &Workspace, name: &str) {
+    let logs = workspace.logs(name);
+    println!("{name} is down; its logs stay in {}", logs.display());
 }
 
 /// Writes the file that a shell reads to use the environment: settings, and the programs' folders.

@@ -54,7 +54,12 @@ impl Workspace {
 
     /// The folder of an environment's logs: not in its own folder, so that they can outlive it.
     pub(crate) fn logs(&self, environment: &str) -> PathBuf {
-        self.cache.join("logs").join(environment)
+        self.all_logs().join(environment)
+    }
+
+    /// The folder of all logs.
+    pub(crate) fn all_logs(&self) -> PathBuf {
+        self.cache.join("logs")
     }
 
     /// The folder of the generated custom resource definitions.

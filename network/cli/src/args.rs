@@ -55,6 +55,8 @@ pub(crate) enum Command {
     /// idle time. With --hold it is held until Ctrl-C.
     Get(Get),
     /// Send a container a request and print its answer.
+    ///
+    /// Exits with 3 when it is not known whether the request ran, with 1 when it failed.
     Request(Request),
     /// Print what happens: in the network, or with --container the events of one container.
     Watch(Watch),

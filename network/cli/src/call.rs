@@ -1,6 +1,6 @@
 //! get and request.
 
-use huly_client::{Client, ContainerRef, RequestOptions};
+use huly_client::{Client, ContainerRef, Error, ErrorKind, RequestOptions};
 use huly_protocol::Json;
 
 use crate::args::{Args, Get, Output, Request};
@@ -74,7 +74,12 @@ pub(crate) async fn request(client: &Client, args: &Request, all: &Args) -> anyh
 pub(crate) async fn hold(client: &Client, uuid: &str) -> anyhow::Result<ContainerRef> {
     let containers = client.containers(None).await?;
     let found = containers.into_iter().find(|found| found.uuid == uuid);
-    let found = found
-        .ok_or_else(|| anyhow::anyhow!("there is no container {uuid}: see huly containers"))?;
+    let none = || {
+        Error::new(
+            ErrorKind::NoSuchContainer,
+            format!("there is no container {uuid}"),
+        )
+    };
+    let found = found.ok_or_else(none)?;
     Ok(client.get(found.kind).uuid(uuid).await?)
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod call;
+mod failure;
 mod list;
 mod output;
 mod watch;
@@ -16,7 +17,8 @@ use crate::args::{Args, Command};
 
 /// Runs the command line; `name` is how it was called.
 ///
-/// Exits with 0, with 1 after a failure and its one line on standard error, with 2 for wrong usage.
+/// Exits with 0, with 1 after a failure, with 2 for wrong usage, with 3 when a request may or may not
+/// have run. What failed is on standard error, and below it what to do about it.
 pub fn main(name: &'static str) -> ExitCode {
     // Quiet unless told otherwise: what it prints is for people and scripts.
     let command = Args::command().mut_arg("log", |log| log.default_value("error"));
@@ -28,8 +30,8 @@ pub fn main(name: &'static str) -> ExitCode {
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&format!("{error:#}"));
-            ExitCode::FAILURE
+            output::complain(&format!("{error:#}"), failure::hint(&error, name));
+            failure::code(&error).into()
         }
     }
 }

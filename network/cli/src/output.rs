@@ -37,7 +37,10 @@ pub(crate) fn line(text: &str) {
     println!("{text}");
 }
 
-/// Says what went wrong.
-pub(crate) fn complain(text: &str) {
+/// Says what went wrong, and what to do about it.
+pub(crate) fn complain(text: &str, hint: Option<String>) {
     eprintln!("error: {text}");
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use huly_protocol::method;
 use huly_registry::Snapshot;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -58,6 +59,55 @@ impl Collector for StatsCollector {
             .collect()
     }
 }
+
+/// Why an agent is gone.
+const AGENT_LOST: [&str; 4] = [
+    "AgentDraining",
+    "AgentSilent",
+    "AgentUnregistered",
+    "ConnectionClosed",
+];
+/// Why a container ends whose agent is there.
+const CONTAINER_ENDED: &str = "ContainerEnded";
+/// Why a container ends that nobody holds.
+const IDLE: &str = "Idle";
+const STARTED: [&str; 2] = ["ok", "failed"];
+const BAD_MESSAGES: [&str; 12] = [
+    "bad_answer",
+    "bad_hello",
+    "bad_record",
+    "bad_request",
+    "client_id_too_long",
+    "id_not_text",
+    "id_too_long",
+    "missing_id",
+    "no_frames",
+    "unexpected_op",
+    "unknown_answer",
+    "unknown_op",
+];
+/// What clients ask, as the registry counts it.
+const METHODS: [&str; 19] = [
+    method::REGISTER_AGENT,
+    method::UNREGISTER_AGENT,
+    method::LIST_AGENTS,
+    method::LIST_KINDS,
+    method::LIST_CONTAINERS,
+    method::GET,
+    method::RELEASE,
+    method::CONTAINER_REQUEST,
+    method::CONTAINER_UPDATE,
+    method::DETACH,
+    method::REASSERT,
+    method::WATCH,
+    method::UNWATCH,
+    method::DRAIN,
+    method::SET_KIND,
+    method::REMOVE_KINDS,
+    method::LIST_KIND_SPECS,
+    method::SYNC,
+    "unknown",
+];
 
 struct Families {
     settling: GaugeVec,
@@ -173,7 +223,33 @@ impl Families {
         ]
     }
 
+    /// Begins every count at 0: one that appears with its first event looks, until then, like one
+    /// that is not there, and its first event is no increase.
+    fn announce(&self) {
+        let begin = |counter: &IntCounterVec, labels: &[&str]| {
+            counter.with_label_values(labels);
+        };
+        for method in METHODS {
+            begin(&self.requests, &[method, "ok"]);
+        }
+        for reason in BAD_MESSAGES {
+            begin(&self.bad_messages, &[reason]);
+        }
+        for outcome in STARTED {
+            begin(&self.starts, &[outcome]);
+        }
+        for reason in AGENT_LOST {
+            begin(&self.agents_lost, &[reason]);
+        }
+        for reason in AGENT_LOST.into_iter().chain([CONTAINER_ENDED]) {
+            begin(&self.failovers, &[reason]);
+            begin(&self.ends, &[reason]);
+        }
+        begin(&self.ends, &[IDLE]);
+    }
+
     fn fill(&self, snapshot: &Snapshot) {
+        self.announce();
         let one = |gauge: &GaugeVec, value: f64| gauge.with_label_values::<&str>(&[]).set(value);
         one(&self.settling, f64::from(u8::from(snapshot.settling)));
         one(&self.term, snapshot.term as f64 / 1e3);
@@ -192,6 +268,9 @@ impl Families {
             self.agents.with_label_values(&[state]).set(count as f64);
         }
         by_kind(&self.containers, &snapshot.containers);
+        for kind in snapshot.containers.keys() {
+            self.waiting.with_label_values(&[kind]).set(0.0);
+        }
         by_kind(&self.waiting, &snapshot.waiting);
         by_kind(&self.references, &snapshot.references);
         let counted = &snapshot.counted;
@@ -219,5 +298,48 @@ fn by_kind(gauge: &GaugeVec, counts: &BTreeMap<String, usize>) {
 fn by_reason(counter: &IntCounterVec, counts: &BTreeMap<&'static str, u64>) {
     for (reason, count) in counts {
         counter.with_label_values(&[reason]).inc_by(*count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(snapshot: &Snapshot) -> BTreeMap<String, usize> {
+        let families = Families::new().unwrap();
+        families.fill(snapshot);
+        let collected = families.collectors().into_iter().flat_map(|c| c.collect());
+        collected
+            .map(|family| (family.name().to_owned(), family.get_metric().len()))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_that_is_counted_is_left_out_before_it_happens() {
+        let snapshot = Snapshot {
+            containers: [("echo".to_owned(), 0)].into(),
+            references: [("echo".to_owned(), 0)].into(),
+            ..Snapshot::default()
+        };
+        let samples = samples(&snapshot);
+        let absent: Vec<&String> = samples
+            .iter()
+            .filter(|(_, count)| **count == 0)
+            .map(|(name, _)| name)
+            .collect();
+        assert!(absent.is_empty(), "no samples of {absent:?}");
+    }
+
+    #[test]
+    fn what_happened_is_of_the_series_that_were_announced() {
+        let all = |keys: &[&'static str]| keys.iter().map(|key| (*key, 1)).collect();
+        let mut happened = Snapshot::default();
+        happened.counted.failovers = all(&["AgentSilent", "ContainerEnded"]);
+        happened.counted.ends = all(&["Idle", "AgentDraining"]);
+        happened.counted.agents_lost = all(&["ConnectionClosed", "AgentUnregistered"]);
+        happened.counted.starts = all(&["ok", "failed"]);
+        happened.counted.bad_messages = all(&["unexpected_op", "no_frames"]);
+        happened.counted.requests = METHODS.map(|method| ((method, "ok"), 1)).into();
+        assert_eq!(samples(&happened), samples(&Snapshot::default()));
     }
 }

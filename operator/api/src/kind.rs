@@ -204,7 +204,7 @@ pub enum UuidScope {
     Cluster,
 }
 
-/// What became of a kind. Numbers are sampled at most every 30 s.
+/// What became of a kind. The first numbers show at once; then they are written at most every 30 s.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerKindStatus {

@@ -245,7 +245,9 @@ impl Core {
         let waited = now.saturating_sub(entry.seen);
         let told = events::written(&before, &after, waited);
         let failovers = events::new_failovers(&before, &after);
-        let first_bound = before.uuid.is_none() && is_true(&after.conditions, reason::BOUND);
+        let bound = |status: &ContainerClaimStatus| is_true(&status.conditions, reason::BOUND);
+        let newly_bound = bound(&after) && !bound(&before);
+        let first_bound = before.uuid.is_none() && bound(&after);
         // Of a claim from before the start it is not known how long it waited.
         let first_bound = first_bound && entry.live;
         if version >= entry.claim.version {
@@ -253,6 +255,10 @@ impl Core {
             entry.claim.version = version;
         }
         let claim = entry.reference();
+        if newly_bound {
+            let kind = entry.claim.spec.container_kind_name.clone();
+            self.figures_begin(&kind);
+        }
         self.events
             .extend(told.into_iter().map(|event| (claim.clone(), event)));
         if failovers > 0 {

@@ -12,7 +12,7 @@ use crate::plan::push::plan_push;
 
 /// How often the full set of references is synced.
 const SYNC: Duration = Duration::from_secs(60);
-/// How often figures are asked for.
+/// Figures are asked for this often at least.
 const SAMPLE: Duration = Duration::from_secs(30);
 
 /// What the server was told in the present session.
@@ -192,13 +192,13 @@ impl Core {
             return self.look_again(at, Timer::Control);
         }
         self.control.sampling = true;
+        self.control.sample_at = self.now.mono + SAMPLE;
         let kinds = self.desired_kinds().into_keys().collect();
         self.effects.push(Effect::Sample { kinds });
     }
 
     pub(super) fn sampled(&mut self, result: Result<Sample, NetworkError>) {
         self.control.sampling = false;
-        self.control.sample_at = self.now.mono + SAMPLE;
         let Ok(sample) = result else {
             return self.count_error("sample");
         };

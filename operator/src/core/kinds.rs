@@ -12,7 +12,8 @@ use crate::plan::kinds::{KindState, plan_kinds};
 
 /// Figures alone are written at most this often.
 const FIGURES: Duration = Duration::from_secs(30);
-/// The figures of a new kind are asked for after this time.
+/// The figures of a new kind are asked for after this time, and again those of one that got its
+/// first containers: seldom they come alone.
 const FIRST_FIGURES: Duration = Duration::from_secs(2);
 
 /// A ContainerKind that exists.
@@ -21,8 +22,8 @@ pub(super) struct KindEntry {
     pub(super) kind: Kind,
     pub(super) numbers: Option<Numbers>,
     writing: Option<Box<ContainerKindStatus>>,
-    /// When figures were last written.
-    figures_written: Option<Duration>,
+    /// When figures alone may be written again.
+    figures_due: Option<Duration>,
     attempts: u32,
     retry_at: Option<Duration>,
 }
@@ -48,7 +49,7 @@ impl Core {
                     kind,
                     numbers: None,
                     writing: None,
-                    figures_written: None,
+                    figures_due: None,
                     attempts: 0,
                     retry_at: None,
                 };
@@ -109,16 +110,26 @@ impl Core {
         }
         let told_alike = status.conditions == before.conditions
             && status.observed_generation == before.observed_generation;
-        let due = entry.figures_written.map(|at| at + FIGURES);
-        if told_alike && let Some(at) = due.filter(|at| *at > now.mono) {
+        // People look whether their first claims count.
+        let begins = begins(before.containers, status.containers)
+            || begins(before.references, status.references);
+        let due = entry.figures_due.filter(|at| *at > now.mono);
+        if told_alike
+            && !begins
+            && let Some(at) = due
+        {
             return self.look_again(at, Timer::Kind(name.to_owned()));
         }
         let figures = status.containers.is_some();
+        let pause = if begins { FIRST_FIGURES } else { FIGURES };
+        if begins {
+            self.control.sample_by(now.mono + pause);
+        }
         let Some(entry) = self.kinds.get_mut(name) else {
             return;
         };
         if figures {
-            entry.figures_written = Some(now.mono);
+            entry.figures_due = Some(now.mono + pause);
         }
         entry.writing = Some(Box::new(status.clone()));
         self.effects.push(Effect::WriteKind {
@@ -126,6 +137,17 @@ impl Core {
             uid: entry.kind.age.uid.clone(),
             status: Box::new(status),
         });
+    }
+
+    /// A claim was bound: if its kind shows no containers or references yet, it soon does.
+    pub(super) fn figures_begin(&mut self, kind: &str) {
+        let Some(entry) = self.kinds.get(kind) else {
+            return;
+        };
+        let shown = &entry.kind.status;
+        if shown.containers.unwrap_or_default() == 0 || shown.references == Some(0) {
+            self.control.sample_by(self.now.mono);
+        }
     }
 
     /// Whether agents can host the kind.
@@ -176,6 +198,11 @@ impl Core {
         }
         self.dirty.kind_statuses.insert(name.to_owned());
     }
+}
+
+/// Whether there are some where none were.
+fn begins(before: Option<i64>, now: Option<i64>) -> bool {
+    before.unwrap_or_default() == 0 && now.unwrap_or_default() > 0
 }
 
 /// The outcome of a write for the metrics.

@@ -1,11 +1,17 @@
 //! The session with the network server as the core sees it.
 
+use std::time::Duration;
+
 use huly_client::{Client, SessionState};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
+use tokio::sync::watch::Receiver;
 
 use crate::args::RunArgs;
 use crate::core::{Input, SessionFacts};
+
+/// A server that was not reached by then is worth a line in the log.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Follows the session. Another process that takes it over is told by the answer.
 pub(super) fn start(
@@ -16,6 +22,7 @@ pub(super) fn start(
     let mut states = network.session();
     let (inputs, args) = (inputs.clone(), args.clone());
     let (superseded, by) = oneshot::channel();
+    tokio::spawn(mind_silence(network.session(), args.network.clone()));
     tokio::spawn(async move {
         let mut told: Option<SessionFacts> = None;
         loop {
@@ -46,12 +53,20 @@ pub(super) fn start(
     by
 }
 
+/// Says so if the server is not reached soon: until then nothing is wrong.
+async fn mind_silence(mut states: Receiver<SessionState>, network: String) {
+    let up = states.wait_for(|state| state.up);
+    if tokio::time::timeout(PATIENCE, up).await.is_err() {
+        tracing::warn!(network, "the network server is not reached yet");
+    }
+}
+
 fn log(before: Option<&SessionFacts>, now: &SessionFacts, args: &RunArgs) {
     let network = &args.network;
     match &now.usable {
         Ok(()) => tracing::info!(network, generation = now.generation, "session is up"),
         Err(why) if before.is_some_and(|before| before.usable.as_ref() == Err(why)) => {}
-        Err(_) if before.is_none() => tracing::info!(network, "the session begins"),
+        Err(_) if before.is_none() => tracing::info!(network, "connecting to the network server"),
         Err(why) => tracing::error!(network, "no work can be done: {why}"),
     }
 }

@@ -100,6 +100,7 @@ impl Follower {
         let stream = stream.backoff(ExponentialBackoff::from(delays));
         futures::pin_mut!(stream);
         let mut listed = Vec::new();
+        let mut told = None;
         while let Some(event) = stream.next().await {
             let watched = match event {
                 Ok(Event::Init) => {
@@ -113,12 +114,13 @@ impl Follower {
                 Ok(Event::InitDone) => {
                     let count = listed.len();
                     tracing::info!(count, "{} are listed", self.what);
+                    told = None;
                     Watched::Listed(std::mem::take(&mut listed))
                 }
                 Ok(Event::Apply(object)) => Watched::Applied(read(object)),
                 Ok(Event::Delete(object)) => Watched::Deleted(read(object)),
                 Err(error) => {
-                    self.complain(&error);
+                    self.complain(&error, &mut told);
                     continue;
                 }
             };
@@ -128,7 +130,9 @@ impl Follower {
         }
     }
 
-    fn complain(&self, error: &Error) {
+    /// Counts an error, and logs it unless it is the one that was `told` last: it is tried again
+    /// several times a second.
+    fn complain(&self, error: &Error, told: &mut Option<String>) {
         self.metrics.error(self.reason);
         // A watch that grew too old is listed again: nothing is wrong.
         if let Error::WatchError(status) = error
@@ -136,6 +140,10 @@ impl Follower {
         {
             return;
         }
-        tracing::warn!(%error, "cannot watch {}", self.what);
+        let text = error.to_string();
+        if told.as_ref() != Some(&text) {
+            tracing::warn!(error = %text, "cannot watch {}", self.what);
+            *told = Some(text);
+        }
     }
 }

@@ -76,6 +76,14 @@ impl Cluster {
         self.run(&wait).await.map(|_| ())
     }
 
+    /// Waits until every kind counts one reference: each has one claim.
+    pub(super) async fn await_all_counted(&self) -> Result<()> {
+        let timeout = format!("--timeout={}s", PATIENCE.as_secs());
+        let one = "--for=jsonpath={.status.references}=1";
+        let wait = ["wait", one, &timeout, "containerkinds", "--all"];
+        self.run(&wait).await.map(|_| ())
+    }
+
     /// What a claim's status says.
     pub(super) async fn claim(&self, name: &str) -> Result<ClaimStatus> {
         let get = [

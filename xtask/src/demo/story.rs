@@ -68,6 +68,11 @@ async fn claims_become_ready(workspace: &Workspace, cluster: &Cluster) -> Result
     .await?;
     show(&said);
     step("Every claim becomes Ready", cluster.await_all_ready()).await?;
+    step(
+        "Every kind counts its container",
+        cluster.await_all_counted(),
+    )
+    .await?;
     let said = step(
         "kubectl get containerkinds,containerclaims --all-namespaces",
         cluster.kinds_and_claims(),

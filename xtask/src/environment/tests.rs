@@ -134,6 +134,24 @@ async fn what_an_earlier_run_left_is_cleared() {
 }
 
 #[tokio::test]
+async fn a_program_that_is_not_written_down_never_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = Environment::create(&workspace(folder.path()), "one")
+        .await
+        .unwrap();
+    // As when the run is killed right after the start, or its disk is full.
+    files::remove_folder(&environment.folder).unwrap();
+    std::fs::write(&environment.folder, "not a folder").unwrap();
+    let begun = folder.path().join("begun");
+    let program = shell(&format!("echo > {}; sleep 600", begun.display()));
+    assert!(environment.start("lost", &program).is_err());
+    let mut child = environment.children.remove("lost").unwrap();
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap();
+    assert!(!ended.unwrap().success());
+    assert!(!begun.exists());
+}
+
+#[tokio::test]
 async fn a_running_environment_is_left_alone_until_it_is_taken_down() {
     let folder = tempfile::tempdir().unwrap();
     let workspace = workspace(folder.path());
@@ -153,6 +171,7 @@ async fn a_running_environment_is_left_alone_until_it_is_taken_down() {
     assert!(running.is_alive());
     assert!(down(&workspace, "one").await.unwrap());
     assert!(!running.is_alive());
+    assert!(workspace.logs("one").join("sleeper.log").exists());
     assert!(!down(&workspace, "one").await.unwrap());
 }
 
@@ -186,4 +205,21 @@ async fn killing_what_has_ended_before_is_an_error() {
     assert!(error.contains("had ended before"), "{error}");
     assert!(environment.kill("unknown").await.is_err());
     environment.take_down().await.unwrap();
+}
+
+#[tokio::test]
+async fn logs_stay_until_the_next_environment_of_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = workspace(folder.path());
+    let mut first = Environment::create(&workspace, "one").await.unwrap();
+    let sleep = Program::new("sleep").argument("600");
+    first.start("sleeper", &sleep).unwrap();
+    let log = first.log("sleeper");
+    first.take_down().await.unwrap();
+    let other = Environment::create(&workspace, "two").await.unwrap();
+    assert!(log.exists());
+    other.take_down().await.unwrap();
+    let second = Environment::create(&workspace, "one").await.unwrap();
+    assert!(!log.exists());
+    second.take_down().await.unwrap();
 }

@@ -86,22 +86,54 @@ fn kinds_say_who_serves_them() {
     it.agent("a", &["echo"]);
     it.run();
     assert_eq!(it.kind_said("echo"), "True/Accepted True/Served True/Ready");
-    it.pass_seconds(5);
-    let writes = it.kind_writes("echo");
-    it.claim("demo", "one", "echo", None);
-    it.pass_seconds(20);
-    assert_eq!(it.kind_writes("echo"), writes, "figures alone wait");
-    it.pass_seconds(60);
-    let status = it.kind_status("echo");
-    assert_eq!(
-        (status.agents, status.containers, status.references),
-        (Some(1), Some(1), Some(1))
-    );
-    assert_eq!(it.kind_writes("echo"), writes + 1);
     it.delete_kind("echo");
     it.run();
     assert_eq!(
         it.kind_said("second"),
         "True/Accepted True/Served True/Ready"
     );
+}
+
+#[test]
+fn figures_begin_at_once_and_then_wait() {
+    let mut it = Harness::new();
+    it.agent("a", &["echo"]);
+    it.kind(kind("echo"));
+    it.pass_seconds(5);
+    let writes = it.kind_writes("echo");
+    assert_eq!(figures(&it), (1, 0, 0));
+    it.claim("demo", "one", "echo", None);
+    it.run();
+    assert_eq!(figures(&it), (1, 1, 1), "of the first claim");
+    it.claim("demo", "two", "echo", None);
+    it.pass_seconds(1);
+    assert_eq!(it.kind_writes("echo"), writes + 1);
+    it.pass_seconds(2);
+    assert_eq!(figures(&it), (1, 2, 2), "of those that came with it");
+    assert_eq!(it.kind_writes("echo"), writes + 2);
+    it.claim("demo", "three", "echo", None);
+    it.pass_seconds(25);
+    assert_eq!(it.kind_writes("echo"), writes + 2, "figures alone wait");
+    it.pass_seconds(60);
+    assert_eq!(figures(&it), (1, 3, 3));
+    assert_eq!(it.kind_writes("echo"), writes + 3);
+}
+
+#[test]
+fn the_first_claims_of_a_kind_count_when_they_come_with_it() {
+    let mut it = Harness::with_claims(&[("demo", "one", None), ("demo", "two", None)]);
+    assert_eq!(figures(&it), (1, 2, 2));
+    let writes = it.kind_writes("echo");
+    it.pass_seconds(120);
+    assert_eq!(it.kind_writes("echo"), writes, "nothing has changed");
+}
+
+/// Agents, containers and references of the kind `echo`.
+fn figures(it: &Harness) -> (i64, i64, i64) {
+    let status = it.kind_status("echo");
+    let figures = (status.agents, status.containers, status.references);
+    let (Some(agents), Some(containers), Some(references)) = figures else {
+        panic!("{figures:?}");
+    };
+    (agents, containers, references)
 }

@@ -1,0 +1,122 @@
+//! Claimed counters: most tests look after one, for a counter knows whether it was started anew.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use huly_protocol::Epoch;
+use kube::core::DynamicObject;
+use serde_json::json;
+
+use crate::eventually::SOON;
+use crate::history::History;
+use crate::object::Object;
+use crate::scenario::Scenario;
+
+/// A claim of a counter with the uuid of its name, as it was once it was Ready and counted up.
+#[derive(Debug)]
+pub struct Counter {
+    /// The claim's name and the container's uuid.
+    pub name: String,
+    /// The claim's namespace.
+    pub namespace: String,
+    /// What it was counted up to.
+    pub value: u64,
+    /// The claim's versions.
+    pub claim: History,
+    /// The first version that was Ready.
+    pub bound: DynamicObject,
+    /// Which life of the uuid it was.
+    pub epoch: Epoch,
+}
+
+impl Scenario {
+    /// Claims a counter, waits until it is Ready and counts it up to `value`.
+    ///
+    /// # Errors
+    /// When the API server refuses the claim, or it is not Ready soon.
+    pub async fn counter(
+        &self,
+        namespace: &str,
+        container_kind: &str,
+        name: &str,
+        value: u64,
+    ) -> Result<Counter> {
+        let spec = json!({ "uuid": name });
+        let claim = self.cluster.claim(namespace, name, container_kind, spec);
+        let claim = claim.await?;
+        let (bound, _) = claim.until_ready().await?;
+        let counted = self.live.increment(name, value).await?;
+        ensure!(counted == value, "{name} was at {} before", counted - value);
+        Ok(Counter {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            value,
+            claim,
+            bound,
+            epoch: self.live.epoch(name).await?,
+        })
+    }
+}
+
+impl Counter {
+    /// The agent that it was bound on.
+    pub fn agent(&self) -> &str {
+        self.bound.text("/status/agent")
+    }
+
+    /// Waits until it is bound in its next life.
+    ///
+    /// # Errors
+    /// When it is not soon.
+    pub async fn until_bound_again(&self) -> Result<(DynamicObject, Instant)> {
+        let failovers = self.bound.number("/status/failovers") + 1;
+        let again = |claim: &DynamicObject| {
+            claim.is("Ready") && claim.number("/status/failovers") == failovers
+        };
+        self.claim.until(SOON, "is Bound again", again).await
+    }
+
+    /// Expects its container to be the one that it was, at the value that it had.
+    ///
+    /// # Errors
+    /// When it was placed or started again, or does not answer.
+    pub async fn lives_on(&self, test: &Scenario) -> Result<()> {
+        let (name, value) = (&self.name, test.live.value(&self.name).await?);
+        ensure!(
+            value == self.value,
+            "{name} was started again: it is at {value}, not at {}",
+            self.value
+        );
+        let epoch = test.live.epoch(name).await?;
+        ensure!(
+            epoch == self.epoch,
+            "{name} was placed again: {epoch:?} after {:?}",
+            self.epoch
+        );
+        Ok(())
+    }
+
+    /// Expects nobody to have written its claim since.
+    ///
+    /// # Errors
+    /// When somebody has, or the API server does not say.
+    pub async fn is_unwritten(&self, test: &Scenario) -> Result<()> {
+        let now = test.cluster.claims(&self.namespace).get(&self.name).await?;
+        ensure!(
+            now.version() == self.bound.version(),
+            "{} was written: {}",
+            self.name,
+            now.shown()
+        );
+        Ok(())
+    }
+
+    /// Expects both: its container lives on, its claim is as it was.
+    ///
+    /// # Errors
+    /// As [`Counter::lives_on`] and [`Counter::is_unwritten`].
+    pub async fn is_untouched(&self, test: &Scenario) -> Result<()> {
+        self.is_unwritten(test).await?;
+        self.lives_on(test).await
+    }
+}
