@@ -99,10 +99,6 @@ class Program:
         assert named, f"{self.command} has no metric {name}"
         return sum(each.value for each in named if labels.items() <= each.labels.items())
 
-    def counted(self, name: str) -> float:
-        """The same of a count that is to grow: 0 while there is none yet."""
-        return sum(each.value for each in self._samples(name))
-
     def _samples(self, name: str) -> list[Any]:
         samples = [sample for family in self.families() for sample in family.samples]
         return [sample for sample in samples if sample.name == name]

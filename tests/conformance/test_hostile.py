@@ -28,7 +28,7 @@ class Target:
     network: Network
 
     def counted(self) -> float:
-        return self.program.counted(self.counter)
+        return self.program.metric(self.counter)
 
 
 @pytest.fixture(params=["network", "agent"])

@@ -10,6 +10,19 @@ const BUCKETS: [f64; 11] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.05, 0.25, 1.0, 2.5, 10.0,
 ];
 
+const BAD_MESSAGES: [&str; 10] = [
+    "bad_hello",
+    "bad_request",
+    "id_not_text",
+    "id_too_long",
+    "missing_id",
+    "no_frames",
+    "unexpected_op",
+    "unknown_answer",
+    "unknown_method",
+    "unknown_op",
+];
+
 /// The agent's metrics. Labels are bounded: kinds are those that the agent serves.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
@@ -100,9 +113,19 @@ impl Metrics {
             )?,
         };
         metrics.register(registry)?;
+        // A count that appears with its first event looks, until then, like one that is not there.
         for kind in kinds {
             metrics.containers.with_label_values(&[kind]).set(0);
             metrics.worker_blocks.with_label_values(&[kind]).reset();
+            metrics.starts.with_label_values(&[kind, "ok"]).reset();
+            metrics.ends.with_label_values(&[kind, "Terminated"]).reset();
+            for route in ["routed", "direct"] {
+                let requests = [kind, route, "ok"];
+                metrics.requests.with_label_values(&requests).reset();
+            }
+        }
+        for reason in BAD_MESSAGES {
+            metrics.bad_messages.with_label_values(&[reason]).reset();
         }
         Ok(metrics)
     }

@@ -29,4 +29,5 @@ mod timer;
 
 pub use config::Config;
 pub use registry::{ConnId, Effect, Input, Now, Registry};
+pub use requests::METHODS;
 pub use stats::{Counted, Snapshot};

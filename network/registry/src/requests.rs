@@ -29,7 +29,7 @@ fn params<T: DeserializeOwned>(raw: &RawValue, method: &str) -> Result<T, ErrorP
 }
 
 /// The methods that clients may send, as constants for counting.
-const METHODS: [&str; 19] = [
+pub const METHODS: [&str; 19] = [
     method::REGISTER_AGENT,
     method::UNREGISTER_AGENT,
     method::LIST_AGENTS,

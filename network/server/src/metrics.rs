@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::method;
-use huly_registry::Snapshot;
+use huly_registry::{METHODS, Snapshot};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, GaugeVec, IntCounterVec, Opts};
@@ -72,7 +71,7 @@ const CONTAINER_ENDED: &str = "ContainerEnded";
 /// Why a container ends that nobody holds.
 const IDLE: &str = "Idle";
 const STARTED: [&str; 2] = ["ok", "failed"];
-const BAD_MESSAGES: [&str; 12] = [
+const BAD_MESSAGES: [&str; 13] = [
     "bad_answer",
     "bad_hello",
     "bad_record",
@@ -80,35 +79,13 @@ const BAD_MESSAGES: [&str; 12] = [
     "client_id_too_long",
     "id_not_text",
     "id_too_long",
+    "late_answer",
     "missing_id",
     "no_frames",
     "unexpected_op",
     "unknown_answer",
     "unknown_op",
 ];
-/// What clients ask, as the registry counts it.
-const METHODS: [&str; 19] = [
-    method::REGISTER_AGENT,
-    method::UNREGISTER_AGENT,
-    method::LIST_AGENTS,
-    method::LIST_KINDS,
-    method::LIST_CONTAINERS,
-    method::GET,
-    method::RELEASE,
-    method::CONTAINER_REQUEST,
-    method::CONTAINER_UPDATE,
-    method::DETACH,
-    method::REASSERT,
-    method::WATCH,
-    method::UNWATCH,
-    method::DRAIN,
-    method::SET_KIND,
-    method::REMOVE_KINDS,
-    method::LIST_KIND_SPECS,
-    method::SYNC,
-    "unknown",
-];
-
 struct Families {
     settling: GaugeVec,
     term: GaugeVec,
