@@ -31,12 +31,38 @@ pub struct Args {
 }
 
 /// What it does instead of operating.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Print the custom resource definitions as YAML
     Crds,
-    /// Print the ClusterRole that the operator needs as YAML
+    /// Print the roles that the operator and its check need as YAML
     Rbac,
+    /// Make a kind and a claim, wait until it is Ready, call its container, delete both
+    ///
+    /// Each step is printed with the time that it took. What was made is deleted also when a step
+    /// fails; the first failure is said, and exits with 1.
+    Check(CheckArgs),
+}
+
+/// What is checked.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct CheckArgs {
+    /// The network server, host:port.
+    #[arg(long, env = "HULY_NETWORK", value_parser = address)]
+    pub network: String,
+    /// Name of the network.
+    #[arg(long, env = "HULY_NETWORK_NAME", default_value = DEFAULT_NETWORK)]
+    pub network_name: String,
+    /// Where the claim is made: the kubeconfig's or the Pod's namespace unless given.
+    #[arg(long, env = "HULY_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The kind's name on the wire. A ContainerKind of it that is there already is used.
+    #[arg(long, env = "HULY_KIND_NAME", default_value = "echo")]
+    pub kind_name: String,
+    /// How long all steps may take together, in seconds.
+    #[arg(long, env = "HULY_TIMEOUT", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub timeout: u64,
 }
 
 /// How it operates.
@@ -112,6 +138,27 @@ mod tests {
         for (name, command) in [("crds", Command::Crds), ("rbac", Command::Rbac)] {
             let args = Args::try_parse_from(["huly-operator", name]).unwrap();
             assert_eq!(args.command, Some(command));
+        }
+    }
+
+    #[test]
+    fn a_check_needs_the_network_alone() {
+        let argv = ["huly-operator", "check", "--network", "localhost:3737"];
+        let args = Args::try_parse_from(argv).unwrap();
+        let Some(Command::Check(check)) = args.command else {
+            panic!("no check: {:?}", args.command);
+        };
+        assert_eq!(check.network, "localhost:3737");
+        assert_eq!((check.kind_name.as_str(), check.timeout), ("echo", 60));
+        for (wrong, flag) in [
+            (&["--network", "nowhere"][..], "--network"),
+            (&["--network", "localhost:1", "--timeout", "0"], "--timeout"),
+            (&[], "--network"),
+        ] {
+            let argv = ["huly-operator", "check"].iter().chain(wrong);
+            let error = Args::try_parse_from(argv).unwrap_err();
+            assert!(error.to_string().contains(flag), "{error}");
+            assert_eq!(error.exit_code(), 2);
         }
     }
 
