@@ -8,6 +8,7 @@ mod keys;
 mod network;
 mod ports;
 mod process;
+mod roles;
 mod state;
 #[cfg(test)]
 mod tests;
