@@ -204,7 +204,7 @@ impl Check {
         let said = match answer {
             Ok(answer) if answer == data => "with what it was sent".to_owned(),
             Ok(_) => "in its own way".to_owned(),
-            Err(error) if error.kind == ErrorKind::Failed => {
+            Err(error) if matches!(error.kind, ErrorKind::Failed | ErrorKind::BadRequest) => {
                 format!("that it cannot {OPERATION}: {error}")
             }
             Err(error) => return Err(error).context("the container does not answer"),

@@ -55,7 +55,8 @@ imagePullSecrets:
 - name: control
   secret:
     secretName: {{ include "huly-network.controlSecret" . }}
-    defaultMode: 0440
+    # 0440; octal numbers are not read alike everywhere.
+    defaultMode: 288
     items:
       - key: {{ .Values.controlSecret.key }}
         path: control-secret
