@@ -214,6 +214,9 @@ impl Check {
     }
 
     async fn clean_up(&self, progress: &mut Progress, made: &Made) -> anyhow::Result<()> {
+        if !made.kind && !made.claim {
+            return Ok(());
+        }
         let delete = DeleteParams::default();
         progress.begin("what was made is deleted".to_owned());
         let claim = match made.claim {

@@ -154,6 +154,23 @@ fn only_operator_and_check_have_tokens_and_no_pod_is_of_its_host() -> Result<()>
     Ok(())
 }
 
+#[test]
+fn a_new_version_of_the_chart_alone_restarts_nothing() -> Result<()> {
+    for name in ALL {
+        for object in rendered(name)? {
+            let labels = &object["spec"]["template"]["metadata"]["labels"];
+            for label in ["helm.sh/chart", "app.kubernetes.io/version"] {
+                ensure!(
+                    labels[label].is_null(),
+                    "{name}: {} has {label}",
+                    kind(&object)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A kind's containers may take as long as its definition says by default; an agent that leaves
 /// ends many at once, and then has to say so.
 #[test]

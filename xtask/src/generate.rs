@@ -16,6 +16,7 @@ use crate::files;
 use crate::go_programs::ChartTools;
 use crate::huly_programs::HulyPrograms;
 use crate::interrupt::interruptible;
+use crate::prerequisites::{self, CONTROL_PLANE, may_install};
 use crate::workspace::Workspace;
 
 /// Texts by their paths in the workspace.
@@ -39,6 +40,7 @@ pub(crate) struct Arguments {
 /// Builds what the files are made by, and writes the files or compares them.
 pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     interruptible(async {
+        prerequisites::ensure(workspace, CONTROL_PLANE, may_install(false)).await?;
         HulyPrograms::build(workspace).await?;
         if arguments.check {
             check(workspace).await

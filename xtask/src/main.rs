@@ -49,7 +49,7 @@ enum Command {
     Up(up::UpArguments),
     /// End what `up` started and remove its folder
     Down(up::DownArguments),
-    /// Write the files that are generated from the source: the custom resource definitions
+    /// Write the files that are generated from the source: definitions, parts of the chart
     Generate(generate::Arguments),
 }
 
