@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
 use huly_operator_api::DEFAULT_NETWORK;
 use huly_program::LogArgs;
 
@@ -19,12 +19,13 @@ use huly_program::LogArgs;
     max_term_width = 100
 )]
 pub struct Args {
+    // Before the subcommand: it looks whether there is one.
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened arguments say it")]
+    pub run: Operating,
     #[command(subcommand)]
     #[allow(missing_docs, reason = "the subcommands say it")]
     pub command: Option<Command>,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the flattened arguments say it")]
-    pub run: Option<RunArgs>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flattened arguments say it")]
     pub log: LogArgs,
@@ -63,6 +64,35 @@ pub struct CheckArgs {
     #[arg(long, env = "HULY_TIMEOUT", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub timeout: u64,
+}
+
+/// How it operates; nothing if there is a subcommand. The environment may say a part of it then, for
+/// programs beside it, and what is missing is not missed.
+#[derive(Debug, Clone)]
+pub struct Operating(pub Option<RunArgs>);
+
+impl FromArgMatches for Operating {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand_name() {
+            Some(_) => Ok(Self(None)),
+            None => RunArgs::from_arg_matches(matches).map(|run| Self(Some(run))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Operating {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        RunArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        RunArgs::augment_args_for_update(command)
+    }
 }
 
 /// How it operates.
@@ -121,7 +151,7 @@ mod tests {
     #[test]
     fn what_is_needed_to_run_is_asked_for() {
         let args = Args::try_parse_from(RUN).unwrap();
-        let run = args.run.unwrap();
+        let run = args.run.0.unwrap();
         assert_eq!(run.network, "localhost:3737");
         assert_eq!(run.network_name, "default");
         for (left_out, flag) in [(1, "--network"), (3, "--control-secret-file")] {

@@ -17,5 +17,5 @@ mod plan;
 mod rbac;
 mod run;
 
-pub use args::{Args, CheckArgs, Command, RunArgs};
+pub use args::{Args, CheckArgs, Command, Operating, RunArgs};
 pub use run::run;

@@ -38,7 +38,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         None => {}
     }
-    let operating = args.run.context("how to operate is not said: see --help")?;
+    let operating = args
+        .run
+        .0
+        .context("how to operate is not said: see --help")?;
     init_tracing(&args.log)?;
     runtime()?.block_on(operate(operating))
 }
