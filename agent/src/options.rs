@@ -233,6 +233,19 @@ mod tests {
         assert_eq!(options.workers, Some(3));
     }
 
+    /// A manifest writes `[$(POD_IP)]:3738` and does not know of which family the address is.
+    #[test]
+    fn brackets_do_no_harm_to_an_ipv4_address() {
+        for (text, host, shown) in [
+            ("[192.0.2.1]:3738", "192.0.2.1", "192.0.2.1:3738"),
+            ("[2001:db8::1]:3738", "2001:db8::1", "[2001:db8::1]:3738"),
+        ] {
+            let advertised = parse(&["--advertise", text]).unwrap().advertise.unwrap();
+            assert_eq!(advertised.host, host);
+            assert_eq!(advertised.to_string(), shown);
+        }
+    }
+
     #[test]
     fn a_wrong_value_is_named() {
         for (flag, value) in [

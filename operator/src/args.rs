@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
 use huly_operator_api::DEFAULT_NETWORK;
 use huly_program::LogArgs;
 use huly_protocol::Secret;
@@ -20,24 +20,80 @@ use huly_protocol::Secret;
     max_term_width = 100
 )]
 pub struct Args {
+    // Before the subcommand: it looks whether there is one.
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened arguments say it")]
+    pub run: Operating,
     #[command(subcommand)]
     #[allow(missing_docs, reason = "the subcommands say it")]
     pub command: Option<Command>,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the flattened arguments say it")]
-    pub run: Option<RunArgs>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flattened arguments say it")]
     pub log: LogArgs,
 }
 
 /// What it does instead of operating.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Print the custom resource definitions as YAML
     Crds,
-    /// Print the ClusterRole that the operator needs as YAML
+    /// Print the roles that the operator and its check need as YAML
     Rbac,
+    /// Make a kind and a claim, wait until it is Ready, call its container, delete both
+    ///
+    /// Each step is printed with the time that it took. What was made is deleted also when a step
+    /// fails; the first failure is said, and exits with 1.
+    Check(CheckArgs),
+}
+
+/// What is checked.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct CheckArgs {
+    /// The network server, host:port.
+    #[arg(long, env = "HULY_NETWORK", value_parser = address)]
+    pub network: String,
+    /// Name of the network.
+    #[arg(long, env = "HULY_NETWORK_NAME", default_value = DEFAULT_NETWORK)]
+    pub network_name: String,
+    /// Where the claim is made: the kubeconfig's or the Pod's namespace unless given.
+    #[arg(long, env = "HULY_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The kind's name on the wire. A ContainerKind of it that is there already is used.
+    #[arg(long, env = "HULY_KIND_NAME", default_value = "echo")]
+    pub kind_name: String,
+    /// How long all steps may take together, in seconds.
+    #[arg(long, env = "HULY_TIMEOUT", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub timeout: u64,
+}
+
+/// How it operates; nothing if there is a subcommand. The environment may say a part of it then, for
+/// programs beside it, and what is missing is not missed.
+#[derive(Debug, Clone)]
+pub struct Operating(pub Option<RunArgs>);
+
+impl FromArgMatches for Operating {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand_name() {
+            Some(_) => Ok(Self(None)),
+            None => RunArgs::from_arg_matches(matches).map(|run| Self(Some(run))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Operating {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        RunArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        RunArgs::augment_args_for_update(command)
+    }
 }
 
 /// How it operates.
@@ -96,7 +152,7 @@ mod tests {
     #[test]
     fn what_is_needed_to_run_is_asked_for() {
         let args = Args::try_parse_from(RUN).unwrap();
-        let run = args.run.unwrap();
+        let run = args.run.0.unwrap();
         assert_eq!(run.network, "localhost:3737");
         assert_eq!(run.network_name, "default");
         for (left_out, flag) in [(1, "--network"), (3, "--control-secret-file")] {
@@ -113,6 +169,27 @@ mod tests {
         for (name, command) in [("crds", Command::Crds), ("rbac", Command::Rbac)] {
             let args = Args::try_parse_from(["huly-operator", name]).unwrap();
             assert_eq!(args.command, Some(command));
+        }
+    }
+
+    #[test]
+    fn a_check_needs_the_network_alone() {
+        let argv = ["huly-operator", "check", "--network", "localhost:3737"];
+        let args = Args::try_parse_from(argv).unwrap();
+        let Some(Command::Check(check)) = args.command else {
+            panic!("no check: {:?}", args.command);
+        };
+        assert_eq!(check.network, "localhost:3737");
+        assert_eq!((check.kind_name.as_str(), check.timeout), ("echo", 60));
+        for (wrong, flag) in [
+            (&["--network", "nowhere"][..], "--network"),
+            (&["--network", "localhost:1", "--timeout", "0"], "--timeout"),
+            (&[], "--network"),
+        ] {
+            let argv = ["huly-operator", "check"].iter().chain(wrong);
+            let error = Args::try_parse_from(argv).unwrap_err();
+            assert!(error.to_string().contains(flag), "{error}");
+            assert_eq!(error.exit_code(), 2);
         }
     }
 

@@ -5,6 +5,7 @@
 //! the cluster, talks to the server and writes statuses.
 
 mod args;
+mod check;
 mod core;
 mod documents;
 mod driver;
@@ -16,5 +17,5 @@ mod plan;
 mod rbac;
 mod run;
 
-pub use args::{Args, Command, RunArgs};
+pub use args::{Args, CheckArgs, Command, Operating, RunArgs};
 pub use run::run;

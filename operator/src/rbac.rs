@@ -1,9 +1,13 @@
 use huly_operator_api::GROUP;
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
 
-/// What the operator does to which resources: (group, resource, verbs).
-const RULES: [(&str, &str, &[&str]); 6] = [
+/// What is done to which resource: (group, resource, verbs).
+type Rule = (&'static str, &'static str, &'static [&'static str]);
+
+/// What the operator does.
+const OPERATOR: [Rule; 6] = [
     (GROUP, "containerkinds", &["get", "list", "watch"]),
     (GROUP, "containerclaims", &["get", "list", "watch"]),
     (GROUP, "containerkinds/status", &["patch"]),
@@ -13,21 +17,58 @@ const RULES: [(&str, &str, &[&str]); 6] = [
     ("events.k8s.io", "events", &["create"]),
 ];
 
-/// The role that the operator needs.
-pub(crate) fn cluster_role() -> ClusterRole {
+/// What `huly-operator check` does in the whole cluster. It lists, for the kind may be there.
+const CHECK_CLUSTER: [Rule; 1] = [(GROUP, "containerkinds", &["list", "create", "delete"])];
+
+/// What it does in its namespace.
+const CHECK_NAMESPACE: [Rule; 1] = [(
+    GROUP,
+    "containerclaims",
+    &["list", "watch", "create", "delete"],
+)];
+
+/// A role as it is printed.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Printed {
+    Cluster(ClusterRole),
+    Namespace(Role),
+}
+
+/// The roles that the operator and its check need.
+pub(crate) fn roles() -> [Printed; 3] {
+    [
+        cluster_role("huly-operator", &OPERATOR),
+        cluster_role("huly-operator-check", &CHECK_CLUSTER),
+        Printed::Namespace(Role {
+            metadata: named("huly-operator-check"),
+            rules: Some(rules(&CHECK_NAMESPACE)),
+        }),
+    ]
+}
+
+fn cluster_role(name: &str, all: &[Rule]) -> Printed {
+    Printed::Cluster(ClusterRole {
+        metadata: named(name),
+        rules: Some(rules(all)),
+        ..ClusterRole::default()
+    })
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        ..ObjectMeta::default()
+    }
+}
+
+fn rules(all: &[Rule]) -> Vec<PolicyRule> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let rules = RULES.map(|(group, resource, verbs)| PolicyRule {
+    let rule = |(group, resource, verbs): &Rule| PolicyRule {
         api_groups: Some(owned(&[group])),
         resources: Some(owned(&[resource])),
         verbs: owned(verbs),
         ..PolicyRule::default()
-    });
-    ClusterRole {
-        metadata: ObjectMeta {
-            name: Some("huly-operator".to_owned()),
-            ..ObjectMeta::default()
-        },
-        rules: Some(rules.into()),
-        ..ClusterRole::default()
-    }
+    };
+    all.iter().map(rule).collect()
 }

@@ -8,16 +8,18 @@ use huly_operator_api::crds;
 use huly_program::{Shutdown, init_tracing, serve_http, shutdown_signal};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::args::{Args, Command, RunArgs};
+use crate::check;
 use crate::core::Report;
 use crate::documents::write_documents;
 use crate::driver::Driver;
 use crate::health::{Ask, Health};
 use crate::metrics::Metrics;
-use crate::rbac::cluster_role;
+use crate::rbac::roles;
 
 /// How often the API server is asked at the start while it does not answer.
 const RETRY: Duration = Duration::from_secs(2);
@@ -29,16 +31,26 @@ const RETRY: Duration = Duration::from_secs(2);
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Some(Command::Crds) => return write_documents(stdout().lock(), &crds()?),
-        Some(Command::Rbac) => return write_documents(stdout().lock(), &[cluster_role()]),
+        Some(Command::Rbac) => return write_documents(stdout().lock(), &roles()),
+        Some(Command::Check(check)) => {
+            init_tracing(&args.log)?;
+            return runtime()?.block_on(check::run(check));
+        }
         None => {}
     }
-    let operating = args.run.context("how to operate is not said: see --help")?;
+    let operating = args
+        .run
+        .0
+        .context("how to operate is not said: see --help")?;
     init_tracing(&args.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime()?.block_on(operate(operating))
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .build()?;
-    runtime.block_on(operate(operating))
+        .build()
 }
 
 async fn operate(args: RunArgs) -> anyhow::Result<()> {
@@ -48,9 +60,7 @@ async fn operate(args: RunArgs) -> anyhow::Result<()> {
     let metrics = Metrics::new(&registry)?;
     let (ask, mut asks) = mpsc::unbounded_channel();
     let http = serve_http(args.http, registry, Arc::new(Health::new(ask)))?;
-    let kube = Client::try_default()
-        .await
-        .context("no way to a Kubernetes API server: set KUBECONFIG, or run it in a Pod")?;
+    let kube = kubernetes().await?;
     tracing::info!(
         network = args.network,
         network_name = args.network_name,
@@ -69,6 +79,13 @@ async fn operate(args: RunArgs) -> anyhow::Result<()> {
     Driver::new(args, kube, network, metrics)
         .run(asks, shutdown)
         .await
+}
+
+/// A client of the API server that the environment leads to.
+pub(crate) async fn kubernetes() -> anyhow::Result<Client> {
+    Client::try_default()
+        .await
+        .context("no way to a Kubernetes API server: set KUBECONFIG, or run it in a Pod")
 }
 
 /// The uid of the kube-system namespace, which names the cluster; none after a signal.

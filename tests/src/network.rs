@@ -81,7 +81,7 @@ impl Network {
             ("--control-secret-file", &secret),
         ];
         let operator = program(settings, folder, "huly-operator", http, &flags, http_flags)
-            .variable("KUBECONFIG", settings.kubeconfig.clone());
+            .variable("KUBECONFIG", settings.operator_kubeconfig.clone());
 
         let agents = (0..layout.agents)
             .map(|number| agent(settings, folder, &address, number))

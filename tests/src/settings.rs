@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 pub(crate) struct Settings {
     /// A kubeconfig with full access to the API server.
     pub(crate) kubeconfig: PathBuf,
+    /// A kubeconfig that may do what the operator's role says, and nothing else.
+    pub(crate) operator_kubeconfig: PathBuf,
     /// The folder of the workspace's own programs.
     pub(crate) programs: PathBuf,
 }
@@ -19,6 +21,7 @@ impl Settings {
     pub(crate) fn read() -> Result<Self> {
         Ok(Self {
             kubeconfig: variable("HULY_TEST_KUBECONFIG")?,
+            operator_kubeconfig: variable("HULY_TEST_OPERATOR_KUBECONFIG")?,
             programs: variable("HULY_BIN")?,
         })
     }

@@ -1,17 +1,39 @@
 //! Other programs that tests ask: kubectl, Python.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
 use crate::settings::variable;
 
+/// What a program said, whatever it came to.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Whether it succeeded.
+    pub success: bool,
+    /// What it printed.
+    pub stdout: String,
+    /// Its warnings and errors.
+    pub stderr: String,
+}
+
 /// What kubectl prints, against the API server of the tests.
 ///
 /// # Errors
 /// When it fails: with what it says.
 pub async fn kubectl(arguments: &[&str]) -> Result<String> {
+    let said = kubectl_says(arguments).await?;
+    let shown = arguments.join(" ");
+    ensure!(said.success, "kubectl {shown}: {said:?}");
+    Ok(said.stdout)
+}
+
+/// What kubectl says, warnings and refusals among it.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn kubectl_says(arguments: &[&str]) -> Result<Said> {
     let mut command = Command::new(variable("HULY_TEST_KUBECTL")?);
     let cache = tempfile::tempdir()?;
     command
@@ -20,7 +42,17 @@ pub async fn kubectl(arguments: &[&str]) -> Result<String> {
         .arg("--cache-dir")
         .arg(cache.path())
         .args(arguments);
-    printed(command).await
+    said(command).await
+}
+
+/// What huly-operator says, run to its end with a kubeconfig.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn huly_operator(kubeconfig: &Path, arguments: &[&str]) -> Result<Said> {
+    let mut command = Command::new(variable("HULY_BIN")?.join("huly-operator"));
+    command.env("KUBECONFIG", kubeconfig).args(arguments);
+    said(command).await
 }
 
 /// What one of the tests in Python prints, given these variables.
@@ -40,19 +72,23 @@ pub async fn python_test(test: &str, variables: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-async fn printed(mut command: Command) -> Result<String> {
+async fn printed(command: Command) -> Result<String> {
+    let shown = format!("{command:?}");
+    let said = said(command).await?;
+    ensure!(said.success, "{shown}: {said:?}");
+    Ok(said.stdout)
+}
+
+pub(crate) async fn said(mut command: Command) -> Result<Said> {
     let output = command
         .kill_on_drop(true)
         .output()
         .await
         .with_context(|| format!("cannot start {command:?}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let said = text(&output.stdout);
-    let status = output.status;
-    ensure!(
-        status.success(),
-        "{command:?} ended with {status}: {said}{}",
-        text(&output.stderr)
-    );
-    Ok(said)
+    Ok(Said {
+        success: output.status.success(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    })
 }

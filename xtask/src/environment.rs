@@ -9,6 +9,7 @@ mod logs;
 mod network;
 mod ports;
 mod process;
+mod roles;
 mod state;
 #[cfg(test)]
 mod tests;

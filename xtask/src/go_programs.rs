@@ -21,8 +21,8 @@ struct Module {
     name: &'static str,
     /// The names of the programs and their packages.
     programs: &'static [(&'static str, &'static str)],
-    /// The requirement whose version the programs show as their own.
-    versioned_by: Option<&'static str>,
+    /// What they are linked with to know their version, from the text of go.mod.
+    versions: fn(&str) -> Result<String>,
 }
 
 const KUBERNETES: Module = Module {
@@ -35,13 +35,25 @@ const KUBERNETES: Module = Module {
         ),
         ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
     ],
-    versioned_by: Some("k8s.io/kubernetes"),
+    versions: kubernetes_versions,
 };
 
 const ETCD: Module = Module {
     name: "etcd",
     programs: &[("etcd", "go.etcd.io/etcd/server/v3")],
-    versioned_by: None,
+    versions: |_| Ok(String::new()),
+};
+
+const HELM: Module = Module {
+    name: "helm",
+    programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
+    versions: helm_versions,
+};
+
+const HELM_DOCS: Module = Module {
+    name: "helm-docs",
+    programs: &[("helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs")],
+    versions: |_| Ok(String::new()),
 };
 
 /// The built programs.
@@ -49,6 +61,35 @@ const ETCD: Module = Module {
 pub(crate) struct GoPrograms {
     kubernetes: PathBuf,
     etcd: PathBuf,
+    helm: PathBuf,
+}
+
+/// What the chart's generated files are made with.
+#[derive(Debug, Clone)]
+pub(crate) struct ChartTools {
+    helm: PathBuf,
+    helm_docs: PathBuf,
+}
+
+impl ChartTools {
+    /// Builds what is not in the cache yet.
+    ///
+    /// # Errors
+    /// When a program cannot be built.
+    pub(crate) async fn build(workspace: &Workspace) -> Result<Self> {
+        Ok(Self {
+            helm: HELM.build(workspace).await?,
+            helm_docs: HELM_DOCS.build(workspace).await?,
+        })
+    }
+
+    pub(crate) fn helm(&self) -> PathBuf {
+        self.helm.join("helm")
+    }
+
+    pub(crate) fn helm_docs(&self) -> PathBuf {
+        self.helm_docs.join("helm-docs")
+    }
 }
 
 impl GoPrograms {
@@ -60,6 +101,7 @@ impl GoPrograms {
         Ok(Self {
             etcd: ETCD.build(workspace).await?,
             kubernetes: KUBERNETES.build(workspace).await?,
+            helm: HELM.build(workspace).await?,
         })
     }
 
@@ -77,6 +119,10 @@ impl GoPrograms {
 
     pub(crate) fn kubectl(&self) -> PathBuf {
         self.kubernetes.join("kubectl")
+    }
+
+    pub(crate) fn helm(&self) -> PathBuf {
+        self.helm.join("helm")
     }
 }
 
@@ -118,15 +164,11 @@ impl Module {
     }
 
     fn flags(&self, source: &Path) -> Result<Vec<String>> {
-        let mut linked = "-s -w".to_owned();
-        if let Some(module) = self.versioned_by {
-            let path = source.join("go.mod");
-            let text = fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            let version = required_version(&text, module)
-                .with_context(|| format!("{} does not require {module}", path.display()))?;
-            linked.push_str(&version_flags(&version)?);
-        }
+        let path = source.join("go.mod");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let versions = (self.versions)(&text).with_context(|| format!("in {}", path.display()))?;
+        let linked = format!("-s -w{versions}");
         Ok([
             "-mod=readonly",
             "-trimpath",
@@ -200,8 +242,8 @@ async fn build_one(program: &str, go: &Program, log: &Path) -> Result<()> {
 }
 
 /// The version of `module` that a go.mod requires.
-fn required_version(text: &str, module: &str) -> Option<String> {
-    text.lines().find_map(|line| {
+fn required_version(text: &str, module: &str) -> Result<String> {
+    let found = text.lines().find_map(|line| {
         let line = line.trim();
         let mut words = line
             .strip_prefix("require ")
@@ -209,20 +251,44 @@ fn required_version(text: &str, module: &str) -> Option<String> {
             .split_whitespace();
         let version = (words.next()? == module).then(|| words.next())??;
         version.starts_with('v').then(|| version.to_owned())
-    })
+    });
+    found.with_context(|| format!("{module} is not required"))
+}
+
+/// The major and minor number of a version.
+fn numbers(version: &str) -> Result<(&str, &str)> {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
+        bail!("{version} is no version");
+    };
+    Ok((major, minor))
 }
 
 /// What makes the programs show `v1.36.3` instead of an unknown version.
-fn version_flags(version: &str) -> Result<String> {
-    let mut numbers = version.trim_start_matches('v').split('.');
-    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
-        bail!("{version} is no version of Kubernetes");
-    };
+fn kubernetes_versions(text: &str) -> Result<String> {
+    let version = required_version(text, "k8s.io/kubernetes")?;
+    let (major, minor) = numbers(&version)?;
     let variable = "k8s.io/component-base/version";
     Ok(format!(
         " -X {variable}.gitVersion={version} -X {variable}.gitMajor={major} \
          -X {variable}.gitMinor={minor}"
     ))
+}
+
+/// The same for helm, and the Kubernetes that it takes to be there when it is asked to render
+/// without one: that of its libraries, as in its releases.
+fn helm_versions(text: &str) -> Result<String> {
+    let version = required_version(text, "helm.sh/helm/v3")?;
+    let client = required_version(text, "k8s.io/client-go")?;
+    let (_, minor) = numbers(&client)?;
+    let helm = "helm.sh/helm/v3";
+    let mut flags = format!(" -X {helm}/internal/version.version={version}");
+    for package in ["pkg/lint/rules", "pkg/chartutil"] {
+        flags.push_str(&format!(
+            " -X {helm}/{package}.k8sVersionMajor=1 -X {helm}/{package}.k8sVersionMinor={minor}"
+        ));
+    }
+    Ok(flags)
 }
 
 #[cfg(test)]
@@ -238,23 +304,34 @@ mod tests {
             required_version(GO_MOD, "k8s.io/kubernetes").unwrap(),
             "v1.36.3"
         );
-        assert_eq!(required_version(GO_MOD, "k8s.io/kube"), None);
-        assert_eq!(
-            required_version(GO_MOD, "k8s.io/api"),
-            None,
+        assert!(required_version(GO_MOD, "k8s.io/kube").is_err());
+        assert!(
+            required_version(GO_MOD, "k8s.io/api").is_err(),
             "a replacement is no requirement"
         );
-        let flags = version_flags("v1.36.3").unwrap();
+        let flags = kubernetes_versions(GO_MOD).unwrap();
         assert!(
             flags.contains("gitVersion=v1.36.3") && flags.contains("gitMinor=36"),
             "{flags}"
         );
-        assert!(version_flags("v1").is_err());
+        assert!(numbers("v1").is_err());
+    }
+
+    #[test]
+    fn helm_knows_its_version_and_that_of_kubernetes() {
+        let text = "require (\n\thelm.sh/helm/v3 v3.22.0\n\tk8s.io/client-go v0.36.2\n)\n";
+        let flags = helm_versions(text).unwrap();
+        assert!(
+            flags.contains("version.version=v3.22.0")
+                && flags.contains("pkg/chartutil.k8sVersionMinor=36"),
+            "{flags}"
+        );
+        assert!(helm_versions(GO_MOD).is_err());
     }
 
     #[test]
     fn every_program_is_a_tool_of_its_module() {
-        for module in [&KUBERNETES, &ETCD] {
+        for module in [&KUBERNETES, &ETCD, &HELM, &HELM_DOCS] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("../tests/cluster")
                 .join(module.name)

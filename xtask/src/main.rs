@@ -46,7 +46,7 @@ enum Command {
     Up(up::UpArguments),
     /// End what `up` started and remove its folder; its logs stay until the next `up`
     Down(up::DownArguments),
-    /// Write the files that are generated from the source: the custom resource definitions
+    /// Write the files that are generated from the source: definitions, parts of the chart
     Generate(generate::Arguments),
 }
 

@@ -89,7 +89,7 @@ async fn start_network(
     .await?;
     step("Start the network server", environment.start_network(huly)).await?;
     step("Start two agents", environment.start_agents(huly)).await?;
-    step("Start the operator", environment.start_operator(huly)).await
+    step("Start the operator", environment.start_operator(go, huly)).await
 }
 
 /// Ends one or all environments.
@@ -127,12 +127,13 @@ pub(crate) fn write_shell_file(
     go: &GoPrograms,
 ) -> Result<PathBuf> {
     let path = environment.folder.join("env");
-    let kubectl = go.kubectl();
+    let (kubectl, helm) = (go.kubectl(), go.helm());
     let text = format!(
-        "export KUBECONFIG='{}'\nexport HULY_NETWORK='{}'\nexport PATH='{}':'{}':\"$PATH\"\n",
+        "export KUBECONFIG='{}'\nexport HULY_NETWORK='{}'\nexport PATH='{}':'{}':'{}':\"$PATH\"\n",
         environment.keys.admin_kubeconfig().display(),
         environment.network_address(),
         kubectl.parent().unwrap_or(&kubectl).display(),
+        helm.parent().unwrap_or(&helm).display(),
         workspace.binaries().display(),
     );
     write_private(&path, &text)?;

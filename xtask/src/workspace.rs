@@ -1,6 +1,6 @@
 //! Where things are: the workspace's root, its target folder, the cache.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -65,11 +65,6 @@ impl Workspace {
     /// The folder of the generated custom resource definitions.
     pub(crate) fn definitions(&self) -> PathBuf {
         self.root.join("crds")
-    }
-
-    /// A path shortened for reading: relative to the workspace if it lies in it.
-    pub(crate) fn shown<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
-        path.strip_prefix(&self.root).unwrap_or(path).display()
     }
 }
 

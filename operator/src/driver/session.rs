@@ -134,7 +134,7 @@ mod tests {
             "--control-secret-file",
             "f",
         ];
-        let args = Args::try_parse_from(argv).unwrap().run.unwrap();
+        let args = Args::try_parse_from(argv).unwrap().run.0.unwrap();
         let usable = |state: &SessionState| facts(state, &args).usable;
         assert_eq!(usable(&state("default", true)), Ok(()));
         let down = SessionState {

@@ -56,7 +56,7 @@ async fn start(
     )
     .await?;
     show(&said);
-    step("Start the operator", environment.start_operator(huly)).await
+    step("Start the operator", environment.start_operator(go, huly)).await
 }
 
 async fn claims_become_ready(workspace: &Workspace, cluster: &Cluster) -> Result<()> {

@@ -12,10 +12,14 @@ use rcgen::{
 use crate::files::write_private;
 
 /// Whom the API server knows: a user, its groups.
-const USERS: [(&str, &str); 2] = [
+const USERS: [(&str, &str); 3] = [
     ("admin", "system:masters"),
     ("system:kube-controller-manager", ""),
+    (OPERATOR_USER, ""),
 ];
+
+/// The user that operators are: it may do what is bound to it, and nothing else.
+pub(crate) const OPERATOR_USER: &str = "huly-operator";
 
 /// The names that clients reach the API server by.
 const SERVER_NAMES: [&str; 6] = [
@@ -83,6 +87,11 @@ impl Keys {
         self.folder.join("controller-manager.kubeconfig")
     }
 
+    /// What an operator gets to.
+    pub(crate) fn operator_kubeconfig(&self) -> PathBuf {
+        self.folder.join("operator.kubeconfig")
+    }
+
     /// Makes all of them, for an API server at `https://127.0.0.1:PORT`.
     pub(crate) fn make(&self, port: u16) -> Result<()> {
         self.make_certificates()
@@ -104,10 +113,11 @@ impl Keys {
             .map(|(user, groups, token)| format!("{token},{user},{user},\"{groups}\"\n"))
             .collect();
         write_private(&self.tokens(), &rows)?;
-        let [admin, controller_manager] = users;
+        let [admin, controller_manager, operator] = users;
         let kubeconfigs = [
             (self.admin_kubeconfig(), admin),
             (self.controller_manager_kubeconfig(), controller_manager),
+            (self.operator_kubeconfig(), operator),
         ];
         for (path, (user, _, token)) in kubeconfigs {
             write_private(&path, &kubeconfig(&self.authority(), port, user, &token)?)?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::Environment;
 use super::ports::AgentPorts;
 use crate::command::Program;
+use crate::go_programs::GoPrograms;
 use crate::huly_programs::HulyPrograms;
 
 /// The name of the network server among the processes.
@@ -92,14 +93,19 @@ impl Environment {
             .await
     }
 
-    /// Starts the operator and waits until it is ready.
+    /// Starts the operator with its role and waits until it is ready.
     ///
     /// # Errors
     /// When it ends or is not ready in time.
-    pub(crate) async fn start_operator(&mut self, programs: &HulyPrograms) -> Result<()> {
+    pub(crate) async fn start_operator(
+        &mut self,
+        go: &GoPrograms,
+        programs: &HulyPrograms,
+    ) -> Result<()> {
+        self.apply_operator_role(go, programs).await?;
         let http = self.ports().operator_http;
         let program = own(programs.operator())
-            .variable("KUBECONFIG", self.keys.admin_kubeconfig())
+            .variable("KUBECONFIG", self.keys.operator_kubeconfig())
             .arguments([
                 "--network".to_owned(),
                 self.network_address(),

@@ -14,8 +14,9 @@ use crate::workspace::Workspace;
 /// Starts one control plane for all tests of the package huly-tests, runs them, and takes it down
 /// whatever they come to.
 ///
-/// The tests get, as variables: HULY_BIN (the folder of the huly programs), HULY_TEST_KUBECONFIG,
-/// HULY_TEST_KUBECTL, HULY_TEST_PYTHON (with what tests/requirements.txt names) and
+/// The tests get, as variables: HULY_BIN (the folder of the huly programs), HULY_TEST_KUBECONFIG
+/// (full access), HULY_TEST_OPERATOR_KUBECONFIG (the operator's own role and nothing else),
+/// HULY_TEST_KUBECTL, HULY_TEST_HELM, HULY_TEST_PYTHON (with what tests/requirements.txt names) and
 /// HULY_TEST_CONTROL_PLANE (a JSON file with the control plane's ports and processes, so that a
 /// test can stop and continue one).
 ///
@@ -43,11 +44,21 @@ pub(super) async fn run(workspace: &Workspace) -> Result<()> {
             environment.apply_definitions(&go, &definitions),
         )
         .await?;
+        step(
+            "Give the operator its role",
+            environment.apply_operator_role(&go, &huly),
+        )
+        .await?;
         let tests = Program::cargo()
             .arguments(["test", "--package", "huly-tests"])
             .variable("HULY_BIN", &huly.folder)
             .variable("HULY_TEST_KUBECONFIG", environment.keys.admin_kubeconfig())
+            .variable(
+                "HULY_TEST_OPERATOR_KUBECONFIG",
+                environment.keys.operator_kubeconfig(),
+            )
             .variable("HULY_TEST_KUBECTL", go.kubectl())
+            .variable("HULY_TEST_HELM", go.helm())
             .variable("HULY_TEST_PYTHON", &python)
             .variable("HULY_TEST_CONTROL_PLANE", environment.state_file())
             .folder(&workspace.root);

@@ -1,0 +1,74 @@
+//! helm, and the chart.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::settings::variable;
+use crate::tools::{Said, said};
+
+/// The chart's folder.
+pub fn chart() -> String {
+    root("charts/huly-network").display().to_string()
+}
+
+/// What helm says, against the API server of the tests.
+///
+/// # Errors
+/// When it fails: with what it says.
+pub async fn helm(arguments: &[&str]) -> Result<Said> {
+    let said = run(arguments).await?;
+    ensure!(said.success, "helm {}: {said:?}", arguments.join(" "));
+    Ok(said)
+}
+
+/// Why helm refuses.
+///
+/// # Errors
+/// When it does not.
+pub async fn helm_refuses(arguments: &[&str]) -> Result<String> {
+    let said = run(arguments).await?;
+    let shown = arguments.join(" ");
+    ensure!(!said.success, "helm {shown} went well: {}", said.stdout);
+    Ok(said.stderr)
+}
+
+async fn run(arguments: &[&str]) -> Result<Said> {
+    let own = tempfile::tempdir()?;
+    let mut command = Command::new(variable("HULY_TEST_HELM")?);
+    command
+        .args(arguments)
+        .env("KUBECONFIG", variable("HULY_TEST_KUBECONFIG")?)
+        .env("HELM_CACHE_HOME", own.path())
+        .env("HELM_CONFIG_HOME", own.path())
+        .env("HELM_DATA_HOME", own.path());
+    said(command).await
+}
+
+/// The objects that the chart renders to with the values of `tests/chart/values/NAME.yaml`: a check
+/// of its own keeps what is checked in fresh.
+///
+/// # Errors
+/// When there is no such file, or no YAML in it.
+pub fn rendered(name: &str) -> Result<Vec<Value>> {
+    let path = root(&format!("tests/chart/golden/{name}.yaml"));
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut objects = Vec::new();
+    for document in serde_yaml_ng::Deserializer::from_str(&text) {
+        let object = Value::deserialize(document)?;
+        if !object.is_null() {
+            objects.push(object);
+        }
+    }
+    ensure!(!objects.is_empty(), "{} has no objects", path.display());
+    Ok(objects)
+}
+
+fn root(path: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
+}
