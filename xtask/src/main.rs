@@ -14,6 +14,7 @@ mod files;
 mod generate;
 mod go_programs;
 mod huly_programs;
+mod images;
 mod interrupt;
 mod prerequisites;
 mod report;

@@ -1,0 +1,4 @@
+//! Container images (OCI), packed without Docker.
+
+#[allow(dead_code, reason = "the command that packs comes next")]
+pub(crate) mod archive;
