@@ -52,6 +52,8 @@ enum Command {
     Down(up::DownArguments),
     /// Write the files that are generated from the source: the custom resource definitions
     Generate(generate::Arguments),
+    /// Make container images of the programs, as archives that docker, containerd and others load
+    Images(images::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -87,5 +89,6 @@ async fn run(command: Command) -> Result<()> {
         Command::Up(arguments) => up::up(&workspace, &arguments).await,
         Command::Down(arguments) => up::down(&workspace, &arguments).await,
         Command::Generate(arguments) => generate::run(&workspace, &arguments).await,
+        Command::Images(arguments) => images::run(&workspace, &arguments).await,
     }
 }
