@@ -86,6 +86,15 @@ impl Image {
     }
 }
 
+/// Images that were made in one go.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) images: Vec<Image>,
+    packages: Vec<Package>,
+    tag: Option<String>,
+    origin: Origin,
+}
+
 /// Builds, packs and shows the images that were asked for.
 pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     interruptible(async {
@@ -96,16 +105,15 @@ pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<
         } else {
             arguments.packages.iter().map(String::as_str).collect()
         };
-        let tag = arguments.tag.as_deref();
-        let images = build(workspace, &packages, tag).await?;
-        for image in &images {
+        let made = build(workspace, &packages, arguments.tag.as_deref()).await?;
+        for image in &made.images {
             image.show();
             if let Some(folder) = &arguments.output {
                 image.copy_to(folder)?;
             }
         }
         if arguments.verify {
-            verify::built_elsewhere(workspace, &packages, tag, &images).await?;
+            verify::built_elsewhere(workspace, &made).await?;
         }
         Ok(())
     })
@@ -121,16 +129,30 @@ pub(crate) async fn build(
     workspace: &Workspace,
     packages: &[&str],
     tag: Option<&str>,
-) -> Result<Vec<Image>> {
+) -> Result<Made> {
     let packages = package::find(workspace, packages).await?;
-    let built = program::build(workspace, &workspace.target, &packages).await?;
     let origin = Origin::of(workspace).await?;
-    let cached = workspace.cache.join("images");
-    let mut images = Vec::new();
-    for package in packages {
-        images.push(pack(&package, &built, tag, &origin, &cached).await?);
+    let built = program::build(workspace, &workspace.target, &packages).await?;
+    let mut made = Made {
+        images: Vec::new(),
+        packages,
+        tag: tag.map(str::to_owned),
+        origin,
+    };
+    made.images = made.pack(&built, &workspace.cache.join("images")).await?;
+    Ok(made)
+}
+
+impl Made {
+    /// Packs the built programs into a cache.
+    async fn pack(&self, built: &Path, cached: &Path) -> Result<Vec<Image>> {
+        let mut images = Vec::new();
+        for package in &self.packages {
+            let tag = self.tag.as_deref();
+            images.push(pack(package, built, tag, &self.origin, cached).await?);
+        }
+        Ok(images)
     }
-    Ok(images)
 }
 
 /// Packs one built program into the cache.
@@ -156,13 +178,7 @@ async fn pack(
     let bytes = fs::metadata(&path)
         .with_context(|| format!("cannot look at {}", path.display()))?
         .len();
-    if NETWORK.contains(&package.name.as_str()) && bytes > MOST_BYTES {
-        bail!(
-            "the image of {name} has {}, more than {}",
-            megabytes(bytes),
-            megabytes(MOST_BYTES)
-        );
-    }
+    small_enough(package, bytes)?;
     Ok(Image {
         name,
         reference,
@@ -170,6 +186,19 @@ async fn pack(
         archive: path,
         bytes,
     })
+}
+
+/// The network's own images are small; an application's may be as large as it needs.
+fn small_enough(package: &Package, bytes: u64) -> Result<()> {
+    if NETWORK.contains(&package.name.as_str()) && bytes > MOST_BYTES {
+        bail!(
+            "the image of {} has {}, more than {}",
+            package.program,
+            megabytes(bytes),
+            megabytes(MOST_BYTES)
+        );
+    }
+    Ok(())
 }
 
 /// What an image is made of: its reference, its one file and its configuration.
@@ -211,64 +240,4 @@ fn megabytes(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_rounded_up() {
-        assert_eq!(megabytes(MOST_BYTES), "25.0 MB");
-        assert_eq!(megabytes(MOST_BYTES + 1), "25.1 MB");
-    }
-
-    /// The stage of images/Dockerfile that makes the same image.
-    fn stage(package: &Package, image: &ImageConfig) -> String {
-        let program = &package.program;
-        let label = |name| format!("{name}={:?}", image.labels[name]);
-        let mut lines = vec![
-            format!("FROM base AS {program}"),
-            format!("COPY --chown=0:0 {program} /{program}"),
-            format!(
-                "LABEL {} \\\n      {}",
-                label("org.opencontainers.image.title"),
-                label("org.opencontainers.image.description")
-            ),
-        ];
-        if !image.ports.is_empty() {
-            let ports: Vec<String> = image.ports.iter().map(ToString::to_string).collect();
-            lines.push(format!("EXPOSE {}", ports.join(" ")));
-        }
-        lines.push(format!("ENTRYPOINT {:?}", image.entrypoint));
-        lines.join("\n")
-    }
-
-    #[tokio::test]
-    async fn the_dockerfile_makes_the_same_images() {
-        let workspace = Workspace::find().await.unwrap();
-        let dockerfile = fs::read_to_string(workspace.root.join("images/Dockerfile")).unwrap();
-        let stages: Vec<&str> = dockerfile.trim_end().split("\n\n").skip(2).collect();
-        let origin = Origin::of(&workspace).await.unwrap();
-        let packages = package::find(&workspace, &NETWORK).await.unwrap();
-        let expected: Vec<String> = packages
-            .iter()
-            .map(|package| stage(package, &package.image(&package.version, &origin)))
-            .collect();
-        assert_eq!(stages, expected);
-        let user = ImageConfig::default().user;
-        assert!(dockerfile.contains(&format!("USER {user}\n")));
-    }
-
-    #[test]
-    fn the_key_changes_with_the_reference_the_program_and_the_configuration() {
-        let files = |bytes: &[u8]| vec![Entry::program("huly", bytes.to_vec())];
-        let config = ImageConfig::default();
-        let first = key("huly:1", &files(b"one"), &config);
-        assert_eq!(key("huly:1", &files(b"one"), &config), first);
-        assert_ne!(key("huly:2", &files(b"one"), &config), first);
-        assert_ne!(key("huly:1", &files(b"two"), &config), first);
-        let other = ImageConfig {
-            ports: vec![1],
-            ..config
-        };
-        assert_ne!(key("huly:1", &files(b"one"), &other), first);
-    }
-}
+mod tests;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::archive::Digest;
-use super::package::{self, Origin};
-use super::{Image, pack, program};
+use super::{Made, program};
 use crate::command::{self, Program};
 use crate::files;
 use crate::workspace::Workspace;
@@ -17,12 +16,7 @@ use crate::workspace::Workspace;
 ///
 /// # Errors
 /// When one differs, by name.
-pub(super) async fn built_elsewhere(
-    workspace: &Workspace,
-    packages: &[&str],
-    tag: Option<&str>,
-    images: &[Image],
-) -> Result<()> {
+pub(super) async fn built_elsewhere(workspace: &Workspace, made: &Made) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let elsewhere = Workspace {
         root: folder.path().join("source"),
@@ -30,13 +24,8 @@ pub(super) async fn built_elsewhere(
         cache: folder.path().join("cache"),
     };
     copy_source(workspace, &elsewhere.root).await?;
-    let built = program::build(
-        &elsewhere,
-        &elsewhere.target,
-        &package::find(&elsewhere, packages).await?,
-    )
-    .await?;
-    compare(workspace, packages, tag, images, &built, &elsewhere.cache).await?;
+    let built = program::build(&elsewhere, &elsewhere.target, &made.packages).await?;
+    compare(made, &built, &elsewhere.cache).await?;
     println!("✓ Built twice, from two folders: the archives are the same");
     Ok(())
 }
@@ -45,29 +34,17 @@ pub(super) async fn built_elsewhere(
 ///
 /// # Errors
 /// When one differs, by name.
-pub(crate) async fn packed_again(
-    workspace: &Workspace,
-    packages: &[&str],
-    images: &[Image],
-) -> Result<()> {
+pub(crate) async fn packed_again(workspace: &Workspace, made: &Made) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let built = program::folder(&workspace.target);
-    compare(workspace, packages, None, images, &built, folder.path()).await
+    compare(made, &program::folder(&workspace.target), folder.path()).await
 }
 
-async fn compare(
-    workspace: &Workspace,
-    packages: &[&str],
-    tag: Option<&str>,
-    images: &[Image],
-    built: &Path,
-    cached: &Path,
-) -> Result<()> {
-    let origin = Origin::of(workspace).await?;
+/// Packs built programs again and compares the archives.
+pub(super) async fn compare(made: &Made, built: &Path, cached: &Path) -> Result<()> {
+    let again = made.pack(built, cached).await?;
     let mut different = Vec::new();
-    for (package, image) in package::find(workspace, packages).await?.iter().zip(images) {
-        let again = pack(package, built, tag, &origin, cached).await?;
-        if digest(&again.archive)? != digest(&image.archive)? || again.id != image.id {
+    for (image, again) in made.images.iter().zip(&again) {
+        if again.id != image.id || digest(&again.archive)? != digest(&image.archive)? {
             different.push(format!("{} ({} and {})", image.name, image.id, again.id));
         }
     }

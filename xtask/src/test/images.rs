@@ -18,9 +18,9 @@ const OWN_AGENT: &str = "own-agent";
 pub(super) async fn run(workspace: &Workspace) -> Result<()> {
     let packages: Vec<&str> = images::NETWORK.into_iter().chain([OWN_AGENT]).collect();
     let made = images::build(workspace, &packages, None).await?;
-    images::verify::packed_again(workspace, &packages, &made).await?;
+    images::verify::packed_again(workspace, &made).await?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    for image in &made {
+    for image in &made.images {
         image.show();
         image.copy_to(folder.path())?;
     }
