@@ -50,6 +50,11 @@ fn kinds() -> Kinds {
     Kinds::new().serve("greeter", |context| async move { Greeter::new(&context) })
 }
 
+// The allocator of musl, which images are built for, is slow.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     huly_agent::run(kinds())
 }
