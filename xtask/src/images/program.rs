@@ -39,6 +39,8 @@ pub(super) async fn build(
         .argument(target())
         .arguments(packages.iter().flat_map(|each| ["--bin", &each.program]))
         .variable("CARGO_TARGET_DIR", target_folder)
+        // The date that C compilers build in. It is no commit's: cargo does not build again for it.
+        .variable("SOURCE_DATE_EPOCH", "0")
         .variable(
             "CARGO_ENCODED_RUSTFLAGS",
             flags(workspace, target_folder).await?,
