@@ -11,6 +11,7 @@ mod files;
 mod generate;
 mod go_programs;
 mod huly_programs;
+mod images;
 mod interrupt;
 mod prerequisites;
 mod report;
@@ -48,6 +49,8 @@ enum Command {
     Down(up::DownArguments),
     /// Write the files that are generated from the source: definitions, parts of the chart
     Generate(generate::Arguments),
+    /// Make container images of the programs, as archives that docker, containerd and others load
+    Images(images::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -83,5 +86,6 @@ async fn run(command: Command) -> Result<()> {
         Command::Up(arguments) => up::up(&workspace, &arguments).await,
         Command::Down(arguments) => up::down(&workspace, &arguments).await,
         Command::Generate(arguments) => generate::run(&workspace, &arguments).await,
+        Command::Images(arguments) => images::run(&workspace, &arguments).await,
     }
 }

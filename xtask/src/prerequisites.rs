@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::command::{self, Program};
+use crate::images::program;
 use crate::workspace::Workspace;
 
 /// Something that must be there.
@@ -16,10 +17,17 @@ pub(crate) enum Prerequisite {
     Git,
     /// Python with its environments, for the tests on the real libzmq.
     Python,
+    /// Rust's library for static programs.
+    MuslTarget,
+    /// A C compiler for static programs, for the parts in C of crates.
+    MuslCompiler,
 }
 
 /// What a control plane needs.
 pub(crate) const CONTROL_PLANE: &[Prerequisite] = &[Prerequisite::Go];
+
+/// What images need.
+pub(crate) const IMAGES: &[Prerequisite] = &[Prerequisite::MuslTarget, Prerequisite::MuslCompiler];
 
 /// What all tests need.
 pub(crate) const TESTS: &[Prerequisite] = &[
@@ -27,6 +35,8 @@ pub(crate) const TESTS: &[Prerequisite] = &[
     Prerequisite::RustComponents,
     Prerequisite::Git,
     Prerequisite::Python,
+    Prerequisite::MuslTarget,
+    Prerequisite::MuslCompiler,
 ];
 
 /// Whether a missing prerequisite may be installed by this program.
@@ -106,6 +116,8 @@ impl Prerequisite {
             Self::RustComponents => "rustfmt and clippy",
             Self::Git => "git",
             Self::Python => "Python 3 with venv",
+            Self::MuslTarget => "Rust's library for static programs (musl)",
+            Self::MuslCompiler => "musl-gcc",
         }
     }
 
@@ -113,7 +125,8 @@ impl Prerequisite {
     fn otherwise(self) -> &'static str {
         match self {
             Self::Go => "take it from https://go.dev/dl/",
-            Self::RustComponents => "see https://rustup.rs",
+            Self::RustComponents | Self::MuslTarget => "see https://rustup.rs",
+            Self::MuslCompiler => "see https://musl.libc.org",
             Self::Git => "see https://git-scm.com/downloads",
             Self::Python => "take it from https://www.python.org/downloads/",
         }
@@ -142,6 +155,8 @@ impl Prerequisite {
             Self::Python => {
                 vec![Program::new("python3").arguments(["-c", "import venv, ensurepip"])]
             }
+            Self::MuslTarget => return has_target(workspace, &program::target()).await,
+            Self::MuslCompiler => vec![Program::new("musl-gcc").argument("--version")],
         };
         for program in programs {
             command::capture(program).await?;
@@ -150,18 +165,18 @@ impl Prerequisite {
     }
 
     fn install(self) -> Install {
+        let rustup = |arguments: &[&str]| Install {
+            shown: format!("rustup {}", arguments.join(" ")),
+            programs: vec![Program::new("rustup").arguments(arguments)],
+            needs_root: false,
+        };
         let packages: &[&str] = match self {
             Self::Go => &["golang-go"],
             Self::Git => &["git"],
             Self::Python => &["python3", "python3-venv"],
-            Self::RustComponents => {
-                let arguments = ["component", "add", "rustfmt", "clippy"];
-                return Install {
-                    shown: format!("rustup {}", arguments.join(" ")),
-                    programs: vec![Program::new("rustup").arguments(arguments)],
-                    needs_root: false,
-                };
-            }
+            Self::MuslCompiler => &["musl-tools"],
+            Self::RustComponents => return rustup(&["component", "add", "rustfmt", "clippy"]),
+            Self::MuslTarget => return rustup(&["target", "add", &program::target()]),
         };
         let apt = || Program::new("apt-get").variable("DEBIAN_FRONTEND", "noninteractive");
         Install {
@@ -173,6 +188,16 @@ impl Prerequisite {
             needs_root: true,
         }
     }
+}
+
+/// Whether the toolchain of the workspace can build for a target.
+async fn has_target(workspace: &Workspace, target: &str) -> Result<()> {
+    let rustup = Program::new("rustup").arguments(["target", "list", "--installed"]);
+    let installed = command::capture(rustup.folder(&workspace.root)).await?;
+    if !installed.lines().any(|line| line == target) {
+        bail!("the target {target} is not installed");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod deny;
+mod images;
 mod python;
 mod table;
 
@@ -55,6 +56,8 @@ enum Part {
     Deny,
     /// Peers in Python on libzmq against the programs
     Python,
+    /// The images are small, packed alike twice, and what is in them runs
+    Images,
     /// The Kubernetes programs build
     ControlPlane,
     /// Tests on a real API server
@@ -187,6 +190,7 @@ impl Part {
             }
             Self::Deny => return deny::run(workspace).await,
             Self::Python => python::run(workspace).await?,
+            Self::Images => images::run(workspace).await?,
             Self::ControlPlane => {
                 GoPrograms::build(workspace).await?;
             }

@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+// The allocator of musl, which images are built for, is slow.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     huly_program::finish(huly_agent::run(huly_example_kinds::kinds()))
 }
