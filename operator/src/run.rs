@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use huly_client::Client as NetworkClient;
 use huly_operator_api::crds;
-use huly_program::{Shutdown, init_tracing, serve_http, shutdown_signal};
+use huly_program::{Shutdown, init_tracing, serve_http, shutdown_signal, with_causes};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use tokio::runtime::Runtime;
@@ -106,7 +106,7 @@ async fn cluster_uid(
                         Err(_) => format!("the uid {uid:?} of kube-system is not a UUID"),
                     }
                 }
-                Err(error) => error.to_string(),
+                Err(error) => with_causes(&error),
             };
             tracing::warn!(error = why, "the Kubernetes API server is not reached yet");
             metrics.error("api_server");

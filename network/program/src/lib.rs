@@ -1,11 +1,13 @@
 //! What every program of the Huly network shares: logging, metrics and health over HTTP, and the
 //! end by a signal.
 
+mod causes;
 mod end;
 mod http;
 mod log;
 mod signal;
 
+pub use causes::with_causes;
 pub use end::finish;
 pub use http::{HttpServer, Probe, serve_http};
 pub use log::{LogArgs, LogFormat, init_tracing};

@@ -1,14 +1,16 @@
 //! Watches of the cluster's objects.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::ExponentialBuilder;
 use futures::{Stream, StreamExt};
 use huly_operator_api::{ContainerClaim, ContainerKind};
+use huly_program::with_causes;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Config, Error, Event, ExponentialBackoff, watcher};
 use kube::{Api, Client, Resource};
 use tokio::sync::mpsc::UnboundedSender;
@@ -73,6 +75,47 @@ where
     }
 }
 
+/// How long after each failure a watch is tried again.
+///
+/// A stream's backoff is reset with each of its events, and a watch says one before each try: of
+/// what is not there, its first delay would be the only one. Here only time resets it.
+struct Delays {
+    growing: ExponentialBackoff,
+    last: Option<Instant>,
+}
+
+impl Delays {
+    fn new() -> Self {
+        let growing = ExponentialBuilder::default()
+            .with_min_delay(FIRST_DELAY)
+            .with_max_delay(LONGEST_DELAY)
+            .with_factor(2.0)
+            .without_max_times()
+            .with_jitter();
+        Self {
+            growing: growing.into(),
+            last: None,
+        }
+    }
+}
+
+impl Iterator for Delays {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let last = self.last.replace(now);
+        if last.is_some_and(|last| now.duration_since(last) > 4 * LONGEST_DELAY) {
+            self.growing.reset();
+        }
+        self.growing.next()
+    }
+}
+
+impl Backoff for Delays {
+    fn reset(&mut self) {}
+}
+
 struct Follower {
     what: &'static str,
     /// For the metrics.
@@ -91,13 +134,7 @@ impl Follower {
         K: Debug + Send,
         T: Send,
     {
-        let delays = ExponentialBuilder::default()
-            .with_min_delay(FIRST_DELAY)
-            .with_max_delay(LONGEST_DELAY)
-            .with_factor(2.0)
-            .without_max_times()
-            .with_jitter();
-        let stream = stream.backoff(ExponentialBackoff::from(delays));
+        let stream = stream.backoff(Delays::new());
         futures::pin_mut!(stream);
         let mut listed = Vec::new();
         let mut told = None;
@@ -140,10 +177,30 @@ impl Follower {
         {
             return;
         }
-        let text = error.to_string();
+        let text = with_causes(error);
         if told.as_ref() != Some(&text) {
             tracing::warn!(error = %text, "cannot watch {}", self.what);
             *told = Some(text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::utils::Backoff;
+
+    use super::{Delays, FIRST_DELAY, LONGEST_DELAY};
+
+    #[test]
+    fn what_is_not_there_is_asked_for_ever_later() {
+        let mut delays = Delays::new();
+        let mut asked = Vec::new();
+        for _ in 0..12 {
+            asked.extend(delays.next());
+            // The watch says an event before each try.
+            delays.reset();
+        }
+        assert!(asked[0] < 2 * FIRST_DELAY, "{asked:?}");
+        assert!(asked[11] >= LONGEST_DELAY, "{asked:?}");
     }
 }

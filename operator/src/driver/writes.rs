@@ -1,6 +1,7 @@
 //! Writes of statuses: merge patches by one field manager, bound to the object's uid.
 
 use huly_operator_api::{ContainerClaim, ContainerClaimStatus, ContainerKind, ContainerKindStatus};
+use huly_program::with_causes;
 use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Error};
@@ -118,7 +119,11 @@ fn written<K>(
             .unwrap_or_default()),
         Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Err(WriteError::Gone),
         Err(error) => {
-            tracing::warn!(%error, name, "cannot write the status of a {what}");
+            tracing::warn!(
+                error = with_causes(&error),
+                name,
+                "cannot write the status of a {what}"
+            );
             Err(WriteError::Failed)
         }
     }
