@@ -7,6 +7,7 @@
 
 mod cluster;
 mod control_plane;
+mod echo;
 mod eventually;
 mod freeze;
 mod history;
@@ -14,6 +15,7 @@ mod http;
 mod live;
 mod metrics;
 mod network;
+mod nodes;
 mod object;
 mod ports;
 mod program;
@@ -24,11 +26,13 @@ mod tools;
 
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
+pub use self::echo::{Echo, EchoPod};
 pub use self::eventually::eventually;
 pub use self::history::{History, Seen};
 pub use self::live::Live;
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};
+pub use self::nodes::{while_cut, while_killed};
 pub use self::object::{Condition, Object};
 pub use self::program::Program;
 pub use self::report::measured;

@@ -40,7 +40,7 @@ pub async fn python_test(test: &str, variables: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-async fn printed(mut command: Command) -> Result<String> {
+pub(crate) async fn printed(mut command: Command) -> Result<String> {
     let output = command
         .kill_on_drop(true)
         .output()

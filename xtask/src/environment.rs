@@ -6,6 +6,7 @@
 mod control_plane;
 mod keys;
 mod network;
+pub(crate) mod nodes;
 mod ports;
 mod process;
 mod state;
@@ -14,6 +15,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -109,16 +111,40 @@ impl Environment {
             workspace: workspace.root.clone(),
             kubeconfig: keys.admin_kubeconfig(),
             ports: Ports::choose(&state::ports_taken(&environments))?,
+            nodes: None,
             complete: false,
             processes: Vec::new(),
         };
         state.write(&folder)?;
         drop(choosing);
-        keys.make(state.ports.apiserver)?;
+        keys.make(Ipv4Addr::LOCALHOST, state.ports.apiserver, &[])?;
         Ok(Self {
             folder,
             logs,
             keys,
+            state,
+            children: BTreeMap::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Takes an environment that runs, to change it.
+    ///
+    /// # Errors
+    /// When it is not up, or another run works on it.
+    pub(crate) fn open(workspace: &Workspace, name: &str) -> Result<Self> {
+        let environments = workspace.environments();
+        let Some(lock) = Lock::try_take(&lock_path(&environments, name))? else {
+            bail!("the environment {name} is in use by another run of cargo xtask");
+        };
+        let folder = environments.join(name);
+        let state = State::read(&folder)?
+            .filter(|state| state.complete)
+            .with_context(|| format!("the environment {name} is not up"))?;
+        Ok(Self {
+            keys: Keys::at(&folder),
+            logs: workspace.logs(name),
+            folder,
             state,
             children: BTreeMap::new(),
             _lock: lock,
@@ -258,6 +284,18 @@ impl Environment {
 /// # Errors
 /// When another run works on it, or a process cannot be ended.
 pub(crate) async fn down(workspace: &Workspace, name: &str) -> Result<bool> {
+    let ended = end(workspace, name).await?;
+    if ended {
+        files::remove_folder(&workspace.logs(name))?;
+    }
+    Ok(ended)
+}
+
+/// As [`down`], and leaves the logs.
+///
+/// # Errors
+/// As [`down`].
+pub(crate) async fn end(workspace: &Workspace, name: &str) -> Result<bool> {
     let environments = workspace.environments();
     let folder = environments.join(name);
     if !folder.exists() {
@@ -267,7 +305,6 @@ pub(crate) async fn down(workspace: &Workspace, name: &str) -> Result<bool> {
         bail!("the environment {name} is in use by another run of cargo xtask: end that one");
     };
     clear(&folder).await?;
-    files::remove_folder(&workspace.logs(name))?;
     Ok(true)
 }
 
@@ -276,7 +313,9 @@ fn lock_path(environments: &Path, name: &str) -> PathBuf {
 }
 
 async fn clear(folder: &Path) -> Result<()> {
+    nodes::end(folder).await?;
     end_processes(folder).await?;
+    nodes::clear(folder).await?;
     files::remove_folder(folder)
 }
 
@@ -288,7 +327,8 @@ async fn end_processes(folder: &Path) -> Result<()> {
     };
     for process in state.processes.iter().rev() {
         // Nothing of the control plane is kept, and an API server takes long over an orderly end.
-        let ended = if control_plane::PROGRAMS.contains(&process.name.as_str()) {
+        let name = process.name.as_str();
+        let ended = if control_plane::PROGRAMS.contains(&name) || nodes::is_of_node(name) {
             process.identity.kill().await
         } else {
             process.identity.end(PATIENCE).await

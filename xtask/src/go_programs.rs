@@ -1,32 +1,18 @@
-//! The Kubernetes programs, built from Go modules into the cache.
+//! The programs of a Kubernetes cluster, built from Go modules into the cache.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+mod module;
 
-use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use std::path::PathBuf;
 
-use crate::cache;
-use crate::command::{self, Program, Running};
-use crate::files::{self, Lock};
-use crate::report::Step;
+use anyhow::Result;
+
+use self::module::Module;
+pub(crate) use self::module::short_hex;
 use crate::workspace::Workspace;
-
-/// One Go module of the project's own, and the programs that its requirements hold.
-struct Module {
-    /// Its folder in tests/cluster, and what its versions in the cache are called.
-    name: &'static str,
-    /// The names of the programs and their packages.
-    programs: &'static [(&'static str, &'static str)],
-    /// The requirement whose version the programs show as their own.
-    versioned_by: Option<&'static str>,
-}
 
 const KUBERNETES: Module = Module {
     name: "kubernetes",
+    folder: "kubernetes",
     programs: &[
         ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
         (
@@ -35,16 +21,108 @@ const KUBERNETES: Module = Module {
         ),
         ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
     ],
+    sources: &[],
+    tags: "",
     versioned_by: Some("k8s.io/kubernetes"),
 };
 
 const ETCD: Module = Module {
     name: "etcd",
+    folder: "etcd",
     programs: &[("etcd", "go.etcd.io/etcd/server/v3")],
+    sources: &[],
+    tags: "",
     versioned_by: None,
 };
 
-/// The built programs.
+/// What a cluster with nodes needs beyond the control plane: who has no nodes does not build it.
+const KUBERNETES_NODE: Module = Module {
+    name: "kubernetes-node",
+    folder: "kubernetes",
+    programs: &[
+        ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+        ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+        ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+    ],
+    sources: &[],
+    tags: "",
+    versioned_by: Some("k8s.io/kubernetes"),
+};
+
+const CONTAINERD: Module = Module {
+    name: "containerd",
+    folder: "containerd",
+    programs: &[
+        (
+            "containerd",
+            "github.com/containerd/containerd/v2/cmd/containerd",
+        ),
+        (
+            "containerd-shim-runc-v2",
+            "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+        ),
+        ("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
+    ],
+    sources: &[],
+    tags: "no_btrfs,no_devmapper,no_zfs",
+    versioned_by: None,
+};
+
+const CNI: Module = Module {
+    name: "cni",
+    folder: "cni",
+    programs: &[
+        (
+            "bridge",
+            "github.com/containernetworking/plugins/plugins/main/bridge",
+        ),
+        (
+            "loopback",
+            "github.com/containernetworking/plugins/plugins/main/loopback",
+        ),
+        (
+            "host-local",
+            "github.com/containernetworking/plugins/plugins/ipam/host-local",
+        ),
+        (
+            "portmap",
+            "github.com/containernetworking/plugins/plugins/meta/portmap",
+        ),
+    ],
+    sources: &[],
+    tags: "",
+    versioned_by: None,
+};
+
+const COREDNS: Module = Module {
+    name: "coredns",
+    folder: "coredns",
+    programs: &[("coredns", "github.com/coredns/coredns")],
+    sources: &[],
+    tags: "",
+    versioned_by: None,
+};
+
+const HELM: Module = Module {
+    name: "helm",
+    folder: "helm",
+    programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
+    sources: &[],
+    tags: "",
+    versioned_by: None,
+};
+
+/// What runs in Pods: the project's own few lines.
+const PODS: Module = Module {
+    name: "pods",
+    folder: "pods",
+    programs: &[("pause", "./pause"), ("echo", "./echo")],
+    sources: &["pause/main.go", "echo/main.go"],
+    tags: "",
+    versioned_by: None,
+};
+
+/// The built programs of a control plane.
 #[derive(Debug, Clone)]
 pub(crate) struct GoPrograms {
     kubernetes: PathBuf,
@@ -80,192 +158,103 @@ impl GoPrograms {
     }
 }
 
-impl Module {
-    /// Returns the folder of its programs in the cache.
-    async fn build(&self, workspace: &Workspace) -> Result<PathBuf> {
-        let source = workspace.root.join("tests/cluster").join(self.name);
-        let flags = self.flags(&source)?;
-        let key = self.key(&source, &flags).await?;
-        let all = workspace.cache.join("go-programs");
-        let built = all.join(cache::version(self.name, &key));
+/// The built programs that a cluster with nodes has beyond the control plane's.
+#[derive(Debug, Clone)]
+pub(crate) struct NodePrograms {
+    kubernetes: PathBuf,
+    /// The folder with containerd, its shim and ctr.
+    pub(crate) containerd: PathBuf,
+    /// The folder of the network plugins.
+    pub(crate) network_plugins: PathBuf,
+    coredns: PathBuf,
+    helm: PathBuf,
+    pods: PathBuf,
+}
 
-        let lock = all.join(format!(".{}.lock", self.name));
-        let _lock = Lock::take(&lock, || {
-            println!("  another run of cargo xtask builds {} …", self.name);
+impl NodePrograms {
+    /// Builds what is not in the cache yet; minutes the first time, nothing after that.
+    ///
+    /// # Errors
+    /// When a program cannot be built.
+    pub(crate) async fn build(workspace: &Workspace) -> Result<Self> {
+        Ok(Self {
+            pods: PODS.build(workspace).await?,
+            network_plugins: CNI.build(workspace).await?,
+            kubernetes: KUBERNETES_NODE.build(workspace).await?,
+            containerd: CONTAINERD.build(workspace).await?,
+            coredns: COREDNS.build(workspace).await?,
+            helm: HELM.build(workspace).await?,
         })
-        .await?;
-        if !built.is_dir() {
-            let unfinished = all.join(format!(".{}.unfinished", self.name));
-            files::remove_folder(&unfinished)?;
-            fs::create_dir_all(&unfinished)
-                .with_context(|| format!("cannot make {}", unfinished.display()))?;
-            for (program, package) in self.programs {
-                let go = Program::new("go")
-                    .arguments(["build", "-v"])
-                    .arguments(&flags)
-                    .argument("-o")
-                    .argument(unfinished.join(program))
-                    .argument(package)
-                    .variable("CGO_ENABLED", "0")
-                    .folder(&source);
-                build_one(program, &go, &all.join(format!(".{program}.log"))).await?;
-            }
-            fs::rename(&unfinished, &built)
-                .with_context(|| format!("cannot make {}", built.display()))?;
-        }
-        cache::use_version(&all, self.name, &key)?;
-        Ok(built)
     }
 
-    fn flags(&self, source: &Path) -> Result<Vec<String>> {
-        let mut linked = "-s -w".to_owned();
-        if let Some(module) = self.versioned_by {
-            let path = source.join("go.mod");
-            let text = fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            let version = required_version(&text, module)
-                .with_context(|| format!("{} does not require {module}", path.display()))?;
-            linked.push_str(&version_flags(&version)?);
-        }
-        Ok([
-            "-mod=readonly",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags",
-            &linked,
-        ]
-        .map(str::to_owned)
-        .to_vec())
+    pub(crate) fn scheduler(&self) -> PathBuf {
+        self.kubernetes.join("kube-scheduler")
     }
 
-    /// The hash of all that the programs are made from.
-    async fn key(&self, source: &Path, flags: &[String]) -> Result<String> {
-        let go = Program::new("go").arguments(["env", "GOVERSION", "GOOS", "GOARCH"]);
-        let mut hash = Sha256::new();
-        hash.update(command::capture(go.folder(source)).await?);
-        for file in ["go.mod", "go.sum"] {
-            let path = source.join(file);
-            hash.update(
-                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
-            );
-        }
-        for flag in flags {
-            hash.update(flag);
-            hash.update([0]);
-        }
-        for (program, package) in self.programs {
-            hash.update(format!("{program}={package}\n"));
-        }
-        Ok(short_hex(&hash.finalize()))
+    pub(crate) fn kubelet(&self) -> PathBuf {
+        self.kubernetes.join("kubelet")
     }
-}
 
-/// The first 16 hexadecimal digits: enough to tell a handful of versions apart.
-pub(crate) fn short_hex(hash: &[u8]) -> String {
-    hash.iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// Runs one `go build -v`, which names each package as it compiles it.
-async fn build_one(program: &str, go: &Program, log: &Path) -> Result<()> {
-    let mut step = Step::begin(format!("Build {program}"));
-    let mut running = Running::new(go.spawn(Stdio::null(), Stdio::piped())?);
-    let output = running.take_stderr().context("go's output is missing")?;
-    let mut lines = BufReader::new(output).lines();
-    let mut packages = BTreeSet::new();
-    let mut said = String::new();
-    while let Some(line) = lines.next_line().await.context("cannot read go's output")? {
-        step.progress(&format!("{} packages compiled, {line}", packages.len()));
-        said.push_str(&line);
-        said.push('\n');
-        // What go says of its own doings is no package.
-        if !line.starts_with("go: ") {
-            packages.insert(line);
-        }
+    pub(crate) fn proxy(&self) -> PathBuf {
+        self.kubernetes.join("kube-proxy")
     }
-    let status = running.wait().await?;
-    fs::write(log, said).with_context(|| format!("cannot write {}", log.display()))?;
-    if !status.success() {
-        step.failed();
-        let tail = files::tail(log, 15);
-        bail!(
-            "go build of {program} failed: {status}; {} ends with\n{tail}",
-            log.display()
-        );
+
+    pub(crate) fn coredns(&self) -> PathBuf {
+        self.coredns.join("coredns")
     }
-    step.done();
-    Ok(())
-}
 
-/// The version of `module` that a go.mod requires.
-fn required_version(text: &str, module: &str) -> Option<String> {
-    text.lines().find_map(|line| {
-        let line = line.trim();
-        let mut words = line
-            .strip_prefix("require ")
-            .unwrap_or(line)
-            .split_whitespace();
-        let version = (words.next()? == module).then(|| words.next())??;
-        version.starts_with('v').then(|| version.to_owned())
-    })
-}
+    pub(crate) fn helm(&self) -> PathBuf {
+        self.helm.join("helm")
+    }
 
-/// What makes the programs show `v1.36.3` instead of an unknown version.
-fn version_flags(version: &str) -> Result<String> {
-    let mut numbers = version.trim_start_matches('v').split('.');
-    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
-        bail!("{version} is no version of Kubernetes");
-    };
-    let variable = "k8s.io/component-base/version";
-    Ok(format!(
-        " -X {variable}.gitVersion={version} -X {variable}.gitMajor={major} \
-         -X {variable}.gitMinor={minor}"
-    ))
+    /// What holds a Pod's namespaces open.
+    pub(crate) fn pause(&self) -> PathBuf {
+        self.pods.join("pause")
+    }
+
+    /// What tests run in Pods: it answers over HTTP, and asks others.
+    pub(crate) fn echo(&self) -> PathBuf {
+        self.pods.join("echo")
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
-    const GO_MOD: &str = "module m\n\nreplace (\n\tk8s.io/api => k8s.io/api v0.36.3\n)\n\n\
-        require (\n\tk8s.io/kubernetes v1.36.3 // indirect\n)\n";
-
     #[test]
-    fn the_shown_version_is_the_required_one() {
-        assert_eq!(
-            required_version(GO_MOD, "k8s.io/kubernetes").unwrap(),
-            "v1.36.3"
-        );
-        assert_eq!(required_version(GO_MOD, "k8s.io/kube"), None);
-        assert_eq!(
-            required_version(GO_MOD, "k8s.io/api"),
-            None,
-            "a replacement is no requirement"
-        );
-        let flags = version_flags("v1.36.3").unwrap();
-        assert!(
-            flags.contains("gitVersion=v1.36.3") && flags.contains("gitMinor=36"),
-            "{flags}"
-        );
-        assert!(version_flags("v1").is_err());
-    }
-
-    #[test]
-    fn every_program_is_a_tool_of_its_module() {
-        for module in [&KUBERNETES, &ETCD] {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+    fn every_program_is_a_tool_of_its_module_or_a_package_in_it() {
+        let modules = [
+            &KUBERNETES,
+            &ETCD,
+            &KUBERNETES_NODE,
+            &CONTAINERD,
+            &CNI,
+            &COREDNS,
+            &HELM,
+            &PODS,
+        ];
+        for module in modules {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("../tests/cluster")
-                .join(module.name)
-                .join("go.mod");
-            let text = fs::read_to_string(path).unwrap();
+                .join(module.folder);
+            let text = fs::read_to_string(folder.join("go.mod")).unwrap();
             for (program, package) in module.programs {
-                assert!(
-                    text.contains(package),
-                    "{program} is not in {}'s go.mod",
-                    module.name
-                );
+                let there = text.lines().any(|line| {
+                    let line = line.trim();
+                    line.strip_prefix("tool ").unwrap_or(line) == *package
+                });
+                let own = package.starts_with("./")
+                    && module
+                        .sources
+                        .contains(&format!("{}/main.go", &package[2..]).as_str());
+                assert!(there || own, "{program} is not in {}", module.folder);
+            }
+            for source in module.sources {
+                assert!(folder.join(source).is_file(), "{source} is not there");
             }
         }
     }
