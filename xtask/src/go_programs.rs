@@ -97,8 +97,8 @@ const CNI: Module = Module {
 const COREDNS: Module = Module {
     name: "coredns",
     folder: "coredns",
-    programs: &[("coredns", "github.com/coredns/coredns")],
-    sources: &[],
+    programs: &[("coredns", ".")],
+    sources: &["main.go"],
     tags: "",
     versioned_by: None,
 };
@@ -247,10 +247,11 @@ mod tests {
                     let line = line.trim();
                     line.strip_prefix("tool ").unwrap_or(line) == *package
                 });
-                let own = package.starts_with("./")
-                    && module
-                        .sources
-                        .contains(&format!("{}/main.go", &package[2..]).as_str());
+                let source = format!("{package}/main.go");
+                let own = module
+                    .sources
+                    .iter()
+                    .any(|own| source == format!("./{own}"));
                 assert!(there || own, "{program} is not in {}", module.folder);
             }
             for source in module.sources {

@@ -16,7 +16,13 @@ use crate::workspace::Workspace;
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The environment's name
-    #[arg(long, global = true, default_value = "default", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "default",
+        value_name = "NAME",
+        alias = "name"
+    )]
     environment: String,
     #[command(subcommand)]
     action: Action,
@@ -62,6 +68,8 @@ pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<
         }
         Action::Start { node } => {
             let node = environment.node(node)?;
+            // What goes wrong from here on is the start's, and ended with it.
+            environment.ensure_down(&node)?;
             let (go, programs) = programs(workspace).await?;
             let tools = Tools {
                 cluster: &go,

@@ -145,7 +145,11 @@ pub(crate) async fn start_cluster(
     let services = environment.start_services(tools);
     step("Start the scheduler and DNS", services).await?;
     let nodes = environment.plan().map(Plan::nodes).unwrap_or_default();
-    let what = format!("Start {count} nodes");
+    let what = if count == 1 {
+        "Start a node".to_owned()
+    } else {
+        format!("Start {count} nodes")
+    };
     step(what, environment.start_nodes(tools, &nodes)).await
 }
 

@@ -20,8 +20,10 @@ use uuid::Uuid;
 
 use self::config::Files;
 use self::groups::Groups;
+pub(crate) use self::place::is_of_another;
 pub(super) use self::place::{clear, end};
 pub(crate) use self::plan::{Node, Plan, check_count};
+use self::slot::Slots;
 use super::Environment;
 use super::process::Identity;
 use crate::command::{self, Program};
@@ -69,10 +71,18 @@ impl Environment {
     }
 
     fn nodes(&self) -> Result<Plan> {
-        self.plan().with_context(|| {
-            let name = self.name();
+        let name = self.name();
+        let plan = self.plan().with_context(|| {
             format!("the environment {name} has no nodes: `cargo xtask up --nodes 3` makes some")
-        })
+        })?;
+        // After a restart of the machine, its place may be another's.
+        if !Slots::of_this_machine()
+            .of(&self.folder)
+            .contains(&plan.slot)
+        {
+            bail!("the environment {name} is not up any more: begin anew with `cargo xtask up`");
+        }
+        Ok(plan)
     }
 
     /// Starts nodes and waits until Kubernetes finds each ready.
@@ -134,10 +144,10 @@ impl Environment {
     /// Makes a node's namespaces, with nothing but its first process in them, and connects it.
     async fn boot(&mut self, node: &Node, network_plugins: &Path) -> Result<Starting> {
         let plan = self.nodes()?;
+        self.ensure_down(node)?;
+        // A run that was ended by force may have left its cable.
+        self.end_node(node).await?;
         let groups = Groups::of_this_machine()?;
-        if groups.first_process(&node.space).is_some() {
-            bail!("{} runs already", node.name);
-        }
         let files = Files::of(&self.folder, node);
         files.write(plan, node, network_plugins, &self.keys.authority())?;
         for folder in init_folders(&files.folder) {
@@ -227,6 +237,18 @@ impl Environment {
             import(&init, programs, &tar)
                 .await
                 .with_context(|| format!("cannot load {} on {}", tar.display(), node.name))?;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// When the node runs.
+    pub(crate) fn ensure_down(&self, node: &Node) -> Result<()> {
+        if Groups::of_this_machine()?
+            .first_process(&node.space)
+            .is_some()
+        {
+            bail!("{} runs already", node.name);
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::environment::nodes::is_of_another;
+
 /// How long the kernel may take to tidy up after the last process.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,9 +42,12 @@ impl Machine {
     /// Looks at interfaces, mounts, control groups, processes of an environment in this folder,
     /// settings of the kernel, folders.
     pub(super) fn look(environment: &Path) -> Result<Self> {
+        let of_another = |name: &str| is_of_another(name, environment);
         let mut seen = BTreeSet::new();
         for name in names_in("/sys/class/net") {
-            seen.insert(format!("interface {name}"));
+            if !of_another(&name) {
+                seen.insert(format!("interface {name}"));
+            }
         }
         for name in names_in("/run/netns") {
             seen.insert(format!("network namespace {name}"));
@@ -54,7 +59,7 @@ impl Machine {
         for hierarchy in names_in("/sys/fs/cgroup") {
             let inner = names_in(Path::new("/sys/fs/cgroup").join(&hierarchy));
             for group in inner.into_iter().chain([hierarchy]) {
-                if group.starts_with("huly") {
+                if group.starts_with("huly") && !of_another(&group) {
                     seen.insert(format!("control group {group}"));
                 }
             }
@@ -119,18 +124,14 @@ impl fmt::Display for Changes {
     }
 }
 
-/// Whether a process was started for the environment, or runs in a control group of a node's.
+/// Whether a process was started for the environment. One in a Pod shows by its control group.
 fn is_of(pid: &str, environment: &Path) -> bool {
     if pid == std::process::id().to_string() || !pid.bytes().all(|byte| byte.is_ascii_digit()) {
         return false;
     }
-    let process = Path::new("/proc").join(pid);
-    let read = |file: &str| {
-        let bytes = fs::read(process.join(file)).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
+    let line = fs::read(Path::new("/proc").join(pid).join("cmdline")).unwrap_or_default();
     let below = format!("{}/", environment.display());
-    read("cmdline").contains(&below) || read("cgroup").contains(":/huly")
+    String::from_utf8_lossy(&line).contains(&below)
 }
 
 fn names_in(folder: impl AsRef<Path>) -> Vec<String> {

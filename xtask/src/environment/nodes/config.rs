@@ -99,8 +99,6 @@ fn kubelet(plan: Plan, node: &Node, resolver: &Path, authority: &Path) -> Value 
         "registryPullQPS": 0,
         "kubeAPIQPS": 200,
         "kubeAPIBurst": 400,
-        // A node that is shut down is not drained: tests kill it.
-        "shutdownGracePeriod": "0s",
         "imageGCHighThresholdPercent": 100,
     })
 }

@@ -74,10 +74,19 @@ pub(super) async fn remove(slot: u8) -> Result<()> {
     let cable = format!("{bridge}n");
     for interface in interfaces().await? {
         if interface == bridge || interface.starts_with(&cable) {
-            ip(&["link", "delete", &interface]).await?;
+            delete(&interface).await?;
         }
     }
     Ok(())
+}
+
+/// Deletes an interface, unless the kernel does, which ends a cable with the node at its end.
+async fn delete(interface: &str) -> Result<()> {
+    let deleted = ip(&["link", "delete", interface]).await;
+    if deleted.is_err() && !interfaces().await?.iter().any(|name| name == interface) {
+        return Ok(());
+    }
+    deleted
 }
 
 /// Connects a node, which `init` is the first process of, with the bridge.
@@ -104,10 +113,7 @@ pub(super) async fn plug(plan: Plan, node: &Node, init: &Identity) -> Result<()>
 
 /// Removes a node's cable.
 pub(super) async fn unplug(node: &Node) -> Result<()> {
-    if interfaces().await?.contains(&node.link) {
-        ip(&["link", "delete", &node.link]).await?;
-    }
-    Ok(())
+    delete(&node.link).await
 }
 
 /// Lets nothing through a node's cable, or lets all through again.

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::groups::Groups;
 use super::links;
-use super::plan::{Plan, space_prefix};
+use super::plan::{Plan, bridge, space_prefix};
 use super::seen;
 use super::slot::Slots;
 use crate::environment::Environment;
@@ -58,6 +58,15 @@ pub(crate) async fn clear(environment: &Path) -> Result<()> {
         clear_slot(&slots, slot).await?;
     }
     Ok(())
+}
+
+/// Whether an interface or a control group of this name is another environment's.
+pub(crate) fn is_of_another(name: &str, environment: &Path) -> bool {
+    let mut slots = Slots::of_this_machine().of_others(environment).into_iter();
+    slots.any(|slot| {
+        let rest = name.strip_prefix(&bridge(slot));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['n', '-']))
+    })
 }
 
 async fn end_slot(slot: u8) -> Result<()> {

@@ -68,6 +68,14 @@ impl Slots {
             .collect()
     }
 
+    /// The slots that other environments have.
+    pub(super) fn of_others(&self, environment: &Path) -> Vec<u8> {
+        let own = environment.as_os_str().as_encoded_bytes();
+        (0..SLOTS)
+            .filter(|slot| fs::read(self.file(*slot)).is_ok_and(|owner| owner != own))
+            .collect()
+    }
+
     /// Gives a slot up, after all of it is gone.
     ///
     /// # Errors
@@ -137,6 +145,7 @@ mod tests {
         assert_eq!(slots.claim(two, &nothing).await.unwrap(), 1);
         assert_eq!(slots.of(one), [0]);
         assert_eq!(slots.of(two), [1]);
+        assert_eq!(slots.of_others(two), [0]);
         slots.release(0).await.unwrap();
         assert!(slots.of(one).is_empty());
         assert_eq!(slots.claim(two, &nothing).await.unwrap(), 0);
