@@ -103,6 +103,8 @@ fn kubelet(plan: Plan, node: &Node, resolver: &Path, authority: &Path) -> Value 
     })
 }
 
+/// AppArmor's profiles are the machine's, and would stay.
+///
 /// Paths are quoted as JSON's strings are, which TOML's basic strings take.
 fn containerd(network: &Path, network_plugins: &Path) -> Result<String> {
     let network = serde_json::to_string(network).context("cannot write a path")?;
@@ -124,6 +126,7 @@ sandbox = "{PAUSE}"
 
 [plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true
+disable_apparmor = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dirs = [{plugins}]

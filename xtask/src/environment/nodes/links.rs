@@ -1,5 +1,7 @@
 //! The wires: a bridge for the cluster, a cable from it to each node.
 
+use std::fs;
+
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
@@ -66,6 +68,12 @@ pub(super) async fn make_bridge(plan: Plan) -> Result<()> {
         way(None, &node).await?;
     }
     Ok(())
+}
+
+/// Whether the machine's firewall decides what passes between nodes.
+pub(super) fn is_filtered() -> bool {
+    fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
+        .is_ok_and(|value| value.trim() == "1")
 }
 
 /// Removes a slot's bridge and what is left of its cables.

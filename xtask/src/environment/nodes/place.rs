@@ -11,6 +11,7 @@ use super::plan::{Plan, bridge, space_prefix};
 use super::seen;
 use super::slot::Slots;
 use crate::environment::Environment;
+use crate::report::show;
 
 impl Environment {
     /// Takes a place on this machine for a cluster with nodes and makes its bridge, before the
@@ -32,6 +33,12 @@ impl Environment {
         let names: Vec<String> = plan.nodes().into_iter().map(|node| node.name).collect();
         self.keys
             .make(plan.host(), self.ports().apiserver, &names)?;
+        if links::is_filtered() {
+            show(
+                "note: this machine's firewall sees what passes between nodes. If they do not \
+                 reach each other: sysctl net.bridge.bridge-nf-call-iptables=0",
+            );
+        }
         links::make_bridge(plan).await
     }
 
