@@ -244,9 +244,15 @@ impl Cluster {
         let delete = DeleteParams::default();
         for name in &made.namespaces {
             // Its claims first: a namespace's content goes in its own time.
-            self.claims(name)
+            let claims = self.claims(name);
+            match claims
                 .delete_collection(&delete, &ListParams::default())
-                .await?;
+                .await
+            {
+                // A cluster without the definitions has none.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                deleted => drop(deleted?),
+            }
             namespaces.delete(name, &delete).await?;
         }
         for name in &made.kinds {

@@ -72,7 +72,7 @@ pub async fn python_test(test: &str, variables: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-async fn printed(command: Command) -> Result<String> {
+pub(crate) async fn printed(command: Command) -> Result<String> {
     let shown = format!("{command:?}");
     let said = said(command).await?;
     ensure!(said.success, "{shown}: {said:?}");

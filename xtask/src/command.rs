@@ -68,6 +68,20 @@ impl Program {
         self
     }
 
+    /// The same, started by another program that takes it as its last arguments.
+    pub(crate) fn through(self, starter: Self) -> Self {
+        Self {
+            path: starter.path,
+            arguments: starter
+                .arguments
+                .into_iter()
+                .chain([self.path.into_os_string()])
+                .chain(self.arguments)
+                .collect(),
+            ..self
+        }
+    }
+
     pub(crate) fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self

@@ -59,7 +59,7 @@ async fn tell(
     if once {
         return Ok(());
     }
-    let shell = write_shell_file(workspace, environment, go)?;
+    let shell = write_shell_file(workspace, environment, go, None)?;
     println!(
         "\n{}\nEverything stays up until Ctrl-C.",
         how_to_look(environment, &shell)

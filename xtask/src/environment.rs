@@ -7,6 +7,7 @@ mod control_plane;
 mod keys;
 mod logs;
 mod network;
+pub(crate) mod nodes;
 mod ports;
 mod process;
 mod roles;
@@ -17,6 +18,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -113,16 +115,40 @@ impl Environment {
             workspace: workspace.root.clone(),
             kubeconfig: keys.admin_kubeconfig(),
             ports: Ports::choose(&state::ports_taken(&environments))?,
+            nodes: None,
             complete: false,
             processes: Vec::new(),
         };
         state.write(&folder)?;
         drop(choosing);
-        keys.make(state.ports.apiserver)?;
+        keys.make(Ipv4Addr::LOCALHOST, state.ports.apiserver, &[])?;
         Ok(Self {
             folder,
             logs,
             keys,
+            state,
+            children: BTreeMap::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Takes an environment that runs, to change it.
+    ///
+    /// # Errors
+    /// When it is not up, or another run works on it.
+    pub(crate) fn open(workspace: &Workspace, name: &str) -> Result<Self> {
+        let environments = workspace.environments();
+        let Some(lock) = Lock::try_take(&lock_path(&environments, name))? else {
+            bail!("the environment {name} is in use by another run of cargo xtask");
+        };
+        let folder = environments.join(name);
+        let state = State::read(&folder)?
+            .filter(|state| state.complete)
+            .with_context(|| format!("the environment {name} is not up"))?;
+        Ok(Self {
+            keys: Keys::at(&folder),
+            logs: workspace.logs(name),
+            folder,
             state,
             children: BTreeMap::new(),
             _lock: lock,
@@ -285,7 +311,9 @@ fn lock_path(environments: &Path, name: &str) -> PathBuf {
 }
 
 async fn clear(folder: &Path) -> Result<()> {
+    nodes::end(folder).await?;
     end_processes(folder).await?;
+    nodes::clear(folder).await?;
     files::remove_folder(folder)
 }
 
@@ -297,7 +325,8 @@ async fn end_processes(folder: &Path) -> Result<()> {
     };
     for process in state.processes.iter().rev() {
         // Nothing of the control plane is kept, and an API server takes long over an orderly end.
-        let ended = if control_plane::PROGRAMS.contains(&process.name.as_str()) {
+        let name = process.name.as_str();
+        let ended = if control_plane::PROGRAMS.contains(&name) || nodes::is_of_node(name) {
             process.identity.kill().await
         } else {
             process.identity.end(PATIENCE).await

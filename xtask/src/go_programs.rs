@@ -1,32 +1,18 @@
-//! The Kubernetes programs, built from Go modules into the cache.
+//! The programs of a Kubernetes cluster, built from Go modules into the cache.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+mod module;
 
-use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use std::path::PathBuf;
 
-use crate::cache;
-use crate::command::{self, Program, Running};
-use crate::files::{self, Lock};
-use crate::report::Step;
+use anyhow::Result;
+
+pub(crate) use self::module::short_hex;
+use self::module::{Module, helm_versions, kubernetes_versions, unversioned};
 use crate::workspace::Workspace;
-
-/// One Go module of the project's own, and the programs that its requirements hold.
-struct Module {
-    /// Its folder in tests/cluster, and what its versions in the cache are called.
-    name: &'static str,
-    /// The names of the programs and their packages.
-    programs: &'static [(&'static str, &'static str)],
-    /// What they are linked with to know their version, from the text of go.mod.
-    versions: fn(&str) -> Result<String>,
-}
 
 const KUBERNETES: Module = Module {
     name: "kubernetes",
+    folder: "kubernetes",
     programs: &[
         ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
         (
@@ -35,28 +21,117 @@ const KUBERNETES: Module = Module {
         ),
         ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
     ],
+    sources: &[],
+    tags: "",
     versions: kubernetes_versions,
 };
 
 const ETCD: Module = Module {
     name: "etcd",
+    folder: "etcd",
     programs: &[("etcd", "go.etcd.io/etcd/server/v3")],
-    versions: |_| Ok(String::new()),
+    sources: &[],
+    tags: "",
+    versions: unversioned,
+};
+
+/// What a cluster with nodes needs beyond the control plane: who has no nodes does not build it.
+const KUBERNETES_NODE: Module = Module {
+    name: "kubernetes-node",
+    folder: "kubernetes",
+    programs: &[
+        ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+        ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+        ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+    ],
+    sources: &[],
+    tags: "",
+    versions: kubernetes_versions,
+};
+
+const CONTAINERD: Module = Module {
+    name: "containerd",
+    folder: "containerd",
+    programs: &[
+        (
+            "containerd",
+            "github.com/containerd/containerd/v2/cmd/containerd",
+        ),
+        (
+            "containerd-shim-runc-v2",
+            "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+        ),
+        ("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
+    ],
+    sources: &[],
+    tags: "no_btrfs,no_devmapper,no_zfs",
+    versions: unversioned,
+};
+
+const CNI: Module = Module {
+    name: "cni",
+    folder: "cni",
+    programs: &[
+        (
+            "bridge",
+            "github.com/containernetworking/plugins/plugins/main/bridge",
+        ),
+        (
+            "loopback",
+            "github.com/containernetworking/plugins/plugins/main/loopback",
+        ),
+        (
+            "host-local",
+            "github.com/containernetworking/plugins/plugins/ipam/host-local",
+        ),
+        (
+            "portmap",
+            "github.com/containernetworking/plugins/plugins/meta/portmap",
+        ),
+    ],
+    sources: &[],
+    tags: "",
+    versions: unversioned,
+};
+
+const COREDNS: Module = Module {
+    name: "coredns",
+    folder: "coredns",
+    programs: &[("coredns", ".")],
+    sources: &["main.go"],
+    tags: "",
+    versions: unversioned,
 };
 
 const HELM: Module = Module {
     name: "helm",
+    folder: "helm",
     programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
+    sources: &[],
+    tags: "",
     versions: helm_versions,
 };
 
 const HELM_DOCS: Module = Module {
     name: "helm-docs",
+    folder: "helm-docs",
     programs: &[("helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs")],
-    versions: |_| Ok(String::new()),
+    sources: &[],
+    tags: "",
+    versions: unversioned,
 };
 
-/// The built programs.
+/// What runs in Pods: the project's own few lines.
+const PODS: Module = Module {
+    name: "pods",
+    folder: "pods",
+    programs: &[("pause", "./pause"), ("echo", "./echo")],
+    sources: &["pause/main.go", "echo/main.go"],
+    tags: "",
+    versions: unversioned,
+};
+
+/// The built programs of a control plane, and helm.
 #[derive(Debug, Clone)]
 pub(crate) struct GoPrograms {
     kubernetes: PathBuf,
@@ -126,223 +201,99 @@ impl GoPrograms {
     }
 }
 
-impl Module {
-    /// Returns the folder of its programs in the cache.
-    async fn build(&self, workspace: &Workspace) -> Result<PathBuf> {
-        let source = workspace.root.join("tests/cluster").join(self.name);
-        let flags = self.flags(&source)?;
-        let key = self.key(&source, &flags).await?;
-        let all = workspace.cache.join("go-programs");
-        let built = all.join(cache::version(self.name, &key));
+/// The built programs that a cluster with nodes has beyond the control plane's.
+#[derive(Debug, Clone)]
+pub(crate) struct NodePrograms {
+    kubernetes: PathBuf,
+    /// The folder with containerd, its shim and ctr.
+    pub(crate) containerd: PathBuf,
+    /// The folder of the network plugins.
+    pub(crate) network_plugins: PathBuf,
+    coredns: PathBuf,
+    pods: PathBuf,
+}
 
-        let lock = all.join(format!(".{}.lock", self.name));
-        let _lock = Lock::take(&lock, || {
-            println!("  another run of cargo xtask builds {} …", self.name);
+impl NodePrograms {
+    /// Builds what is not in the cache yet; minutes the first time, nothing after that.
+    ///
+    /// # Errors
+    /// When a program cannot be built.
+    pub(crate) async fn build(workspace: &Workspace) -> Result<Self> {
+        Ok(Self {
+            pods: PODS.build(workspace).await?,
+            network_plugins: CNI.build(workspace).await?,
+            kubernetes: KUBERNETES_NODE.build(workspace).await?,
+            containerd: CONTAINERD.build(workspace).await?,
+            coredns: COREDNS.build(workspace).await?,
         })
-        .await?;
-        if !built.is_dir() {
-            let unfinished = all.join(format!(".{}.unfinished", self.name));
-            files::remove_folder(&unfinished)?;
-            fs::create_dir_all(&unfinished)
-                .with_context(|| format!("cannot make {}", unfinished.display()))?;
-            for (program, package) in self.programs {
-                let go = Program::new("go")
-                    .arguments(["build", "-v"])
-                    .arguments(&flags)
-                    .argument("-o")
-                    .argument(unfinished.join(program))
-                    .argument(package)
-                    .variable("CGO_ENABLED", "0")
-                    .folder(&source);
-                build_one(program, &go, &all.join(format!(".{program}.log"))).await?;
-            }
-            fs::rename(&unfinished, &built)
-                .with_context(|| format!("cannot make {}", built.display()))?;
-        }
-        cache::use_version(&all, self.name, &key)?;
-        Ok(built)
     }
 
-    fn flags(&self, source: &Path) -> Result<Vec<String>> {
-        let path = source.join("go.mod");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let versions = (self.versions)(&text).with_context(|| format!("in {}", path.display()))?;
-        let linked = format!("-s -w{versions}");
-        Ok([
-            "-mod=readonly",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags",
-            &linked,
-        ]
-        .map(str::to_owned)
-        .to_vec())
+    pub(crate) fn scheduler(&self) -> PathBuf {
+        self.kubernetes.join("kube-scheduler")
     }
 
-    /// The hash of all that the programs are made from.
-    async fn key(&self, source: &Path, flags: &[String]) -> Result<String> {
-        let go = Program::new("go").arguments(["env", "GOVERSION", "GOOS", "GOARCH"]);
-        let mut hash = Sha256::new();
-        hash.update(command::capture(go.folder(source)).await?);
-        for file in ["go.mod", "go.sum"] {
-            let path = source.join(file);
-            hash.update(
-                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
-            );
-        }
-        for flag in flags {
-            hash.update(flag);
-            hash.update([0]);
-        }
-        for (program, package) in self.programs {
-            hash.update(format!("{program}={package}\n"));
-        }
-        Ok(short_hex(&hash.finalize()))
+    pub(crate) fn kubelet(&self) -> PathBuf {
+        self.kubernetes.join("kubelet")
     }
-}
 
-/// The first 16 hexadecimal digits: enough to tell a handful of versions apart.
-pub(crate) fn short_hex(hash: &[u8]) -> String {
-    hash.iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// Runs one `go build -v`, which names each package as it compiles it.
-async fn build_one(program: &str, go: &Program, log: &Path) -> Result<()> {
-    let mut step = Step::begin(format!("Build {program}"));
-    let mut running = Running::new(go.spawn(Stdio::null(), Stdio::piped())?);
-    let output = running.take_stderr().context("go's output is missing")?;
-    let mut lines = BufReader::new(output).lines();
-    let mut packages = BTreeSet::new();
-    let mut said = String::new();
-    while let Some(line) = lines.next_line().await.context("cannot read go's output")? {
-        step.progress(&format!("{} packages compiled, {line}", packages.len()));
-        said.push_str(&line);
-        said.push('\n');
-        // What go says of its own doings is no package.
-        if !line.starts_with("go: ") {
-            packages.insert(line);
-        }
+    pub(crate) fn proxy(&self) -> PathBuf {
+        self.kubernetes.join("kube-proxy")
     }
-    let status = running.wait().await?;
-    fs::write(log, said).with_context(|| format!("cannot write {}", log.display()))?;
-    if !status.success() {
-        step.failed();
-        let tail = files::tail(log, 15);
-        bail!(
-            "go build of {program} failed: {status}; {} ends with\n{tail}",
-            log.display()
-        );
+
+    pub(crate) fn coredns(&self) -> PathBuf {
+        self.coredns.join("coredns")
     }
-    step.done();
-    Ok(())
-}
 
-/// The version of `module` that a go.mod requires.
-fn required_version(text: &str, module: &str) -> Result<String> {
-    let found = text.lines().find_map(|line| {
-        let line = line.trim();
-        let mut words = line
-            .strip_prefix("require ")
-            .unwrap_or(line)
-            .split_whitespace();
-        let version = (words.next()? == module).then(|| words.next())??;
-        version.starts_with('v').then(|| version.to_owned())
-    });
-    found.with_context(|| format!("{module} is not required"))
-}
-
-/// The major and minor number of a version.
-fn numbers(version: &str) -> Result<(&str, &str)> {
-    let mut numbers = version.trim_start_matches('v').split('.');
-    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
-        bail!("{version} is no version");
-    };
-    Ok((major, minor))
-}
-
-/// What makes the programs show `v1.36.3` instead of an unknown version.
-fn kubernetes_versions(text: &str) -> Result<String> {
-    let version = required_version(text, "k8s.io/kubernetes")?;
-    let (major, minor) = numbers(&version)?;
-    let variable = "k8s.io/component-base/version";
-    Ok(format!(
-        " -X {variable}.gitVersion={version} -X {variable}.gitMajor={major} \
-         -X {variable}.gitMinor={minor}"
-    ))
-}
-
-/// The same for helm, and the Kubernetes that it takes to be there when it is asked to render
-/// without one: that of its libraries, as in its releases.
-fn helm_versions(text: &str) -> Result<String> {
-    let version = required_version(text, "helm.sh/helm/v3")?;
-    let client = required_version(text, "k8s.io/client-go")?;
-    let (_, minor) = numbers(&client)?;
-    let helm = "helm.sh/helm/v3";
-    let mut flags = format!(" -X {helm}/internal/version.version={version}");
-    for package in ["pkg/lint/rules", "pkg/chartutil"] {
-        flags.push_str(&format!(
-            " -X {helm}/{package}.k8sVersionMajor=1 -X {helm}/{package}.k8sVersionMinor={minor}"
-        ));
+    /// What holds a Pod's namespaces open.
+    pub(crate) fn pause(&self) -> PathBuf {
+        self.pods.join("pause")
     }
-    Ok(flags)
+
+    /// What tests run in Pods: it answers over HTTP, and asks others.
+    pub(crate) fn echo(&self) -> PathBuf {
+        self.pods.join("echo")
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
-    const GO_MOD: &str = "module m\n\nreplace (\n\tk8s.io/api => k8s.io/api v0.36.3\n)\n\n\
-        require (\n\tk8s.io/kubernetes v1.36.3 // indirect\n)\n";
-
     #[test]
-    fn the_shown_version_is_the_required_one() {
-        assert_eq!(
-            required_version(GO_MOD, "k8s.io/kubernetes").unwrap(),
-            "v1.36.3"
-        );
-        assert!(required_version(GO_MOD, "k8s.io/kube").is_err());
-        assert!(
-            required_version(GO_MOD, "k8s.io/api").is_err(),
-            "a replacement is no requirement"
-        );
-        let flags = kubernetes_versions(GO_MOD).unwrap();
-        assert!(
-            flags.contains("gitVersion=v1.36.3") && flags.contains("gitMinor=36"),
-            "{flags}"
-        );
-        assert!(numbers("v1").is_err());
-    }
-
-    #[test]
-    fn helm_knows_its_version_and_that_of_kubernetes() {
-        let text = "require (\n\thelm.sh/helm/v3 v3.22.0\n\tk8s.io/client-go v0.36.2\n)\n";
-        let flags = helm_versions(text).unwrap();
-        assert!(
-            flags.contains("version.version=v3.22.0")
-                && flags.contains("pkg/chartutil.k8sVersionMinor=36"),
-            "{flags}"
-        );
-        assert!(helm_versions(GO_MOD).is_err());
-    }
-
-    #[test]
-    fn every_program_is_a_tool_of_its_module() {
-        for module in [&KUBERNETES, &ETCD, &HELM, &HELM_DOCS] {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+    fn every_program_is_a_tool_of_its_module_or_a_package_in_it() {
+        let modules = [
+            &KUBERNETES,
+            &ETCD,
+            &KUBERNETES_NODE,
+            &CONTAINERD,
+            &CNI,
+            &COREDNS,
+            &HELM,
+            &HELM_DOCS,
+            &PODS,
+        ];
+        for module in modules {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("../tests/cluster")
-                .join(module.name)
-                .join("go.mod");
-            let text = fs::read_to_string(path).unwrap();
+                .join(module.folder);
+            let text = fs::read_to_string(folder.join("go.mod")).unwrap();
             for (program, package) in module.programs {
-                assert!(
-                    text.contains(package),
-                    "{program} is not in {}'s go.mod",
-                    module.name
-                );
+                let there = text.lines().any(|line| {
+                    let line = line.trim();
+                    line.strip_prefix("tool ").unwrap_or(line) == *package
+                });
+                let source = format!("{package}/main.go");
+                let own = module
+                    .sources
+                    .iter()
+                    .any(|own| source == format!("./{own}"));
+                assert!(there || own, "{program} is not in {}", module.folder);
+            }
+            for source in module.sources {
+                assert!(folder.join(source).is_file(), "{source} is not there");
             }
         }
     }

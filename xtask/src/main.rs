@@ -13,6 +13,7 @@ mod go_programs;
 mod huly_programs;
 mod images;
 mod interrupt;
+mod node;
 mod prerequisites;
 mod report;
 mod test;
@@ -45,6 +46,12 @@ enum Command {
     Test(test::Arguments),
     /// Start a Kubernetes control plane, the network server, two agents and the operator
     Up(up::UpArguments),
+    /// Kill, start, cut off or mend a node of a cluster that `up --nodes` started
+    Node(node::Arguments),
+    /// What the first process of a node does
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    NodeInit(environment::nodes::init::Arguments),
     /// End what `up` started and remove its folder; its logs stay until the next `up`
     Down(up::DownArguments),
     /// Write the files that are generated from the source: definitions, parts of the chart
@@ -79,11 +86,18 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    if let Command::NodeInit(arguments) = &command {
+        return environment::nodes::init::run(arguments).await;
+    }
     let workspace = Workspace::find().await?;
     match command {
         Command::Demo(arguments) => demo::run(&workspace, &arguments).await,
         Command::Test(arguments) => test::run(&workspace, &arguments).await,
         Command::Up(arguments) => up::up(&workspace, &arguments).await,
+        Command::Node(arguments) => node::run(&workspace, &arguments).await,
+        #[cfg(target_os = "linux")]
+        Command::NodeInit(arguments) => environment::nodes::init::run(&arguments).await,
         Command::Down(arguments) => up::down(&workspace, &arguments).await,
         Command::Generate(arguments) => generate::run(&workspace, &arguments).await,
         Command::Images(arguments) => images::run(&workspace, &arguments).await,

@@ -21,6 +21,14 @@ pub(crate) enum Prerequisite {
     MuslTarget,
     /// A C compiler for static programs, for the parts in C of crates.
     MuslCompiler,
+    /// runc, which containerd starts Pods by.
+    Runc,
+    /// nft, which kube-proxy makes Services by.
+    Nftables,
+    /// ip, which connects nodes.
+    Iproute,
+    /// unshare and nsenter, which make nodes and start programs in them.
+    UtilLinux,
 }
 
 /// What a control plane needs.
@@ -28,6 +36,14 @@ pub(crate) const CONTROL_PLANE: &[Prerequisite] = &[Prerequisite::Go];
 
 /// What images need.
 pub(crate) const IMAGES: &[Prerequisite] = &[Prerequisite::MuslTarget, Prerequisite::MuslCompiler];
+/// What nodes need, beside Linux and root.
+pub(crate) const NODES: &[Prerequisite] = &[
+    Prerequisite::Go,
+    Prerequisite::Runc,
+    Prerequisite::Nftables,
+    Prerequisite::Iproute,
+    Prerequisite::UtilLinux,
+];
 
 /// What all tests need.
 pub(crate) const TESTS: &[Prerequisite] = &[
@@ -42,6 +58,25 @@ pub(crate) const TESTS: &[Prerequisite] = &[
 /// Whether a missing prerequisite may be installed by this program.
 pub(crate) fn may_install(asked: bool) -> bool {
     asked || std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// Whether nodes can be made here at all.
+///
+/// # Errors
+/// Says what is missing and what goes without it.
+pub(crate) fn may_make_nodes() -> Result<()> {
+    let missing = if !cfg!(target_os = "linux") {
+        "Linux: each node is a set of its namespaces"
+    } else if !rustix::process::geteuid().is_root() {
+        "root (try `sudo -E env PATH=\"$PATH\" cargo xtask …`)"
+    } else {
+        return Ok(());
+    };
+    bail!(
+        "a cluster with nodes needs {missing}.\n\
+         Without it, `cargo xtask up` (no --nodes) starts the control plane, the network server, \
+         two agents and the operator as plain processes"
+    )
 }
 
 /// Checks that all of `needed` is there, and installs what is not if `install` says so.
@@ -118,6 +153,10 @@ impl Prerequisite {
             Self::Python => "Python 3 with venv",
             Self::MuslTarget => "Rust's library for static programs (musl)",
             Self::MuslCompiler => "musl-gcc",
+            Self::Runc => "runc",
+            Self::Nftables => "nftables",
+            Self::Iproute => "iproute2",
+            Self::UtilLinux => "util-linux",
         }
     }
 
@@ -129,6 +168,10 @@ impl Prerequisite {
             Self::MuslCompiler => "see https://musl.libc.org",
             Self::Git => "see https://git-scm.com/downloads",
             Self::Python => "take it from https://www.python.org/downloads/",
+            Self::Runc => "see https://github.com/opencontainers/runc",
+            Self::Nftables => "see https://netfilter.org/projects/nftables/",
+            Self::Iproute => "see https://wiki.linuxfoundation.org/networking/iproute2",
+            Self::UtilLinux => "see https://github.com/util-linux/util-linux",
         }
     }
 
@@ -157,6 +200,13 @@ impl Prerequisite {
             }
             Self::MuslTarget => return has_target(workspace, &program::target()).await,
             Self::MuslCompiler => vec![Program::new("musl-gcc").argument("--version")],
+            Self::Runc => vec![Program::new("runc").argument("--version")],
+            Self::Nftables => vec![Program::new("nft").argument("--version")],
+            Self::Iproute => vec![Program::new("ip").argument("-Version")],
+            Self::UtilLinux => vec![
+                Program::new("unshare").argument("--version"),
+                Program::new("nsenter").argument("--version"),
+            ],
         };
         for program in programs {
             command::capture(program).await?;
@@ -177,6 +227,10 @@ impl Prerequisite {
             Self::MuslCompiler => &["musl-tools"],
             Self::RustComponents => return rustup(&["component", "add", "rustfmt", "clippy"]),
             Self::MuslTarget => return rustup(&["target", "add", &program::target()]),
+            Self::Runc => &["runc"],
+            Self::Nftables => &["nftables"],
+            Self::Iproute => &["iproute2"],
+            Self::UtilLinux => &["util-linux"],
         };
         let apt = || Program::new("apt-get").variable("DEBIAN_FRONTEND", "noninteractive");
         Install {
@@ -206,7 +260,7 @@ mod tests {
 
     #[test]
     fn every_prerequisite_is_named_with_a_command() {
-        for prerequisite in TESTS {
+        for prerequisite in TESTS.iter().chain(NODES) {
             let install = prerequisite.install();
             assert!(!prerequisite.name().is_empty());
             assert!(!install.programs.is_empty());

@@ -3,6 +3,8 @@
 mod cluster;
 mod deny;
 mod images;
+mod machine;
+mod nodes;
 mod python;
 mod table;
 
@@ -62,6 +64,8 @@ enum Part {
     ControlPlane,
     /// Tests on a real API server
     Cluster,
+    /// Tests on a real cluster with nodes
+    Nodes,
 }
 
 /// What a part came to, if it did not fail.
@@ -143,11 +147,12 @@ impl Part {
     }
 
     async fn run(self, workspace: &Workspace, install: bool) -> Result<Passed> {
-        // The one part that has something to take down looks after signals itself.
-        if self == Self::Cluster {
-            return cluster::run(workspace).await.map(|()| Passed::Fully);
+        match self {
+            // The parts that have something to take down look after signals themselves.
+            Self::Cluster => cluster::run(workspace).await.map(|()| Passed::Fully),
+            Self::Nodes => nodes::run(workspace, install).await,
+            _ => interruptible(self.check(workspace, install)).await,
         }
-        interruptible(self.check(workspace, install)).await
     }
 
     async fn check(self, workspace: &Workspace, install: bool) -> Result<Passed> {
@@ -195,6 +200,7 @@ impl Part {
                 GoPrograms::build(workspace).await?;
             }
             Self::Cluster => cluster::run(workspace).await?,
+            Self::Nodes => return nodes::run(workspace, install).await,
         }
         Ok(Passed::Fully)
     }

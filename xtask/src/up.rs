@@ -1,17 +1,20 @@
 //! `up` and `down`: an environment that stays until it is taken down.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::environment::nodes::{Plan, Tools, check_count};
 use crate::environment::{self, Environment, check_name, names};
 use crate::files::write_private;
-use crate::go_programs::GoPrograms;
+use crate::go_programs::{GoPrograms, NodePrograms};
 use crate::huly_programs::HulyPrograms;
 use crate::interrupt::interruptible;
-use crate::prerequisites::{self, CONTROL_PLANE, may_install};
-use crate::report::step;
+use crate::prerequisites::{self, CONTROL_PLANE, NODES, may_install};
+use crate::report::{seconds, step};
 use crate::workspace::Workspace;
 
 #[derive(Args)]
@@ -22,6 +25,12 @@ pub(crate) struct UpArguments {
     /// Start the Kubernetes control plane alone
     #[arg(long)]
     control_plane: bool,
+    /// Start a bare cluster with this many nodes (root, Linux); the chart brings the rest
+    #[arg(long, value_name = "COUNT", value_parser = check_count, conflicts_with = "control_plane")]
+    nodes: Option<u8>,
+    /// With --nodes: an image to bring onto every node, a docker-archive tar
+    #[arg(long, value_name = "TAR", requires = "nodes")]
+    image: Vec<PathBuf>,
     /// Install what is missing on this machine
     #[arg(long)]
     install: bool,
@@ -40,6 +49,9 @@ pub(crate) struct DownArguments {
 /// Starts an environment and leaves it running; takes it down again if it does not come up.
 pub(crate) async fn up(workspace: &Workspace, arguments: &UpArguments) -> Result<()> {
     check_name(&arguments.name)?;
+    if let Some(count) = arguments.nodes {
+        return up_with_nodes(workspace, arguments, count).await;
+    }
     let (go, huly) = interruptible(async {
         prerequisites::ensure(workspace, CONTROL_PLANE, may_install(arguments.install)).await?;
         let go = GoPrograms::build(workspace).await?;
@@ -66,13 +78,79 @@ pub(crate) async fn up(workspace: &Workspace, arguments: &UpArguments) -> Result
         environment.take_down().await?;
         return Err(error);
     }
-    let shell = write_shell_file(workspace, &environment, &go)?;
+    let shell = write_shell_file(workspace, &environment, &go, None)?;
     println!("\n{}", how_to_look(&environment, &shell));
     println!(
         "End it with:\n\n    cargo xtask down --name {}",
         environment.name()
     );
     Ok(())
+}
+
+/// Starts a bare cluster, leaves it running and says how long that took.
+async fn up_with_nodes(workspace: &Workspace, arguments: &UpArguments, count: u8) -> Result<()> {
+    prerequisites::may_make_nodes()?;
+    let (go, programs) = interruptible(async {
+        prerequisites::ensure(workspace, NODES, may_install(arguments.install)).await?;
+        Ok((
+            GoPrograms::build(workspace).await?,
+            NodePrograms::build(workspace).await?,
+        ))
+    })
+    .await?;
+    let began = Instant::now();
+    let mut environment = Environment::create(workspace, &arguments.name).await?;
+    let tools = Tools {
+        cluster: &go,
+        node: &programs,
+    };
+    let started = interruptible(async {
+        start_cluster(&mut environment, tools, count).await?;
+        for tar in &arguments.image {
+            let what = format!("Load {} on every node", tar.display());
+            step(what, environment.load_image(&programs, tar)).await?;
+        }
+        environment.complete()
+    })
+    .await;
+    if let Err(error) = started {
+        environment.take_down().await?;
+        return Err(error);
+    }
+    let shell = write_shell_file(workspace, &environment, &go, Some(&programs))?;
+    println!(
+        "\nA cluster with {count} nodes is up after {}.\n{}",
+        seconds(began.elapsed()),
+        how_to_go_on(&environment, &shell)
+    );
+    Ok(())
+}
+
+/// Starts a control plane with nodes, and nothing on them.
+///
+/// # Errors
+/// When a part of it does not come up.
+pub(crate) async fn start_cluster(
+    environment: &mut Environment,
+    tools: Tools<'_>,
+    count: u8,
+) -> Result<()> {
+    let prepare = environment.prepare_nodes(count);
+    step("Connect the nodes' network", prepare).await?;
+    step(
+        "Start the Kubernetes control plane",
+        environment.start_control_plane(tools.cluster),
+    )
+    .await?;
+    let services = environment.start_services(tools);
+    step("Start the scheduler and DNS", services).await?;
+    let nodes = environment.plan().map(Plan::nodes).unwrap_or_default();
+    let what = if count == 1 {
+        "Start a node".to_owned()
+    } else {
+        format!("Start {count} nodes")
+    };
+    step(what, environment.start_nodes(tools, &nodes)).await
 }
 
 async fn start_network(
@@ -125,19 +203,45 @@ pub(crate) fn write_shell_file(
     workspace: &Workspace,
     environment: &Environment,
     go: &GoPrograms,
+    nodes: Option<&NodePrograms>,
 ) -> Result<PathBuf> {
     let path = environment.folder.join("env");
-    let (kubectl, helm) = (go.kubectl(), go.helm());
-    let text = format!(
-        "export KUBECONFIG='{}'\nexport HULY_NETWORK='{}'\nexport PATH='{}':'{}':'{}':\"$PATH\"\n",
-        environment.keys.admin_kubeconfig().display(),
-        environment.network_address(),
-        kubectl.parent().unwrap_or(&kubectl).display(),
-        helm.parent().unwrap_or(&helm).display(),
-        workspace.binaries().display(),
+    let mut text = format!(
+        "export KUBECONFIG='{}'\n",
+        environment.keys.admin_kubeconfig().display()
     );
+    if nodes.is_none() {
+        writeln!(
+            text,
+            "export HULY_NETWORK='{}'",
+            environment.network_address()
+        )?;
+    }
+    let programs = [go.kubectl(), go.helm()];
+    text.push_str("export PATH=");
+    for folder in programs.iter().filter_map(|program| program.parent()) {
+        write!(text, "'{}':", folder.display())?;
+    }
+    writeln!(text, "'{}':\"$PATH\"", workspace.binaries().display())?;
     write_private(&path, &text)?;
     Ok(path)
+}
+
+/// What to type next in a bare cluster.
+fn how_to_go_on(environment: &Environment, shell: &Path) -> String {
+    let name = environment.name();
+    format!(
+        "The kubeconfig is {kubeconfig}\nThe logs are in {logs}\n\nTo go on:\n\n    \
+         source {shell}    # sets KUBECONFIG and PATH, with kubectl and helm\n    \
+         kubectl get nodes --label-columns topology.kubernetes.io/zone\n    \
+         cargo xtask node load --environment {name} IMAGE.tar …\n    \
+         helm install huly-network charts/huly-network\n    \
+         cargo xtask node kill|start|cut|heal --environment {name} node-1\n\n\
+         End it with:\n\n    cargo xtask down --name {name}",
+        kubeconfig = environment.keys.admin_kubeconfig().display(),
+        logs = environment.logs.display(),
+        shell = shell.display(),
+    )
 }
 
 /// What to type to look around in an environment.

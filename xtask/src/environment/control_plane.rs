@@ -12,9 +12,11 @@ use crate::go_programs::GoPrograms;
 const ETCD: &str = "etcd";
 const API_SERVER: &str = "kube-apiserver";
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";
+pub(super) const SCHEDULER: &str = "kube-scheduler";
+pub(super) const COREDNS: &str = "coredns";
 
 /// The names of the control plane's programs.
-pub(super) const PROGRAMS: [&str; 3] = [ETCD, API_SERVER, CONTROLLER_MANAGER];
+pub(super) const PROGRAMS: [&str; 5] = [ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, COREDNS];
 
 /// How long a start may take on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -98,12 +100,10 @@ impl Environment {
 
     fn api_server(&self, programs: &GoPrograms) -> Program {
         let keys = &self.keys;
-        Program::new(programs.api_server()).arguments([
+        let program = Program::new(programs.api_server()).arguments([
             format!("--etcd-servers=http://127.0.0.1:{}", self.ports().etcd),
-            "--bind-address=127.0.0.1".to_owned(),
+            format!("--bind-address={}", self.host()),
             format!("--secure-port={}", self.ports().apiserver),
-            // Nothing reaches this API server through a Service, and loopback may be no endpoint.
-            "--endpoint-reconciler-type=none".to_owned(),
             format!("--tls-cert-file={}", keys.server_certificate().display()),
             format!("--tls-private-key-file={}", keys.server_key().display()),
             format!("--client-ca-file={}", keys.authority().display()),
@@ -120,6 +120,22 @@ impl Environment {
             ),
             "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
             "--allow-privileged=true".to_owned(),
+        ]);
+        if self.plan().is_none() {
+            // Nothing reaches it through a Service, and loopback may be no endpoint.
+            return program.argument("--endpoint-reconciler-type=none");
+        }
+        program.arguments([
+            "--enable-admission-plugins=NodeRestriction".to_owned(),
+            "--kubelet-preferred-address-types=InternalIP".to_owned(),
+            format!(
+                "--kubelet-client-certificate={}",
+                keys.kubelet_client_certificate().display()
+            ),
+            format!(
+                "--kubelet-client-key={}",
+                keys.kubelet_client_key().display()
+            ),
         ])
     }
 
@@ -138,6 +154,11 @@ impl Environment {
             "--use-service-account-credentials".to_owned(),
             "--leader-elect=false".to_owned(),
             "--secure-port=0".to_owned(),
+            // It would make a folder of the machine's.
+            format!(
+                "--flex-volume-plugin-dir={}",
+                self.folder.join("volume-plugins").display()
+            ),
             // One client per controller: at the default rate, their start takes seconds.
             "--kube-api-qps=200".to_owned(),
             "--kube-api-burst=400".to_owned(),

@@ -1,5 +1,7 @@
 //! Keys, certificates and tokens of one environment, made anew for each.
 
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -11,15 +13,25 @@ use rcgen::{
 
 use crate::files::write_private;
 
-/// Whom the API server knows: a user, its groups.
-const USERS: [(&str, &str); 3] = [
-    ("admin", "system:masters"),
-    ("system:kube-controller-manager", ""),
-    (OPERATOR_USER, ""),
+/// Whom every API server knows: a user, its groups, the name of its kubeconfig.
+const USERS: [(&str, &str, &str); 3] = [
+    ("admin", "system:masters", "admin"),
+    ("system:kube-controller-manager", "", "controller-manager"),
+    (OPERATOR_USER, "", "operator"),
 ];
 
 /// The user that operators are: it may do what is bound to it, and nothing else.
 pub(crate) const OPERATOR_USER: &str = "huly-operator";
+
+/// Whom one with nodes knows beyond these.
+const USERS_WITH_NODES: [(&str, &str, &str); 3] = [
+    ("system:kube-scheduler", "", "scheduler"),
+    ("system:kube-proxy", "", "proxy"),
+    (COREDNS, "", "coredns"),
+];
+
+/// CoreDNS as the API server knows it.
+pub(crate) const COREDNS: &str = "coredns";
 
 /// The names that clients reach the API server by.
 const SERVER_NAMES: [&str; 6] = [
@@ -84,17 +96,49 @@ impl Keys {
     }
 
     pub(crate) fn controller_manager_kubeconfig(&self) -> PathBuf {
-        self.folder.join("controller-manager.kubeconfig")
+        self.kubeconfig("controller-manager")
     }
 
     /// What an operator gets to.
     pub(crate) fn operator_kubeconfig(&self) -> PathBuf {
-        self.folder.join("operator.kubeconfig")
+        self.kubeconfig("operator")
     }
 
-    /// Makes all of them, for an API server at `https://127.0.0.1:PORT`.
-    pub(crate) fn make(&self, port: u16) -> Result<()> {
-        self.make_certificates()
+    pub(crate) fn scheduler_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig("scheduler")
+    }
+
+    pub(crate) fn proxy_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig("proxy")
+    }
+
+    pub(crate) fn coredns_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig("coredns")
+    }
+
+    pub(crate) fn node_kubeconfig(&self, node: &str) -> PathBuf {
+        self.kubeconfig(node)
+    }
+
+    fn kubeconfig(&self, name: &str) -> PathBuf {
+        if name == "admin" {
+            return self.admin_kubeconfig();
+        }
+        self.folder.join(format!("{name}.kubeconfig"))
+    }
+
+    /// What the API server shows kubelets, which take it for an administrator.
+    pub(crate) fn kubelet_client_certificate(&self) -> PathBuf {
+        self.folder.join("kubelet-client.crt")
+    }
+
+    pub(crate) fn kubelet_client_key(&self) -> PathBuf {
+        self.folder.join("kubelet-client.key")
+    }
+
+    /// Makes all of them, for an API server at `https://HOST:PORT` and its nodes.
+    pub(crate) fn make(&self, host: Ipv4Addr, port: u16, nodes: &[String]) -> Result<()> {
+        self.make_certificates(host)
             .context("cannot make the control plane's certificates")?;
         let service_account = KeyPair::generate().context("cannot make a key")?;
         write_private(
@@ -107,25 +151,30 @@ impl Keys {
         )?;
         write_private(&self.control_secret(), &random_token())?;
 
-        let users = USERS.map(|(user, groups)| (user, groups, random_token()));
-        let rows: String = users
+        let with_nodes = if nodes.is_empty() {
+            [].as_slice()
+        } else {
+            &USERS_WITH_NODES
+        };
+        let users = USERS
             .iter()
-            .map(|(user, groups, token)| format!("{token},{user},{user},\"{groups}\"\n"))
-            .collect();
-        write_private(&self.tokens(), &rows)?;
-        let [admin, controller_manager, operator] = users;
-        let kubeconfigs = [
-            (self.admin_kubeconfig(), admin),
-            (self.controller_manager_kubeconfig(), controller_manager),
-            (self.operator_kubeconfig(), operator),
-        ];
-        for (path, (user, _, token)) in kubeconfigs {
-            write_private(&path, &kubeconfig(&self.authority(), port, user, &token)?)?;
+            .chain(with_nodes)
+            .map(|(user, groups, name)| ((*user).to_owned(), *groups, *name));
+        let of_nodes = nodes
+            .iter()
+            .map(|node| (format!("system:node:{node}"), "system:nodes", node.as_str()));
+        let mut rows = String::new();
+        for (user, groups, name) in users.chain(of_nodes) {
+            let token = random_token();
+            writeln!(rows, "{token},{user},{user},\"{groups}\"")?;
+            let server = format!("https://{host}:{port}");
+            let text = kubeconfig(&self.authority(), &server, &user, &token)?;
+            write_private(&self.kubeconfig(name), &text)?;
         }
-        Ok(())
+        write_private(&self.tokens(), &rows)
     }
 
-    fn make_certificates(&self) -> Result<()> {
+    fn make_certificates(&self, host: Ipv4Addr) -> Result<()> {
         let mut authority = CertificateParams::default();
         authority.distinguished_name = named("huly-network-local");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -135,14 +184,30 @@ impl Keys {
         write_private(&self.authority(), &certificate.pem())?;
 
         let issuer = Issuer::new(authority, authority_key);
-        let mut server = CertificateParams::new(SERVER_NAMES.map(str::to_owned))?;
+        let mut names = SERVER_NAMES.map(str::to_owned).to_vec();
+        if !host.is_loopback() {
+            names.push(host.to_string());
+        }
+        let mut server = CertificateParams::new(names)?;
         server.distinguished_name = named("kube-apiserver");
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let server_key = KeyPair::generate()?;
         let certificate = server.signed_by(&server_key, &issuer)?;
         write_private(&self.server_certificate(), &certificate.pem())?;
-        write_private(&self.server_key(), &server_key.serialize_pem())
+        write_private(&self.server_key(), &server_key.serialize_pem())?;
+
+        let mut client = CertificateParams::default();
+        client.distinguished_name = named("kube-apiserver");
+        client
+            .distinguished_name
+            .push(DnType::OrganizationName, "system:masters");
+        client.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let client_key = KeyPair::generate()?;
+        let certificate = client.signed_by(&client_key, &issuer)?;
+        write_private(&self.kubelet_client_certificate(), &certificate.pem())?;
+        write_private(&self.kubelet_client_key(), &client_key.serialize_pem())
     }
 }
 
@@ -158,7 +223,7 @@ fn random_token() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn kubeconfig(authority: &Path, port: u16, user: &str, token: &str) -> Result<String> {
+fn kubeconfig(authority: &Path, server: &str, user: &str, token: &str) -> Result<String> {
     let name = "huly-network-local";
     let config = serde_json::json!({
         "apiVersion": "v1",
@@ -166,7 +231,7 @@ fn kubeconfig(authority: &Path, port: u16, user: &str, token: &str) -> Result<St
         "clusters": [{
             "name": name,
             "cluster": {
-                "server": format!("https://127.0.0.1:{port}"),
+                "server": server,
                 "certificate-authority": authority,
             },
         }],
@@ -186,7 +251,7 @@ mod tests {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [first, second] = folders.each_ref().map(|folder| {
             let keys = Keys::at(folder.path());
-            keys.make(6443).unwrap();
+            keys.make(Ipv4Addr::LOCALHOST, 6443, &[]).unwrap();
             keys
         });
         let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
@@ -205,7 +270,7 @@ mod tests {
     fn a_kubeconfig_holds_a_token_that_the_api_server_knows() {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keys::at(folder.path());
-        keys.make(6443).unwrap();
+        keys.make(Ipv4Addr::LOCALHOST, 6443, &[]).unwrap();
         let text = std::fs::read_to_string(keys.admin_kubeconfig()).unwrap();
         let config: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
         assert_eq!(
@@ -216,5 +281,30 @@ mod tests {
         let tokens = std::fs::read_to_string(keys.tokens()).unwrap();
         let row = tokens.lines().find(|row| row.starts_with(token)).unwrap();
         assert!(row.ends_with("admin,admin,\"system:masters\""), "{row}");
+    }
+
+    #[test]
+    fn every_node_is_a_user_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Keys::at(folder.path());
+        let nodes = ["node-1", "node-2"].map(str::to_owned);
+        keys.make(Ipv4Addr::new(10, 128, 0, 1), 6443, &nodes)
+            .unwrap();
+        let tokens = std::fs::read_to_string(keys.tokens()).unwrap();
+        for node in nodes {
+            let text = std::fs::read_to_string(keys.node_kubeconfig(&node)).unwrap();
+            let config: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
+            assert_eq!(
+                config["clusters"][0]["cluster"]["server"],
+                "https://10.128.0.1:6443"
+            );
+            let token = config["users"][0]["user"]["token"].as_str().unwrap();
+            let row = tokens.lines().find(|row| row.starts_with(token)).unwrap();
+            let user = format!("system:node:{node}");
+            assert!(
+                row.ends_with(&format!("{user},{user},\"system:nodes\"")),
+                "{row}"
+            );
+        }
     }
 }

@@ -150,15 +150,18 @@ fn own(path: impl Into<std::path::PathBuf>) -> Program {
 
 /// Asks a program's `/readyz`; an answer other than 200 says what it waits for.
 async fn ready(port: u16) -> Result<()> {
+    ready_at(format!("http://127.0.0.1:{port}/readyz")).await
+}
+
+/// As [`ready`], at any address.
+pub(super) async fn ready_at(url: String) -> Result<()> {
     let asked = tokio::task::spawn_blocking(move || -> Result<()> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(2)))
             .http_status_as_error(false)
             .build()
             .into();
-        let mut answer = agent
-            .get(format!("http://127.0.0.1:{port}/readyz"))
-            .call()?;
+        let mut answer = agent.get(url).call()?;
         if answer.status() != 200 {
             let body = answer.body_mut().read_to_string().unwrap_or_default();
             bail!("it waits for {}", body.trim());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::nodes::Plan;
 use super::ports::Ports;
 use super::process::Identity;
 use crate::files::write_private;
@@ -21,6 +22,9 @@ pub(crate) struct State {
     pub(crate) workspace: PathBuf,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) ports: Ports,
+    /// Its place on this machine, if it has nodes.
+    #[serde(default)]
+    pub(crate) nodes: Option<Plan>,
     /// Whether all of it came up.
     pub(crate) complete: bool,
     /// In the order they were started in.
@@ -75,6 +79,11 @@ impl State {
             Some(known) => *known = started,
             None => self.processes.push(started),
         }
+    }
+
+    /// Forgets the programs that have ended as they should.
+    pub(crate) fn forget(&mut self, ended: impl Fn(&Recorded) -> bool) {
+        self.processes.retain(|process| !ended(process));
     }
 
     pub(crate) fn process(&self, name: &str) -> Result<&Recorded> {
@@ -155,6 +164,7 @@ mod tests {
             workspace: PathBuf::from("/somewhere"),
             kubeconfig: PathBuf::from("/somewhere/kubeconfig"),
             ports: Ports::choose(&BTreeSet::new()).unwrap(),
+            nodes: None,
             complete: false,
             processes: Vec::new(),
         }

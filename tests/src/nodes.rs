@@ -1,0 +1,51 @@
+//! The nodes of a cluster that `cargo xtask test nodes` starts: what can happen to them.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use anyhow::{Context, Result};
+use futures::FutureExt;
+use tokio::process::Command;
+
+use crate::settings::variable;
+use crate::tools::printed;
+
+/// Kills a node, as a loss of power does, and starts it again when the story has been told,
+/// whatever that came to.
+///
+/// # Errors
+/// The story's, or when the node does not die or come back.
+pub async fn while_killed(node: &str, story: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    between(node, ["kill", "start"], story).await
+}
+
+/// Cuts a node off from all others, and mends its cable when the story has been told, whatever
+/// that came to.
+///
+/// # Errors
+/// The story's, or when the cable cannot be cut or mended.
+pub async fn while_cut(node: &str, story: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    between(node, ["cut", "heal"], story).await
+}
+
+async fn between(
+    node: &str,
+    [before, after]: [&str; 2],
+    story: impl AsyncFnOnce() -> Result<()>,
+) -> Result<()> {
+    act(before, node).await?;
+    let told = AssertUnwindSafe(story()).catch_unwind().await;
+    let restored = act(after, node).await;
+    match told {
+        Ok(outcome) => outcome.and(restored),
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+async fn act(action: &str, node: &str) -> Result<()> {
+    let environment = std::env::var("HULY_TEST_ENVIRONMENT").context(
+        "HULY_TEST_ENVIRONMENT is not set: this test needs nodes, which `cargo xtask test nodes` starts",
+    )?;
+    let mut command = Command::new(variable("HULY_TEST_XTASK")?);
+    command.args(["node", action, node, "--environment", &environment]);
+    printed(command).await.map(|_| ())
+}
