@@ -21,6 +21,7 @@ impl Registry {
                 Timer::Alive(client) => self.check_alive(&client),
                 Timer::Grace(client) => self.check_grace(&client),
                 Timer::Idle(uuid) => self.check_idle(&uuid),
+                Timer::Stop(uuid) => self.stop_again(&uuid),
                 Timer::Place(uuid) => self.place_again(&uuid),
                 Timer::Call(call) => self.call_timed_out(call),
                 Timer::Hold(uuid) => self.check_held(&uuid),

@@ -62,11 +62,8 @@ impl Registry {
 
     /// Keeps a get that may be answered with a container that is not registered yet.
     fn hold_get(&mut self, client: &Id, id: &str, params: GetParams) -> Result<(), ErrorPayload> {
-        let bytes = bytes_of(&params);
-        if self.held_bytes + bytes > self.config.hold_bytes {
-            let message = "too many requests wait for agents to register";
-            return Err(ErrorPayload::new(ErrorCode::Busy, message));
-        }
+        let bytes = bytes_of(&params.kind, &params.request);
+        self.has_room(bytes)?;
         self.held_bytes += bytes;
         self.early_gets.push(EarlyGet {
             client: client.clone(),
@@ -76,11 +73,21 @@ impl Registry {
         Ok(())
     }
 
+    /// Whether so much more may be kept for containers and agents that are to come.
+    pub(crate) fn has_room(&self, bytes: usize) -> Result<(), ErrorPayload> {
+        let kept = self.held_bytes + self.unplaced_bytes;
+        if kept + bytes <= self.config.hold_bytes {
+            return Ok(());
+        }
+        let message = "too much waits for containers to be placed: ask again later";
+        Err(ErrorPayload::new(ErrorCode::Busy, message))
+    }
+
     pub(crate) fn forget_early_gets(&mut self, client: &Id) {
         let forgotten = self
             .early_gets
             .extract_if(.., |get| get.client == *client)
-            .map(|get| bytes_of(&get.params));
+            .map(|get| bytes_of(&get.params.kind, &get.params.request));
         let bytes: usize = forgotten.sum();
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
     }
@@ -117,6 +124,7 @@ impl Registry {
             true => State::Expected,
             false => State::Waiting,
         };
+        self.has_room(bytes_of(kind, request))?;
         self.add_entry(&uuid, kind, request, true, state);
         Ok(uuid)
     }
@@ -152,6 +160,7 @@ impl Registry {
                 return Ok(None);
             }
         }
+        self.has_room(bytes_of(kind, request))?;
         let uuid = Id::from(self.make_uuid());
         self.add_entry(&uuid, kind, request, false, State::Waiting);
         Ok(Some(uuid))
@@ -204,7 +213,15 @@ impl Registry {
         entry.by_uuid = by_uuid;
         entry.named = by_uuid;
         entry.last_visit = self.since_start_ms();
+        if !matches!(state, State::Live { .. }) {
+            entry.counted_bytes = bytes_of(kind, &entry.request);
+            self.unplaced_bytes += entry.counted_bytes;
+        }
         entry.state = state;
+        // What came before anybody got it goes first.
+        if let Some(held) = self.early_calls.remove(uuid) {
+            entry.held = held;
+        }
         self.by_kind
             .entry(kind.clone())
             .or_default()
@@ -289,7 +306,7 @@ impl Registry {
     /// Tries the gets again that came while settling.
     pub(crate) fn retry_early_gets(&mut self) {
         for early in std::mem::take(&mut self.early_gets) {
-            let bytes = bytes_of(&early.params);
+            let bytes = bytes_of(&early.params.kind, &early.params.request);
             self.held_bytes = self.held_bytes.saturating_sub(bytes);
             let flies = self
                 .sessions
@@ -373,10 +390,10 @@ impl Registry {
 }
 
 /// What a get takes in memory, in bytes.
-fn bytes_of(params: &GetParams) -> usize {
-    let labels = params.request.labels.iter().flatten();
-    let extra = params.request.extra.as_ref();
-    params.kind.len()
+fn bytes_of(kind: &str, request: &GetRequest) -> usize {
+    let labels = request.labels.iter().flatten();
+    let extra = request.extra.as_ref();
+    kind.len()
         + labels.map(String::len).sum::<usize>()
         + extra.map_or(0, |extra| extra.text().len())
 }

@@ -121,6 +121,8 @@ pub struct Registry {
     /// Containers that wait for an agent.
     pub(crate) waiting: BTreeSet<Id>,
     pub(crate) held_bytes: usize,
+    /// Bytes of the gets of containers that have had no agent yet.
+    pub(crate) unplaced_bytes: usize,
     pub(crate) timers: Timers,
     pub(crate) feed: Feed,
     pub(crate) counted: Counted,
@@ -157,6 +159,7 @@ impl Registry {
             early_gets: Vec::new(),
             waiting: BTreeSet::new(),
             held_bytes: 0,
+            unplaced_bytes: 0,
             timers,
             feed: Feed::default(),
             counted: Counted::default(),
@@ -213,11 +216,11 @@ impl Registry {
                 *snapshot.waiting.entry(kind.clone()).or_default() += 1;
             }
             *snapshot.references.entry(kind).or_default() += entry.holders.len();
-            snapshot.held.0 += entry.held.len();
+            snapshot.held.0 += entry.held.len() + usize::from(entry.counted_bytes > 0);
         }
         snapshot.held.0 += self.early_calls.values().map(Vec::len).sum::<usize>();
         snapshot.held.0 += self.early_gets.len();
-        snapshot.held.1 = self.held_bytes;
+        snapshot.held.1 = self.held_bytes + self.unplaced_bytes;
         snapshot
     }
 
