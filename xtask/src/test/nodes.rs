@@ -23,9 +23,9 @@ const ECHO: &str = "localhost/huly-network/echo:1";
 /// Starts a cluster for all tests that need nodes, runs them, and looks whether the machine is
 /// afterwards as it was before; so it does after a cluster that was left as by a crash.
 ///
-/// The tests get, as variables: HULY_TEST_KUBECONFIG, HULY_TEST_KUBECTL, HULY_BIN (the folder of
-/// the huly programs), and HULY_TEST_XTASK and HULY_TEST_ENVIRONMENT, so that a test can kill and
-/// cut off nodes. Every node has the image `localhost/huly-network/echo:1`.
+/// The tests get, as variables: HULY_TEST_KUBECONFIG, HULY_TEST_KUBECTL, HULY_TEST_HELM, HULY_BIN
+/// (the folder of the huly programs), and HULY_TEST_XTASK and HULY_TEST_ENVIRONMENT, so that a
+/// test can kill and cut off nodes. Every node has the image `localhost/huly-network/echo:1`.
 ///
 /// # Errors
 /// When a test fails, the cluster does not start or end, or something of it is left.
@@ -96,6 +96,7 @@ async fn test(workspace: &Workspace, mut environment: Environment, tools: Tools<
         .variable("HULY_BIN", workspace.binaries())
         .variable("HULY_TEST_KUBECONFIG", kubeconfig)
         .variable("HULY_TEST_KUBECTL", tools.cluster.kubectl())
+        .variable("HULY_TEST_HELM", tools.node.helm())
         .variable("HULY_TEST_XTASK", this)
         .variable("HULY_TEST_ENVIRONMENT", name)
         .folder(&workspace.root);
