@@ -96,7 +96,7 @@ async fn test(workspace: &Workspace, mut environment: Environment, tools: Tools<
         .variable("HULY_BIN", workspace.binaries())
         .variable("HULY_TEST_KUBECONFIG", kubeconfig)
         .variable("HULY_TEST_KUBECTL", tools.cluster.kubectl())
-        .variable("HULY_TEST_HELM", tools.node.helm())
+        .variable("HULY_TEST_HELM", tools.cluster.helm())
         .variable("HULY_TEST_XTASK", this)
         .variable("HULY_TEST_ENVIRONMENT", name)
         .folder(&workspace.root);
