@@ -1,14 +1,13 @@
 //! Gets: which container answers one (W13, W14).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use huly_protocol::{ErrorCode, ErrorPayload, GetExt, GetParams, GetRequest, ReassertedGet};
+use huly_protocol::{ErrorCode, ErrorPayload, GetExt, GetParams, GetRequest};
 
-use crate::entry::{Entry, Lost, State, Waiter};
+use crate::entry::{Entry, State, Waiter};
 use crate::references::still_stopping;
 use crate::registry::{Id, Registry};
-use crate::requests::{Outcome, now};
+use crate::requests::Outcome;
 
 /// The longest container uuid or kind, in characters.
 const MAX_NAME: usize = 253;
@@ -322,71 +321,6 @@ impl Registry {
             }
         }
     }
-
-    /// Gives a Rust client its references again after a new session (`xr`).
-    pub(crate) fn reassert(&mut self, client: &Id, gets: Vec<ReassertedGet>) -> Outcome {
-        let control = self.need_control(client, "a durable reference").is_ok();
-        let mut answers = Vec::with_capacity(gets.len());
-        let mut place = Vec::new();
-        for get in gets {
-            if check_name("uuid", &get.uuid)
-                .and(check_name("kind", &get.kind))
-                .is_err()
-            {
-                answers.push(None);
-                continue;
-            }
-            let uuid = Id::from(get.uuid.as_str());
-            if !self.entries.contains_key(&uuid) {
-                let kind = Id::from(get.kind.as_str());
-                let by_uuid = get.request.uuid.is_some();
-                let state = if self.settling() {
-                    State::Expected
-                } else {
-                    State::Waiting
-                };
-                self.add_entry(&uuid, &kind, &get.request, by_uuid, state);
-                self.remember_former_life(&uuid, &get);
-                if !self.settling() {
-                    place.push(uuid.clone());
-                }
-            }
-            self.hold(client, &uuid, get.durable && control);
-            let rust = self.is_rust(client);
-            answers.push(
-                self.entries
-                    .get(&uuid)
-                    .filter(|entry| entry.is_live())
-                    .map(|entry| {
-                        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
-                        entry.got(agent, rust)
-                    }),
-            );
-        }
-        for uuid in place {
-            self.place(&uuid);
-        }
-        now(&answers)
-    }
-
-    /// A container that a client knew and no agent has registered: once it is placed, that is a
-    /// failover.
-    fn remember_former_life(&mut self, uuid: &Id, get: &ReassertedGet) {
-        let at: Duration = self.now.mono;
-        let Some(entry) = self.entries.get_mut(uuid) else {
-            return;
-        };
-        entry.failovers = get.failovers;
-        entry.epoch = get.epoch;
-        entry.lived_before = true;
-        entry.named = true;
-        entry.lost = get.agent_id.clone().map(|from| Lost {
-            from,
-            reason: "AgentSilent",
-            at,
-            counted: false,
-        });
-    }
 }
 
 /// What a get takes in memory, in bytes.
@@ -398,7 +332,7 @@ fn bytes_of(kind: &str, request: &GetRequest) -> usize {
         + extra.map_or(0, |extra| extra.text().len())
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), ErrorPayload> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), ErrorPayload> {
     if (1..=MAX_NAME).contains(&name.chars().count()) {
         return Ok(());
     }
