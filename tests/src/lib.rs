@@ -41,4 +41,4 @@ pub use self::object::{Condition, Object};
 pub use self::program::Program;
 pub use self::report::measured;
 pub use self::scenario::{Scenario, on_cluster, scenario};
-pub use self::tools::{Said, huly_operator, kubectl, kubectl_says, python_test};
+pub use self::tools::{Said, huly_operator, kubectl, kubectl_huly, kubectl_says, python_test};
