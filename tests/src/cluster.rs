@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::eventually::eventually;
 use crate::history::History;
 use crate::object::Object;
-use crate::settings::Settings;
+use crate::settings::variable;
 
 /// Kinds, claims and namespaces under names of the test's own; deleted at its end.
 pub struct Cluster {
@@ -33,9 +33,10 @@ struct Made {
 }
 
 impl Cluster {
-    pub(crate) async fn connect(settings: &Settings, prefix: &str, network: &str) -> Result<Self> {
-        let kubeconfig = Kubeconfig::read_from(&settings.kubeconfig)
-            .with_context(|| format!("cannot read {}", settings.kubeconfig.display()))?;
+    pub(crate) async fn connect(prefix: &str, network: &str) -> Result<Self> {
+        let path = variable("HULY_TEST_KUBECONFIG")?;
+        let kubeconfig = Kubeconfig::read_from(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let config =
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Self {

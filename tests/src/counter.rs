@@ -7,8 +7,10 @@ use huly_protocol::Epoch;
 use kube::core::DynamicObject;
 use serde_json::json;
 
+use crate::cluster::Cluster;
 use crate::eventually::SOON;
 use crate::history::History;
+use crate::live::Live;
 use crate::object::Object;
 use crate::scenario::Scenario;
 
@@ -33,7 +35,7 @@ impl Scenario {
     /// Claims a counter, waits until it is Ready and counts it up to `value`.
     ///
     /// # Errors
-    /// When the API server refuses the claim, or it is not Ready soon.
+    /// As [`Counter::claimed`].
     pub async fn counter(
         &self,
         namespace: &str,
@@ -41,24 +43,39 @@ impl Scenario {
         name: &str,
         value: u64,
     ) -> Result<Counter> {
+        let (cluster, live) = (&self.cluster, &self.live);
+        Counter::claimed(cluster, live, namespace, container_kind, name, value).await
+    }
+}
+
+impl Counter {
+    /// Claims one, waits until it is Ready and counts it up to `value`.
+    ///
+    /// # Errors
+    /// When the API server refuses the claim, or it is not Ready soon.
+    pub async fn claimed(
+        cluster: &Cluster,
+        live: &Live,
+        namespace: &str,
+        container_kind: &str,
+        name: &str,
+        value: u64,
+    ) -> Result<Self> {
         let spec = json!({ "uuid": name });
-        let claim = self.cluster.claim(namespace, name, container_kind, spec);
-        let claim = claim.await?;
+        let claim = cluster.claim(namespace, name, container_kind, spec).await?;
         let (bound, _) = claim.until_ready().await?;
-        let counted = self.live.increment(name, value).await?;
+        let counted = live.increment(name, value).await?;
         ensure!(counted == value, "{name} was at {} before", counted - value);
-        Ok(Counter {
+        Ok(Self {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
             value,
             claim,
             bound,
-            epoch: self.live.epoch(name).await?,
+            epoch: live.epoch(name).await?,
         })
     }
-}
 
-impl Counter {
     /// The agent that it was bound on.
     pub fn agent(&self) -> &str {
         self.bound.text("/status/agent")
@@ -80,14 +97,14 @@ impl Counter {
     ///
     /// # Errors
     /// When it was placed or started again, or does not answer.
-    pub async fn lives_on(&self, test: &Scenario) -> Result<()> {
-        let (name, value) = (&self.name, test.live.value(&self.name).await?);
+    pub async fn lives_on(&self, live: &Live) -> Result<()> {
+        let (name, value) = (&self.name, live.value(&self.name).await?);
         ensure!(
             value == self.value,
             "{name} was started again: it is at {value}, not at {}",
             self.value
         );
-        let epoch = test.live.epoch(name).await?;
+        let epoch = live.epoch(name).await?;
         ensure!(
             epoch == self.epoch,
             "{name} was placed again: {epoch:?} after {:?}",
@@ -100,8 +117,8 @@ impl Counter {
     ///
     /// # Errors
     /// When somebody has, or the API server does not say.
-    pub async fn is_unwritten(&self, test: &Scenario) -> Result<()> {
-        let now = test.cluster.claims(&self.namespace).get(&self.name).await?;
+    pub async fn is_unwritten(&self, cluster: &Cluster) -> Result<()> {
+        let now = cluster.claims(&self.namespace).get(&self.name).await?;
         ensure!(
             now.version() == self.bound.version(),
             "{} was written: {}",
@@ -116,7 +133,7 @@ impl Counter {
     /// # Errors
     /// As [`Counter::lives_on`] and [`Counter::is_unwritten`].
     pub async fn is_untouched(&self, test: &Scenario) -> Result<()> {
-        self.is_unwritten(test).await?;
-        self.lives_on(test).await
+        self.is_unwritten(&test.cluster).await?;
+        self.lives_on(&test.live).await
     }
 }

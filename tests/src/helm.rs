@@ -37,7 +37,11 @@ pub async fn helm_refuses(arguments: &[&str]) -> Result<String> {
     Ok(said.stderr)
 }
 
-async fn run(arguments: &[&str]) -> Result<Said> {
+/// What helm says, whatever it comes to.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) async fn run(arguments: &[&str]) -> Result<Said> {
     let own = tempfile::tempdir()?;
     let mut command = Command::new(variable("HULY_TEST_HELM")?);
     command

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// Status and body of `GET http://127.0.0.1:PORT/PATH`.
+/// Status and body of `GET http://ADDRESS/PATH`, of an address `host:port`.
 ///
 /// # Errors
 /// When nobody answers within 2 s.
-pub(crate) async fn get(port: u16, path: &str) -> Result<(u16, String)> {
-    let url = format!("http://127.0.0.1:{port}{path}");
+pub(crate) async fn get(address: &str, path: &str) -> Result<(u16, String)> {
+    let url = format!("http://{address}{path}");
     let asked = tokio::task::spawn_blocking(move || -> Result<(u16, String)> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(2)))

@@ -4,6 +4,8 @@
 //! `cargo xtask test cluster` starts the control plane and runs them. A test is a [`scenario`]: it
 //! gets a network of its own, a cluster client that cleans up after it, and a client of the
 //! network that shows what lives there.
+//!
+//! `cargo xtask test nodes` starts a cluster with nodes. Its tests share a [`Release`] of the chart.
 
 mod cluster;
 mod control_plane;
@@ -21,10 +23,13 @@ mod nodes;
 mod object;
 mod ports;
 mod program;
+mod prometheus;
+mod release;
 mod report;
 mod scenario;
 mod settings;
 mod tools;
+mod walkthrough;
 
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
@@ -39,6 +44,9 @@ pub use self::network::{Layout, Network};
 pub use self::nodes::{while_cut, while_killed};
 pub use self::object::{Condition, Object};
 pub use self::program::Program;
+pub use self::prometheus::{Found, Prometheus};
+pub use self::release::{Component, Release, ReleasePod, ServiceRelay};
 pub use self::report::measured;
-pub use self::scenario::{Scenario, on_cluster, scenario};
+pub use self::scenario::{Scenario, on_cluster, on_nodes, scenario};
 pub use self::tools::{Said, huly_operator, kubectl, kubectl_huly, kubectl_says, python_test};
+pub use self::walkthrough::Walkthrough;

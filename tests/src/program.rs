@@ -183,7 +183,7 @@ impl Program {
     /// # Errors
     /// When it does not answer.
     pub async fn page(&self, path: &str) -> Result<(u16, String)> {
-        http::get(self.http, path).await
+        http::get(&format!("127.0.0.1:{}", self.http), path).await
     }
 
     /// Where its metrics are.

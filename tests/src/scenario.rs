@@ -27,7 +27,19 @@ pub struct Scenario {
 /// The story's, or when what was made cannot be deleted.
 pub async fn on_cluster(story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result<()> {
     let name = unique_name();
-    let cluster = Cluster::connect(&Settings::read()?, &name, &name).await?;
+    told(Cluster::connect(&name, &name).await?, story).await
+}
+
+/// Runs a test of the network that a [`Release`](crate::Release) of the chart brings, and clears what it made
+/// there: its kinds and claims are of the network that a chart without values is of.
+///
+/// # Errors
+/// As [`on_cluster`].
+pub async fn on_nodes(story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result<()> {
+    told(Cluster::connect(&unique_name(), "default").await?, story).await
+}
+
+async fn told(cluster: Cluster, story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result<()> {
     let told = AssertUnwindSafe(story(&cluster)).catch_unwind().await;
     let cleaned = cluster.clean_up().await.context("cannot clean up");
     match told {
@@ -51,7 +63,7 @@ pub async fn scenario(
         .prefix(&format!("{name}-"))
         .tempdir()?;
     let told = async {
-        let cluster = Cluster::connect(&settings, &name, &name).await?;
+        let cluster = Cluster::connect(&name, &name).await?;
         let network = Network::start(&name, layout, &settings, folder.path()).await?;
         let live = Live::connect(&network.address).await?;
         let mut scenario = Scenario {

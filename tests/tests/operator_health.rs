@@ -98,14 +98,14 @@ async fn an_operator_with_another_secret_says_so_and_does_nothing() -> Result<()
             Ok(())
         })
         .await?;
-        counter.lives_on(test).await?;
+        counter.lives_on(&test.live).await?;
         let now = test.cluster.claims(&namespace).get("c").await?;
         assert!(now.is("Bound"), "{}", now.shown());
 
         test.network.operator.kill().await?;
         fs::write(&file, secret)?;
         test.network.operator.start().await?;
-        counter.lives_on(test).await
+        counter.lives_on(&test.live).await
     })
     .await
 }

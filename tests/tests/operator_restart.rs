@@ -67,7 +67,7 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
     // Longer than containers live that nobody holds.
     test.live.idle_out("counter", SOON).await?;
     for counter in &before {
-        let lives_on = counter.lives_on(test).await;
+        let lives_on = counter.lives_on(&test.live).await;
         lives_on.context("without the operator")?;
     }
     assert!(

@@ -34,7 +34,7 @@ async fn no_container_is_ended_without_operator_and_api_server() -> Result<()> {
         let end = Instant::now() + AWAY;
         while Instant::now() < end {
             for counter in &before {
-                counter.lives_on(test).await?;
+                counter.lives_on(&test.live).await?;
             }
             // Time passing is what is tested.
             sleep(Duration::from_secs(1)).await;

@@ -132,7 +132,7 @@ async fn of_a_uuid_of_another_kind() -> Result<()> {
             1,
             "it holds what is not of its kind"
         );
-        first.lives_on(test).await?;
+        first.lives_on(&test.live).await?;
 
         cluster.delete(&cluster.claims(&namespace), "u").await?;
         second.until_ready().await?;
@@ -230,7 +230,7 @@ async fn of_a_deleted_kind() -> Result<()> {
         );
         let epoch = counter.bound.text("/status/epoch");
         assert_eq!(orphan.text("/status/epoch"), epoch);
-        counter.lives_on(test).await?;
+        counter.lives_on(&test.live).await?;
         let late = test
             .cluster
             .claim(&namespace, "late", &kind, json!({}))
@@ -248,7 +248,7 @@ async fn of_a_deleted_kind() -> Result<()> {
         claim
             .until_after(known - 1, SOON, "has a kind again", whole)
             .await?;
-        counter.lives_on(test).await
+        counter.lives_on(&test.live).await
     })
     .await
 }

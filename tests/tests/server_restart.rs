@@ -42,7 +42,7 @@ async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
 
         let up = restart(test).await?;
         for counter in &claims {
-            counter.lives_on(test).await?;
+            counter.lives_on(&test.live).await?;
         }
         measured("server ready again → 6 containers answered", up.elapsed());
         let answer: serde_json::Value = held.request("value", &json!(null)).await?;
@@ -80,7 +80,7 @@ async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
             let now = test.cluster.claims(&namespace).get(name).await?;
             assert!(now.is("Bound"), "{}", now.shown());
             assert_eq!(now.number("/status/failovers"), 0);
-            counter.lives_on(test).await?;
+            counter.lives_on(&test.live).await?;
         }
         let metrics = test.network.server.metrics().await?;
         for none in ["failovers_total", "starts_total", "ends_total"] {

@@ -1,17 +1,23 @@
 //! The tests on a cluster with nodes.
 
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
 use anyhow::{Context, Result, bail};
 
-use super::Passed;
 use super::machine::Machine;
+use super::{Passed, cargo};
 use crate::command::{self, Program};
 use crate::environment::nodes::{Tools, pack};
 use crate::environment::{self, Environment};
 use crate::files::Lock;
-use crate::go_programs::{GoPrograms, NodePrograms};
+use crate::go_programs::{self, GoPrograms, NodePrograms};
+use crate::huly_programs::HulyPrograms;
+use crate::images::{self, Image};
 use crate::interrupt::interruptible;
 use crate::prerequisites;
-use crate::report::step;
+use crate::report::{seconds, step};
 use crate::up::start_cluster;
 use crate::workspace::Workspace;
 
@@ -20,12 +26,25 @@ const NODES: u8 = 3;
 /// What the tests run in Pods.
 const ECHO: &str = "localhost/huly-network/echo:1";
 
+/// The packages whose images the chart and the tests name.
+const IMAGES: [&str; 5] = {
+    let [server, agent, operator, cli] = images::NETWORK;
+    [server, agent, operator, cli, "in-cluster"]
+};
+
+/// What the tests put on the cluster, or beside it.
+struct Subjects {
+    images: Vec<Image>,
+    prometheus: PathBuf,
+}
+
 /// Starts a cluster for all tests that need nodes, runs them, and looks whether the machine is
 /// afterwards as it was before; so it does after a cluster that was left as by a crash.
 ///
-/// The tests get, as variables: HULY_TEST_KUBECONFIG, HULY_TEST_KUBECTL, HULY_TEST_HELM, HULY_BIN
-/// (the folder of the huly programs), and HULY_TEST_XTASK and HULY_TEST_ENVIRONMENT, so that a
-/// test can kill and cut off nodes. Every node has the image `localhost/huly-network/echo:1`.
+/// The tests get, as variables: HULY_TEST_KUBECONFIG, HULY_TEST_KUBECTL, HULY_TEST_HELM,
+/// HULY_TEST_PROMETHEUS, HULY_BIN (the folder of the huly programs), and HULY_TEST_XTASK and
+/// HULY_TEST_ENVIRONMENT, so that a test can kill and cut off nodes. Every node has the image
+/// `localhost/huly-network/echo:1` and those of [`IMAGES`], as a registry would serve them.
 ///
 /// # Errors
 /// When a test fails, the cluster does not start or end, or something of it is left.
@@ -36,12 +55,20 @@ pub(super) async fn run(workspace: &Workspace, install: bool) -> Result<Passed> 
         }
         return Ok(Passed::Partly(format!("no test ran: {missing}")));
     }
-    let (go, programs) = interruptible(async {
+    let (go, programs, subjects) = interruptible(async {
         prerequisites::ensure(workspace, prerequisites::NODES, install).await?;
-        Ok((
-            GoPrograms::build(workspace).await?,
-            NodePrograms::build(workspace).await?,
-        ))
+        prerequisites::ensure(workspace, prerequisites::IMAGES, install).await?;
+        let go = GoPrograms::build(workspace).await?;
+        let programs = NodePrograms::build(workspace).await?;
+        let prometheus = go_programs::prometheus(workspace).await?;
+        HulyPrograms::build(workspace).await?;
+        let subjects = Subjects {
+            images: images::build(workspace, &IMAGES, None).await?.images,
+            prometheus,
+        };
+        // So that the programs' times are their own.
+        cargo(workspace, &["test", "--package", "huly-tests", "--no-run"]).await?;
+        Ok((go, programs, subjects))
     })
     .await?;
     let tools = Tools {
@@ -58,7 +85,7 @@ pub(super) async fn run(workspace: &Workspace, install: bool) -> Result<Passed> 
         let environment = Environment::create(workspace, &name).await?;
         let cleared = before.is_restored(&folder);
         step("Clear what a crash left", cleared).await?;
-        test(workspace, environment, tools).await
+        test(workspace, environment, tools, &subjects).await
     })
     .await;
     if outcome.is_err() {
@@ -78,11 +105,23 @@ async fn leave_half(workspace: &Workspace, name: &str, tools: Tools<'_>) -> Resu
     start_cluster(&mut environment, tools, 1).await
 }
 
-async fn test(workspace: &Workspace, mut environment: Environment, tools: Tools<'_>) -> Result<()> {
+async fn test(
+    workspace: &Workspace,
+    mut environment: Environment,
+    tools: Tools<'_>,
+    subjects: &Subjects,
+) -> Result<()> {
     start_cluster(&mut environment, tools, NODES).await?;
     let echo = environment.folder.join("echo.tar");
     pack(&echo, ECHO, &tools.node.echo())?;
-    environment.load_image(tools.node, &echo).await?;
+    step("Load the images on every node", async {
+        environment.load_image(tools.node, &echo).await?;
+        for image in &subjects.images {
+            environment.load_image(tools.node, &image.archive).await?;
+        }
+        Ok(())
+    })
+    .await?;
     environment.complete()?;
     let name = environment.name().to_owned();
     let kubeconfig = environment.keys.admin_kubeconfig();
@@ -90,17 +129,42 @@ async fn test(workspace: &Workspace, mut environment: Environment, tools: Tools<
     drop(environment);
 
     let this = std::env::current_exe().context("cannot tell where this program is")?;
-    let tests = Program::cargo()
-        .arguments(["test", "--package", "huly-tests", "--test", "nodes", "--"])
-        .arguments(["--ignored", "--test-threads=1"])
-        .variable("HULY_BIN", workspace.binaries())
-        .variable("HULY_TEST_KUBECONFIG", kubeconfig)
-        .variable("HULY_TEST_KUBECTL", tools.cluster.kubectl())
-        .variable("HULY_TEST_HELM", tools.cluster.helm())
-        .variable("HULY_TEST_XTASK", this)
-        .variable("HULY_TEST_ENVIRONMENT", name)
-        .folder(&workspace.root);
-    command::stream(tests).await
+    for program in programs(workspace)? {
+        let began = Instant::now();
+        let tests = Program::cargo()
+            .arguments(["test", "--package", "huly-tests", "--test", &program])
+            .arguments(["--", "--ignored", "--test-threads=1"])
+            .variable("HULY_BIN", workspace.binaries())
+            .variable("HULY_TEST_KUBECONFIG", &kubeconfig)
+            .variable("HULY_TEST_KUBECTL", tools.cluster.kubectl())
+            .variable("HULY_TEST_HELM", tools.cluster.helm())
+            .variable("HULY_TEST_PROMETHEUS", &subjects.prometheus)
+            .variable("HULY_TEST_XTASK", &this)
+            .variable("HULY_TEST_ENVIRONMENT", &name)
+            .folder(&workspace.root);
+        let outcome = command::stream(tests).await;
+        println!("{program}: {}", seconds(began.elapsed()));
+        outcome?;
+    }
+    Ok(())
+}
+
+/// The test programs, in order: first the cluster's own, then those of what is installed on it.
+fn programs(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.root.join("tests/tests");
+    let files = fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let mut found: Vec<String> = files
+        .with_context(|| format!("cannot read {}", folder.display()))?
+        .iter()
+        .filter_map(|file| {
+            let name = file.file_name().into_string().ok()?;
+            let program = name.strip_suffix(".rs")?;
+            program.starts_with("e2e_").then(|| program.to_owned())
+        })
+        .collect();
+    found.sort();
+    found.insert(0, "nodes".to_owned());
+    Ok(found)
 }
 
 /// A name that no other run of these tests has, until the lock is dropped.
