@@ -7,9 +7,11 @@
 //!
 //! `cargo xtask test nodes` starts a cluster with nodes. Its tests share a [`Release`] of the chart.
 
+mod agent_pod;
 mod cluster;
 mod control_plane;
 mod counter;
+mod counters;
 mod echo;
 mod eventually;
 mod freeze;
@@ -29,9 +31,11 @@ mod scenario;
 mod settings;
 mod tools;
 
+pub use self::agent_pod::AgentPod;
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
 pub use self::counter::Counter;
+pub use self::counters::{Counted, Counters};
 pub use self::echo::{Echo, EchoPod};
 pub use self::eventually::{SOON, eventually};
 pub use self::helm::{chart, helm, helm_refuses, rendered};
@@ -39,7 +43,7 @@ pub use self::history::{History, Seen};
 pub use self::live::Live;
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};
-pub use self::nodes::{while_cut, while_killed};
+pub use self::nodes::{NODES, until_ready_is, while_cut, while_killed};
 pub use self::object::{Condition, Object};
 pub use self::program::Program;
 pub use self::release::{Component, Release, ReleasePod, ServiceRelay};

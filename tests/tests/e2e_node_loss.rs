@@ -1,0 +1,131 @@
+//! A node with an agent on it is lost: killed, or cut off. Its claims are bound elsewhere before
+//! Kubernetes has noticed; when it is back, nothing runs twice and nothing moves back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use huly_tests::{
+    AgentPod, Component, Counted, Counters, NODES, Release, SOON, eventually, measured, on_nodes,
+    until_ready_is, while_cut, while_killed,
+};
+
+const COUNT: usize = 9;
+
+/// The server's alive timeout of an agent is 3 s; five times that.
+const CEILING: Duration = Duration::from_secs(15);
+
+/// More than twice what the controller manager waits before it takes a node for lost.
+const NOTICED: Duration = Duration::from_secs(30);
+
+/// A node that comes back first gives up connections from before.
+const BACK: Duration = Duration::from_secs(90);
+
+#[tokio::test]
+#[ignore = "it needs nodes: cargo xtask test nodes"]
+async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Result<()> {
+    on_nodes(async |cluster| {
+        let release = Release::shared(cluster).await?;
+        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
+        let before = counters.agree(&NODES, SOON).await?;
+        let victim = agent_alone(&release).await?;
+        let node = victim.pod.node.as_str();
+
+        let mut meanwhile = Vec::new();
+        while_killed(node, async || {
+            meanwhile = bound_elsewhere(&release, &counters, &before, &victim, "killed").await?;
+            // It changes nothing when Kubernetes notices, too.
+            until_ready_is(cluster, node, "Unknown", NOTICED).await?;
+            let noticed = counters.agree(&others(node), SOON).await?;
+            ensure!(noticed == meanwhile, "{noticed:?} was {meanwhile:?}");
+            Ok(())
+        })
+        .await?;
+
+        let started = Instant::now();
+        let back = eventually(BACK, "its agent is back", async || {
+            let now = AgentPod::on_node(&release, node).await?;
+            ensure!(now.pod.uid == victim.pod.uid, "it is another Pod");
+            ensure!(now.id != victim.id, "it is the agent of before");
+            ensure!(now.pod.restarts > victim.pod.restarts, "{now:?}");
+            Ok(now)
+        })
+        .await?;
+        measured("killed node started → its agent is back", started.elapsed());
+        let after = counters.agree(&NODES, SOON).await?;
+        ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
+        counters.nothing_moves_to(&back, &after).await
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "it needs nodes: cargo xtask test nodes"]
+async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
+    on_nodes(async |cluster| {
+        let release = Release::shared(cluster).await?;
+        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
+        let before = counters.agree(&NODES, SOON).await?;
+        let victim = agent_alone(&release).await?;
+        let node = victim.pod.node.as_str();
+
+        let mut meanwhile = Vec::new();
+        while_cut(node, async || {
+            meanwhile = bound_elsewhere(&release, &counters, &before, &victim, "cut off").await?;
+            until_ready_is(cluster, node, "Unknown", NOTICED).await
+        })
+        .await?;
+
+        let healed = Instant::now();
+        // That no agent has a counter that is claimed elsewhere is part of it.
+        let after = counters.agree(&NODES, BACK).await?;
+        measured(
+            "cut-off node healed → its old copies are gone",
+            healed.elapsed(),
+        );
+        ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
+        let back = AgentPod::on_node(&release, node).await?;
+        ensure!(
+            back == victim,
+            "{back:?} is not the agent of before, {victim:?}"
+        );
+        counters.nothing_moves_to(&back, &after).await
+    })
+    .await
+}
+
+/// Waits until the victim's claims are bound on other nodes, and says how all stand then.
+async fn bound_elsewhere(
+    release: &Release,
+    counters: &Counters<'_>,
+    before: &[Counted],
+    victim: &AgentPod,
+    what: &str,
+) -> Result<Vec<Counted>> {
+    let node = victim.pod.node.as_str();
+    let gone = Instant::now();
+    let lost = victim.those_on_it(before)?;
+    let bound = counters.until_bound_again(&lost, CEILING).await?;
+    measured(
+        &format!("node {what} → its claims Bound elsewhere"),
+        bound - gone,
+    );
+    let meanwhile = counters.agree(&others(node), CEILING).await?;
+    Counted::only_these_moved(before, &meanwhile, &lost)?;
+    let pods = release.pods(Component::Agent).await?;
+    let dead = pods.iter().find(|pod| pod.uid == victim.pod.uid);
+    dead.context("Kubernetes has taken the lost Pod away")?;
+    Ok(meanwhile)
+}
+
+/// The agent on a node with neither the server nor the operator on it.
+async fn agent_alone(release: &Release) -> Result<AgentPod> {
+    let (server, operator) = (release.server().await?, release.operator().await?);
+    let alone = NODES
+        .into_iter()
+        .find(|node| ![&server.node, &operator.node].contains(&&(*node).to_owned()));
+    AgentPod::on_node(release, alone.context("there are three nodes")?).await
+}
+
+fn others(node: &str) -> Vec<&'static str> {
+    NODES.into_iter().filter(|other| *other != node).collect()
+}
