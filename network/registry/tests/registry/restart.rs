@@ -84,6 +84,33 @@ fn who_is_asked_for_and_not_registered_is_placed_after_settling() {
     assert_eq!(world.registry.snapshot().held, (0, 0));
 }
 
+/// As behind a Service, which leads nobody to a server that has just started.
+#[test]
+fn those_who_find_the_server_late_have_their_time_too() {
+    let (mut world, agent, client) = restarted();
+    let earlier = 1;
+    world[client].term = earlier;
+    world[agent].term = earlier;
+    world.run(5_000);
+    assert!(!world.registry.snapshot().settling);
+    world.connect(client);
+    assert!(world.registry.snapshot().settling);
+    world.agent("b", Rust, &["k"]);
+    let get = world.request(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    world.run(1_490);
+    assert_eq!(world.answer(client, &get), None, "its agent may still come");
+    world.reconnect(agent);
+    assert_eq!(
+        world.answer(client, &get).unwrap().unwrap()[2]["agentId"],
+        "a"
+    );
+    world.run(20);
+    assert!(!world.registry.snapshot().settling, "once is enough");
+    world.close(client);
+    world.connect(client);
+    assert!(!world.registry.snapshot().settling);
+}
+
 #[test]
 fn references_are_asserted_again_in_bulk() {
     let (mut world, agent, client) = restarted();
