@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{AgentSim, Peer, Plain, Rust, World, config, uuid_of};
+use crate::support::{AgentSim, Peer, Plain, Rust, WALL, World, config, uuid_of};
 
 /// A server that has just started again; `u` lives at `a`, which has not registered yet.
 fn restarted() -> (World, Peer, Peer) {
@@ -217,6 +217,46 @@ fn the_later_life_wins_while_settling_whoever_registers_first() {
             .find(|peer| peer.client == "old")
             .unwrap();
         assert!(old.agent.as_ref().unwrap().containers.is_empty());
+    }
+}
+
+/// Of the server before, which was cut off with an agent and placed there what it missed.
+fn copy_of_the_server_before(world: &mut World) -> Vec<String> {
+    let late = world.peer("late", Rust);
+    world[late].agent = Some(AgentSim::new("late", Rust, &["k"]));
+    world.connect(late);
+    let life = json!({"epoch": [WALL, 9], "failovers": 1});
+    world[late].sim().put("u", "k", life);
+    world.register(late)
+}
+
+#[test]
+fn what_has_served_goes_on_when_copies_of_the_server_before_come() {
+    let (mut world, agent, client) = restarted();
+    world.reconnect(agent);
+    world.connect(client);
+    world.run(1_600);
+    assert_eq!(copy_of_the_server_before(&mut world), ["u"]);
+    assert_eq!(world.home(client, "u").as_deref(), Some("a"));
+    assert!(world[agent].sim().containers.contains_key("u"));
+}
+
+#[test]
+fn what_clients_knew_to_be_over_ends_when_its_later_life_comes() {
+    for (settled, home) in [(false, "late"), (true, "a")] {
+        let (mut world, agent, client) = restarted();
+        world.reconnect(agent);
+        world.connect(client);
+        if settled {
+            // Beyond the cut they knew no better.
+            world.run(1_600);
+        }
+        let known = assert_again("c", &json!([WALL, 9]));
+        world.ask(client, "xr", known).unwrap();
+        world.run(1_600);
+        let ended = copy_of_the_server_before(&mut world);
+        assert_eq!(ended.is_empty(), !settled);
+        assert_eq!(world.home(client, "u").as_deref(), Some(home));
     }
 }
 
