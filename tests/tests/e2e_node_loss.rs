@@ -68,6 +68,13 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
         let victim = agent_alone(&release).await?;
         let node = victim.pod.node.as_str();
 
+        let ended = async |agent: &AgentPod| {
+            let why = [("kind", "counter"), ("reason", "LivesElsewhere")];
+            let metrics = agent.pod.metrics().await?;
+            metrics.sum("huly_agent_ends_total", &why)
+        };
+        let ended_before = ended(&victim).await?;
+
         let mut meanwhile = Vec::new();
         while_cut(node, async || {
             meanwhile = bound_elsewhere(&release, &counters, &before, &victim, "cut off").await?;
@@ -88,6 +95,9 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
             back == victim,
             "{back:?} is not the agent of before, {victim:?}"
         );
+        let copies = ended(&back).await? - ended_before;
+        let lost = victim.those_on_it(&before)?.len();
+        ensure!(copies.to_string() == lost.to_string(), "it had {copies}");
         counters.nothing_moves_to(&back, &after).await
     })
     .await
