@@ -58,6 +58,17 @@ impl AgentPod {
         found.with_context(|| format!("there is no agent on {node}"))
     }
 
+    /// One on a node with neither the network server nor the operator on it.
+    ///
+    /// # Errors
+    /// As [`AgentPod::on`].
+    pub async fn alone(release: &Release) -> Result<Self> {
+        let (server, operator) = (release.server().await?, release.operator().await?);
+        let mut agents = Self::on(release, &NODES).await?.into_iter();
+        let alone = agents.find(|agent| ![&server.node, &operator.node].contains(&&agent.pod.node));
+        alone.context("there are three nodes")
+    }
+
     /// Those of the counters that are on it.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ mod report;
 mod scenario;
 mod settings;
 mod tools;
+mod traffic;
 
 pub use self::agent_pod::AgentPod;
 pub use self::cluster::{Cluster, after_its_second};
@@ -52,3 +53,4 @@ pub use self::release::{Component, Release, ReleasePod, ServiceRelay};
 pub use self::report::measured;
 pub use self::scenario::{Scenario, on_cluster, on_nodes, scenario};
 pub use self::tools::{Said, huly_operator, kubectl, kubectl_says, python_test};
+pub use self::traffic::{Sent, Traffic};

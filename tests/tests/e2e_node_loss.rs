@@ -27,7 +27,7 @@ async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Res
         let release = Release::shared(cluster).await?;
         let mut counters = Counters::claim(cluster, &release, COUNT).await?;
         let before = counters.agree(&NODES, SOON).await?;
-        let victim = agent_alone(&release).await?;
+        let victim = AgentPod::alone(&release).await?;
         let node = victim.pod.node.as_str();
 
         let mut meanwhile = Vec::new();
@@ -65,7 +65,7 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
         let release = Release::shared(cluster).await?;
         let mut counters = Counters::claim(cluster, &release, COUNT).await?;
         let before = counters.agree(&NODES, SOON).await?;
-        let victim = agent_alone(&release).await?;
+        let victim = AgentPod::alone(&release).await?;
         let node = victim.pod.node.as_str();
 
         let ended = async |agent: &AgentPod| {
@@ -125,15 +125,6 @@ async fn bound_elsewhere(
     let dead = pods.iter().find(|pod| pod.uid == victim.pod.uid);
     dead.context("Kubernetes has taken the lost Pod away")?;
     Ok(meanwhile)
-}
-
-/// The agent on a node with neither the server nor the operator on it.
-async fn agent_alone(release: &Release) -> Result<AgentPod> {
-    let (server, operator) = (release.server().await?, release.operator().await?);
-    let alone = NODES
-        .into_iter()
-        .find(|node| ![&server.node, &operator.node].contains(&&(*node).to_owned()));
-    AgentPod::on_node(release, alone.context("there are three nodes")?).await
 }
 
 fn others(node: &str) -> Vec<&'static str> {
