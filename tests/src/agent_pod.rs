@@ -1,12 +1,10 @@
 //! An agent in its Pod.
 
-use std::fs;
-
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::counters::Counted;
 use crate::nodes::NODES;
+use crate::pod_process::kill_in_pod;
 use crate::release::{Component, Release, ReleasePod};
 
 /// An agent of a release, as Kubernetes and the network server agree on it.
@@ -60,6 +58,17 @@ impl AgentPod {
         found.with_context(|| format!("there is no agent on {node}"))
     }
 
+    /// One on a node with neither the network server nor the operator on it.
+    ///
+    /// # Errors
+    /// As [`AgentPod::on`].
+    pub async fn alone(release: &Release) -> Result<Self> {
+        let (server, operator) = (release.server().await?, release.operator().await?);
+        let mut agents = Self::on(release, &NODES).await?.into_iter();
+        let alone = agents.find(|agent| ![&server.node, &operator.node].contains(&&agent.pod.node));
+        alone.context("there are three nodes")
+    }
+
     /// Those of the counters that are on it.
     ///
     /// # Errors
@@ -74,32 +83,8 @@ impl AgentPod {
     /// Kills the agent inside its Pod (SIGKILL).
     ///
     /// # Errors
-    /// When its process is not found.
+    /// As [`kill_in_pod`].
     pub fn kill(&self) -> Result<()> {
-        Ok(kill_process(self.process()?, Signal::KILL)?)
-    }
-
-    /// Its process, by the Pod's control group: the processes of a node are the machine's, too.
-    fn process(&self) -> Result<Pid> {
-        let group = format!("/pod{}/", self.pod.uid);
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc")? {
-            let folder = entry?.path();
-            let name = folder.file_name().and_then(|name| name.to_str());
-            let number = name.and_then(|name| name.parse().ok());
-            let Some(pid) = number.and_then(Pid::from_raw) else {
-                continue;
-            };
-            // One that ends meanwhile is not it.
-            let groups = fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
-            let program = fs::read_to_string(folder.join("comm")).unwrap_or_default();
-            if groups.contains(&group) && program.trim() == "huly-agent" {
-                found.push(pid);
-            }
-        }
-        match found.as_slice() {
-            [pid] => Ok(*pid),
-            _ => bail!("{} agents run in {}", found.len(), self.pod.name),
-        }
+        kill_in_pod(&self.pod.uid, "huly-agent")
     }
 }

@@ -16,7 +16,7 @@ use crate::object::Object;
 use crate::release::Release;
 
 /// What the stock agent calls them.
-const KIND: &str = "counter";
+pub(crate) const KIND: &str = "counter";
 
 /// Where agents listen.
 const PORT: u16 = 3738;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
-    AgentPod, Component, Counted, Counters, NODES, Release, SOON, eventually, measured, on_nodes,
-    until_ready_is, while_cut, while_killed,
+    AgentPod, Component, Counted, Counters, NODES, Release, SOON, eventually, kubectl, measured,
+    on_nodes, processes_in_pod, until_ready_is, while_cut, while_killed,
 };
 
 const COUNT: usize = 9;
@@ -27,12 +27,14 @@ async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Res
         let release = Release::shared(cluster).await?;
         let mut counters = Counters::claim(cluster, &release, COUNT).await?;
         let before = counters.agree(&NODES, SOON).await?;
-        let victim = agent_alone(&release).await?;
+        let victim = AgentPod::alone(&release).await?;
         let node = victim.pod.node.as_str();
 
         let mut meanwhile = Vec::new();
+        let gone = Instant::now();
         while_killed(node, async || {
-            meanwhile = bound_elsewhere(&release, &counters, &before, &victim, "killed").await?;
+            meanwhile =
+                bound_elsewhere(&release, &counters, &before, &victim, ("killed", gone)).await?;
             // It changes nothing when Kubernetes notices, too.
             until_ready_is(cluster, node, "Unknown", NOTICED).await?;
             let noticed = counters.agree(&others(node), SOON).await?;
@@ -65,12 +67,21 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
         let release = Release::shared(cluster).await?;
         let mut counters = Counters::claim(cluster, &release, COUNT).await?;
         let before = counters.agree(&NODES, SOON).await?;
-        let victim = agent_alone(&release).await?;
+        let victim = AgentPod::alone(&release).await?;
         let node = victim.pod.node.as_str();
 
+        let ended = async |agent: &AgentPod| {
+            let why = [("kind", "counter"), ("reason", "LivesElsewhere")];
+            let metrics = agent.pod.metrics().await?;
+            metrics.sum("huly_agent_ends_total", &why)
+        };
+        let ended_before = ended(&victim).await?;
+
         let mut meanwhile = Vec::new();
+        let gone = Instant::now();
         while_cut(node, async || {
-            meanwhile = bound_elsewhere(&release, &counters, &before, &victim, "cut off").await?;
+            meanwhile =
+                bound_elsewhere(&release, &counters, &before, &victim, ("cut off", gone)).await?;
             until_ready_is(cluster, node, "Unknown", NOTICED).await
         })
         .await?;
@@ -88,7 +99,50 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
             back == victim,
             "{back:?} is not the agent of before, {victim:?}"
         );
+        let copies = ended(&back).await? - ended_before;
+        let lost = victim.those_on_it(&before)?.len();
+        ensure!(copies.to_string() == lost.to_string(), "it had {copies}");
         counters.nothing_moves_to(&back, &after).await
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "it needs nodes: cargo xtask test nodes"]
+async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> Result<()> {
+    on_nodes(async |cluster| {
+        let release = Release::shared(cluster).await?;
+        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
+        let before = counters.agree(&NODES, SOON).await?;
+        let victim = AgentPod::alone(&release).await?;
+        let node = victim.pod.node.as_str();
+
+        let mut meanwhile = Vec::new();
+        let gone = Instant::now();
+        while_cut(node, async || {
+            meanwhile =
+                bound_elsewhere(&release, &counters, &before, &victim, ("cut off", gone)).await?;
+            let force = ["delete", "pod", "--force", "--grace-period=0"];
+            let pod = ["--namespace", &release.namespace, &victim.pod.name];
+            kubectl(&[&force[..], &pod].concat()).await?;
+            // Kubernetes believes that it is gone, but it runs on.
+            let left = processes_in_pod(&victim.pod.uid, "huly-agent")?;
+            ensure!(left.len() == 1, "{left:?}");
+            Ok(())
+        })
+        .await?;
+
+        let after = counters.agree(&NODES, BACK).await?;
+        ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
+        let new = AgentPod::on_node(&release, node).await?;
+        ensure!(new.pod.uid != victim.pod.uid, "it is the Pod of before");
+        eventually(BACK, "the old agent has ended", async || {
+            let left = processes_in_pod(&victim.pod.uid, "huly-agent")?;
+            ensure!(left.is_empty(), "{left:?}");
+            Ok(())
+        })
+        .await?;
+        counters.nothing_moves_to(&new, &after).await
     })
     .await
 }
@@ -99,10 +153,9 @@ async fn bound_elsewhere(
     counters: &Counters<'_>,
     before: &[Counted],
     victim: &AgentPod,
-    what: &str,
+    (what, gone): (&str, Instant),
 ) -> Result<Vec<Counted>> {
     let node = victim.pod.node.as_str();
-    let gone = Instant::now();
     let lost = victim.those_on_it(before)?;
     let bound = counters.until_bound_again(&lost, CEILING).await?;
     measured(
@@ -115,15 +168,6 @@ async fn bound_elsewhere(
     let dead = pods.iter().find(|pod| pod.uid == victim.pod.uid);
     dead.context("Kubernetes has taken the lost Pod away")?;
     Ok(meanwhile)
-}
-
-/// The agent on a node with neither the server nor the operator on it.
-async fn agent_alone(release: &Release) -> Result<AgentPod> {
-    let (server, operator) = (release.server().await?, release.operator().await?);
-    let alone = NODES
-        .into_iter()
-        .find(|node| ![&server.node, &operator.node].contains(&&(*node).to_owned()));
-    AgentPod::on_node(release, alone.context("there are three nodes")?).await
 }
 
 fn others(node: &str) -> Vec<&'static str> {
