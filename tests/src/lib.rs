@@ -26,12 +26,14 @@ mod object;
 mod pod_process;
 mod ports;
 mod program;
+mod prometheus;
 mod release;
 mod report;
 mod scenario;
 mod settings;
 mod tools;
 mod traffic;
+mod walkthrough;
 
 pub use self::agent_pod::AgentPod;
 pub use self::cluster::{Cluster, after_its_second};
@@ -49,8 +51,10 @@ pub use self::nodes::{NODES, until_ready_is, while_cordoned, while_cut, while_ki
 pub use self::object::{Condition, Object};
 pub use self::pod_process::{kill_in_pod, processes_in_pod};
 pub use self::program::Program;
+pub use self::prometheus::{Found, Prometheus};
 pub use self::release::{Component, Release, ReleasePod, ServiceRelay};
 pub use self::report::measured;
 pub use self::scenario::{Scenario, on_cluster, on_nodes, scenario};
 pub use self::tools::{Said, huly_operator, kubectl, kubectl_says, python_test};
 pub use self::traffic::{Sent, Traffic};
+pub use self::walkthrough::Walkthrough;
