@@ -7,9 +7,11 @@
 //!
 //! `cargo xtask test nodes` starts a cluster with nodes. Its tests share a [`Release`] of the chart.
 
+mod agent_pod;
 mod cluster;
 mod control_plane;
 mod counter;
+mod counters;
 mod echo;
 mod eventually;
 mod freeze;
@@ -21,6 +23,7 @@ mod metrics;
 mod network;
 mod nodes;
 mod object;
+mod pod_process;
 mod ports;
 mod program;
 mod prometheus;
@@ -29,24 +32,29 @@ mod report;
 mod scenario;
 mod settings;
 mod tools;
+mod traffic;
 mod walkthrough;
 
+pub use self::agent_pod::AgentPod;
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
 pub use self::counter::Counter;
+pub use self::counters::{Counted, Counters};
 pub use self::echo::{Echo, EchoPod};
 pub use self::eventually::{SOON, eventually};
-pub use self::helm::{chart, helm, helm_refuses, rendered};
+pub use self::helm::{chart, helm, helm_refuses, released_chart, rendered};
 pub use self::history::{History, Seen};
 pub use self::live::Live;
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};
-pub use self::nodes::{while_cut, while_killed};
+pub use self::nodes::{NODES, until_ready_is, while_cordoned, while_cut, while_killed};
 pub use self::object::{Condition, Object};
+pub use self::pod_process::{kill_in_pod, processes_in_pod};
 pub use self::program::Program;
 pub use self::prometheus::{Found, Prometheus};
 pub use self::release::{Component, Release, ReleasePod, ServiceRelay};
 pub use self::report::measured;
 pub use self::scenario::{Scenario, on_cluster, on_nodes, scenario};
 pub use self::tools::{Said, huly_operator, kubectl, kubectl_huly, kubectl_says, python_test};
+pub use self::traffic::{Sent, Traffic};
 pub use self::walkthrough::Walkthrough;

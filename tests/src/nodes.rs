@@ -1,13 +1,21 @@
 //! The nodes of a cluster that `cargo xtask test nodes` starts: what can happen to them.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
 use tokio::process::Command;
 
+use crate::cluster::Cluster;
+use crate::eventually::eventually;
 use crate::settings::variable;
-use crate::tools::printed;
+use crate::tools::{kubectl, printed};
+
+/// The names of the nodes.
+pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 
 /// Kills a node, as a loss of power does, and starts it again when the story has been told,
 /// whatever that came to.
@@ -25,6 +33,22 @@ pub async fn while_killed(node: &str, story: impl AsyncFnOnce() -> Result<()>) -
 /// The story's, or when the cable cannot be cut or mended.
 pub async fn while_cut(node: &str, story: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
     between(node, ["cut", "heal"], story).await
+}
+
+/// Lets no Pod come to these nodes but those of DaemonSets, until the story has been told, whatever
+/// that came to.
+///
+/// # Errors
+/// The story's, or when the API server refuses.
+pub async fn while_cordoned(nodes: &[&str], story: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    let all = |action| [&[action], nodes].concat();
+    kubectl(&all("cordon")).await?;
+    let told = AssertUnwindSafe(story()).catch_unwind().await;
+    let restored = kubectl(&all("uncordon")).await;
+    match told {
+        Ok(outcome) => outcome.and(restored.map(drop)),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 async fn between(
@@ -48,4 +72,30 @@ async fn act(action: &str, node: &str) -> Result<()> {
     let mut command = Command::new(variable("HULY_TEST_XTASK")?);
     command.args(["node", action, node, "--environment", &environment]);
     printed(command).await.map(|_| ())
+}
+
+/// Waits until Kubernetes says this of a node's readiness: `True`, or `Unknown` of a lost one.
+///
+/// # Errors
+/// When it does not by the deadline.
+pub async fn until_ready_is(
+    cluster: &Cluster,
+    node: &str,
+    expected: &str,
+    deadline: Duration,
+) -> Result<()> {
+    let nodes: Api<Node> = Api::all(cluster.client());
+    eventually(
+        deadline,
+        &format!("{node} is Ready={expected}"),
+        async || {
+            let status = nodes.get(node).await?.status.unwrap_or_default();
+            let conditions = status.conditions.unwrap_or_default();
+            let ready = conditions.iter().find(|one| one.type_ == "Ready");
+            let ready = ready.map(|one| one.status.as_str());
+            ensure!(ready == Some(expected), "it is {ready:?}");
+            Ok(())
+        },
+    )
+    .await
 }

@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
-    Cluster, Echo, eventually, kubectl, measured, on_cluster, while_cut, while_killed,
+    Echo, NODES, eventually, kubectl, measured, on_cluster, until_ready_is, while_cut, while_killed,
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
-
-const NODES: usize = 3;
 
 /// More than twice what the controller manager waits before it takes a node for lost.
 const NOTICED: Duration = Duration::from_secs(30);
@@ -49,10 +47,10 @@ async fn every_node_has_a_zone_and_a_name() -> Result<()> {
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn pods_reach_each_other_and_services_by_name() -> Result<()> {
     on_cluster(async |cluster| {
-        let echo = Echo::start(cluster, NODES).await?;
+        let echo = Echo::start(cluster, NODES.len()).await?;
         let pods = echo.all().await?;
         let nodes: BTreeSet<&str> = pods.iter().map(|pod| pod.node.as_str()).collect();
-        assert_eq!(nodes.len(), NODES, "each is on a node of its own");
+        assert_eq!(nodes.len(), NODES.len(), "each is on a node of its own");
         for from in &pods {
             for to in &pods {
                 assert_eq!(echo.ask(from, &to.url).await?, to.name);
@@ -78,7 +76,7 @@ async fn pods_reach_each_other_and_services_by_name() -> Result<()> {
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn a_killed_node_is_lost_and_comes_back() -> Result<()> {
     on_cluster(async |cluster| {
-        let echo = Echo::start(cluster, NODES).await?;
+        let echo = Echo::start(cluster, NODES.len()).await?;
         let asking = echo.on("node-1").await?;
         let before = echo.on("node-2").await?;
         assert_eq!(echo.ask(&asking, &before.url).await?, before.name);
@@ -116,7 +114,7 @@ async fn a_killed_node_is_lost_and_comes_back() -> Result<()> {
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn a_node_that_is_cut_off_runs_on() -> Result<()> {
     on_cluster(async |cluster| {
-        let echo = Echo::start(cluster, NODES).await?;
+        let echo = Echo::start(cluster, NODES.len()).await?;
         let asking = echo.on("node-1").await?;
         let before = echo.on("node-3").await?;
         while_cut("node-3", async || {
@@ -143,27 +141,5 @@ async fn a_node_that_is_cut_off_runs_on() -> Result<()> {
         );
         Ok(())
     })
-    .await
-}
-
-async fn until_ready_is(
-    cluster: &Cluster,
-    node: &str,
-    expected: &str,
-    deadline: Duration,
-) -> Result<()> {
-    let nodes: Api<Node> = Api::all(cluster.client());
-    eventually(
-        deadline,
-        &format!("{node} is Ready={expected}"),
-        async || {
-            let status = nodes.get(node).await?.status.unwrap_or_default();
-            let conditions = status.conditions.unwrap_or_default();
-            let ready = conditions.iter().find(|one| one.type_ == "Ready");
-            let ready = ready.map(|one| one.status.as_str());
-            ensure!(ready == Some(expected), "it is {ready:?}");
-            Ok(())
-        },
-    )
     .await
 }

@@ -17,7 +17,7 @@ impl Registry {
         }
         while let Some(timer) = self.timers.due(self.now.mono) {
             match timer {
-                Timer::Settled => self.settle(),
+                Timer::Settled => self.check_settled(),
                 Timer::Alive(client) => self.check_alive(&client),
                 Timer::Grace(client) => self.check_grace(&client),
                 Timer::Idle(uuid) => self.check_idle(&uuid),

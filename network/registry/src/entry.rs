@@ -80,6 +80,8 @@ pub(crate) struct Entry {
     pub(crate) request: GetRequest,
     pub(crate) endpoint: String,
     pub(crate) epoch: Option<Epoch>,
+    /// The latest life that clients knew of while the server settled.
+    pub(crate) known_epoch: Option<Epoch>,
     /// The specification that it was placed with.
     pub(crate) spec: Option<KindSpec>,
     /// The durable holders that its agent was told.
@@ -133,6 +135,7 @@ impl Entry {
             request,
             endpoint: String::new(),
             epoch: None,
+            known_epoch: None,
             spec: None,
             told_holders: Vec::new(),
             holders: IndexMap::new(),

@@ -127,8 +127,11 @@ impl Registry {
         }
     }
 
-    /// The time in which agents may register containers that are not known is over.
-    pub(crate) fn settle(&mut self) {
+    /// The time in which agents may register containers that are not known may be over.
+    pub(crate) fn check_settled(&mut self) {
+        if self.now.mono < self.settles_at {
+            return;
+        }
         self.settled = true;
         self.publish_settled();
         let expected: Vec<Id> = self

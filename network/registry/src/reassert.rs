@@ -38,6 +38,10 @@ impl Registry {
                     place.push(uuid.clone());
                 }
             }
+            let settling = self.settling();
+            if let Some(entry) = self.entries.get_mut(&uuid).filter(|_| settling) {
+                entry.known_epoch = entry.known_epoch.max(get.epoch);
+            }
             self.hold(client, &uuid, get.durable && control);
             let rust = self.is_rust(client);
             answers.push(

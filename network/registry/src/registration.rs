@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use huly_protocol::{
-    AgentRegistration, ContainerRecord, ErrorCode, ErrorPayload, EventKind, GetRequest,
+    AgentRegistration, ContainerRecord, Epoch, ErrorCode, ErrorPayload, EventKind, GetRequest,
     NetworkEvent, method,
 };
 
 use crate::agents::Agent;
 use crate::calls::CallKind;
-use crate::entry::{State, epoch_of};
+use crate::entry::{Entry, State, epoch_of};
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
 use crate::session::Chunks;
@@ -230,15 +230,26 @@ impl Registry {
             State::Stopping { agent: on, .. } if on == agent => true,
             State::Starting { agent: on, .. } | State::Live { agent: on } => {
                 let wins = said.is_some() && said > entry.epoch;
-                if wins {
+                if wins && !self.keeps_to(entry, on, said) {
                     let loser = on.clone();
                     self.end_copy(&loser, uuid);
                     self.is_back(agent, uuid, record);
+                    return true;
                 }
-                wins || self.is_standby(agent, record)
+                self.is_standby(agent, record)
             }
             State::Stopping { .. } => self.is_standby(agent, record),
         }
+    }
+
+    /// Whether a container stays what it is though another server has placed it later: one that was
+    /// cut off takes everything beyond the cut for lost, and its copies come once that is over.
+    /// What has served meanwhile goes on, unless it was known to be an earlier life from the first.
+    fn keeps_to(&self, entry: &Entry, on: &Id, said: Option<Epoch>) -> bool {
+        let others = said.is_some_and(|said| said.term < self.term);
+        let serves = self.agents.get(on).is_some_and(|agent| !agent.suspected);
+        let latest = entry.epoch.is_some() && entry.known_epoch <= entry.epoch;
+        self.settled && others && serves && entry.is_live() && latest
     }
 
     /// A stateless container that its agent made beforehand and keeps in reserve (W19).

@@ -94,6 +94,9 @@ pub struct Registry {
     pub(crate) epochs: u64,
     pub(crate) ids: u64,
     pub(crate) settled: bool,
+    pub(crate) settles_at: Duration,
+    /// Whether a peer has come that knew another server.
+    pub(crate) follows: bool,
     pub(crate) synced: bool,
     pub(crate) kinds_told: bool,
 
@@ -133,7 +136,8 @@ impl Registry {
     /// A registry that knows nobody yet.
     pub fn new(config: Config, now: Now) -> Self {
         let mut timers = Timers::default();
-        timers.set(now.mono + config.settle, Timer::Settled);
+        let settles_at = now.mono + config.settle;
+        timers.set(settles_at, Timer::Settled);
         Self {
             term: config.term,
             now,
@@ -141,6 +145,8 @@ impl Registry {
             epochs: 0,
             ids: 0,
             settled: false,
+            settles_at,
+            follows: false,
             synced: false,
             kinds_told: false,
             conns: IndexMap::new(),

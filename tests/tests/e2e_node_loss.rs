@@ -1,0 +1,175 @@
+//! A node with an agent on it is lost: killed, or cut off. Its claims are bound elsewhere before
+//! Kubernetes has noticed; when it is back, nothing runs twice and nothing moves back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use huly_tests::{
+    AgentPod, Component, Counted, Counters, NODES, Release, SOON, eventually, kubectl, measured,
+    on_nodes, processes_in_pod, until_ready_is, while_cut, while_killed,
+};
+
+const COUNT: usize = 9;
+
+/// The server's alive timeout of an agent is 3 s; five times that.
+const CEILING: Duration = Duration::from_secs(15);
+
+/// More than twice what the controller manager waits before it takes a node for lost.
+const NOTICED: Duration = Duration::from_secs(30);
+
+/// A node that comes back first gives up connections from before.
+const BACK: Duration = Duration::from_secs(90);
+
+#[tokio::test]
+#[ignore = "it needs nodes: cargo xtask test nodes"]
+async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Result<()> {
+    on_nodes(async |cluster| {
+        let release = Release::shared(cluster).await?;
+        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
+        let before = counters.agree(&NODES, SOON).await?;
+        let victim = AgentPod::alone(&release).await?;
+        let node = victim.pod.node.as_str();
+
+        let mut meanwhile = Vec::new();
+        let gone = Instant::now();
+        while_killed(node, async || {
+            meanwhile =
+                bound_elsewhere(&release, &counters, &before, &victim, ("killed", gone)).await?;
+            // It changes nothing when Kubernetes notices, too.
+            until_ready_is(cluster, node, "Unknown", NOTICED).await?;
+            let noticed = counters.agree(&others(node), SOON).await?;
+            ensure!(noticed == meanwhile, "{noticed:?} was {meanwhile:?}");
+            Ok(())
+        })
+        .await?;
+
+        let started = Instant::now();
+        let back = eventually(BACK, "its agent is back", async || {
+            let now = AgentPod::on_node(&release, node).await?;
+            ensure!(now.pod.uid == victim.pod.uid, "it is another Pod");
+            ensure!(now.id != victim.id, "it is the agent of before");
+            ensure!(now.pod.restarts > victim.pod.restarts, "{now:?}");
+            Ok(now)
+        })
+        .await?;
+        measured("killed node started → its agent is back", started.elapsed());
+        let after = counters.agree(&NODES, SOON).await?;
+        ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
+        counters.nothing_moves_to(&back, &after).await
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "it needs nodes: cargo xtask test nodes"]
+async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
+    on_nodes(async |cluster| {
+        let release = Release::shared(cluster).await?;
+        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
+        let before = counters.agree(&NODES, SOON).await?;
+        let victim = AgentPod::alone(&release).await?;
+        let node = victim.pod.node.as_str();
+
+        let ended = async |agent: &AgentPod| {
+            let why = [("kind", "counter"), ("reason", "LivesElsewhere")];
+            let metrics = agent.pod.metrics().await?;
+            metrics.sum("huly_agent_ends_total", &why)
+        };
+        let ended_before = ended(&victim).await?;
+
+        let mut meanwhile = Vec::new();
+        let gone = Instant::now();
+        while_cut(node, async || {
+            meanwhile =
+                bound_elsewhere(&release, &counters, &before, &victim, ("cut off", gone)).await?;
+            until_ready_is(cluster, node, "Unknown", NOTICED).await
+        })
+        .await?;
+
+        let healed = Instant::now();
+        // That no agent has a counter that is claimed elsewhere is part of it.
+        let after = counters.agree(&NODES, BACK).await?;
+        measured(
+            "cut-off node healed → its old copies are gone",
+            healed.elapsed(),
+        );
+        ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
+        let back = AgentPod::on_node(&release, node).await?;
+        ensure!(
+            back == victim,
+            "{back:?} is not the agent of before, {victim:?}"
+        );
+        let copies = ended(&back).await? - ended_before;
+        let lost = victim.those_on_it(&before)?.len();
+        ensure!(copies.to_string() == lost.to_string(), "it had {copies}");
+        counters.nothing_moves_to(&back, &after).await
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "it needs nodes: cargo xtask test nodes"]
+async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> Result<()> {
+    on_nodes(async |cluster| {
+        let release = Release::shared(cluster).await?;
+        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
+        let before = counters.agree(&NODES, SOON).await?;
+        let victim = AgentPod::alone(&release).await?;
+        let node = victim.pod.node.as_str();
+
+        let mut meanwhile = Vec::new();
+        let gone = Instant::now();
+        while_cut(node, async || {
+            meanwhile =
+                bound_elsewhere(&release, &counters, &before, &victim, ("cut off", gone)).await?;
+            let force = ["delete", "pod", "--force", "--grace-period=0"];
+            let pod = ["--namespace", &release.namespace, &victim.pod.name];
+            kubectl(&[&force[..], &pod].concat()).await?;
+            // Kubernetes believes that it is gone, but it runs on.
+            let left = processes_in_pod(&victim.pod.uid, "huly-agent")?;
+            ensure!(left.len() == 1, "{left:?}");
+            Ok(())
+        })
+        .await?;
+
+        let after = counters.agree(&NODES, BACK).await?;
+        ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
+        let new = AgentPod::on_node(&release, node).await?;
+        ensure!(new.pod.uid != victim.pod.uid, "it is the Pod of before");
+        eventually(BACK, "the old agent has ended", async || {
+            let left = processes_in_pod(&victim.pod.uid, "huly-agent")?;
+            ensure!(left.is_empty(), "{left:?}");
+            Ok(())
+        })
+        .await?;
+        counters.nothing_moves_to(&new, &after).await
+    })
+    .await
+}
+
+/// Waits until the victim's claims are bound on other nodes, and says how all stand then.
+async fn bound_elsewhere(
+    release: &Release,
+    counters: &Counters<'_>,
+    before: &[Counted],
+    victim: &AgentPod,
+    (what, gone): (&str, Instant),
+) -> Result<Vec<Counted>> {
+    let node = victim.pod.node.as_str();
+    let lost = victim.those_on_it(before)?;
+    let bound = counters.until_bound_again(&lost, CEILING).await?;
+    measured(
+        &format!("node {what} → its claims Bound elsewhere"),
+        bound - gone,
+    );
+    let meanwhile = counters.agree(&others(node), CEILING).await?;
+    Counted::only_these_moved(before, &meanwhile, &lost)?;
+    let pods = release.pods(Component::Agent).await?;
+    let dead = pods.iter().find(|pod| pod.uid == victim.pod.uid);
+    dead.context("Kubernetes has taken the lost Pod away")?;
+    Ok(meanwhile)
+}
+
+fn others(node: &str) -> Vec<&'static str> {
+    NODES.into_iter().filter(|other| *other != node).collect()
+}
