@@ -7,6 +7,7 @@ use huly_protocol::{CallExt, Epoch, ErrorCode, ErrorPayload, Frame, Op, Request,
 use serde_json::value::RawValue;
 
 use crate::registry::{Id, Registry};
+use crate::routed::Forwarded;
 use crate::timer::Timer;
 
 /// What a call to an agent is for.
@@ -21,6 +22,7 @@ pub(crate) enum CallKind {
         uuid: Id,
         client: Id,
         request: String,
+        forwarded: Forwarded,
     },
     /// Nobody waits for the answer.
     Other,
@@ -32,8 +34,10 @@ pub(crate) struct BackCall {
     pub(crate) agent: Id,
     /// The client that serves the agent: an answer counts from it alone.
     client: Id,
-    kind: CallKind,
-    payload: Bytes,
+    pub(crate) kind: CallKind,
+    pub(crate) payload: Bytes,
+    /// Whether it was sent more than once: its first answer may be lost.
+    pub(crate) resent: bool,
     /// When it is given up, if ever.
     pub(crate) until: Option<Duration>,
 }
@@ -69,6 +73,7 @@ impl Registry {
             client: client.clone(),
             kind,
             payload,
+            resent: false,
             until: None,
         };
         self.calls.insert(number, call);
@@ -90,15 +95,15 @@ impl Registry {
 
     /// Sends unanswered calls again over a new connection; agents know those that they run.
     pub(crate) fn resend_calls(&mut self, client: &Id) {
-        let frames: Vec<Frame> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| call.client == *client)
-            .map(|(number, call)| {
-                Frame::new(Op::Request, self.call_id(*number), call.payload.clone())
-            })
-            .collect();
-        for frame in frames {
+        let mut payloads = Vec::new();
+        for (number, call) in &mut self.calls {
+            if call.client == *client {
+                call.resent = true;
+                payloads.push((*number, call.payload.clone()));
+            }
+        }
+        for (number, payload) in payloads {
+            let frame = Frame::new(Op::Request, self.call_id(number), payload);
             self.send_to_client(client, frame);
         }
     }
@@ -181,10 +186,8 @@ impl Registry {
                 }
                 self.respond(&client, &request, frame.payload);
             }
-            CallKind::Request {
-                client, request, ..
-            } => {
-                self.respond_error(&client, &request, ErrorPayload::read(&frame.payload));
+            CallKind::Request { .. } => {
+                self.refused(number, call, ErrorPayload::read(&frame.payload));
             }
             CallKind::Other => {}
         }
@@ -249,6 +252,7 @@ impl Registry {
                 uuid,
                 client,
                 request,
+                ..
             } = call.kind
             {
                 let message = format!(

@@ -19,6 +19,7 @@ mod held;
 mod hello;
 mod place;
 mod references;
+mod refused;
 mod registration;
 mod registry;
 mod requests;

@@ -14,6 +14,7 @@ mod hostile;
 mod placement;
 mod property;
 mod references;
+mod refused;
 mod registration;
 mod requests;
 mod restart;
