@@ -59,15 +59,6 @@ impl Release {
         Self::installed(cluster, SHARED, &["--set", VALUES]).await
     }
 
-    /// The same, installed where there was nothing of it before, neither definitions nor namespace.
-    ///
-    /// # Errors
-    /// As [`Release::shared`], and when what was there does not go.
-    pub async fn fresh(cluster: &Cluster) -> Result<Self> {
-        Self::nothing(cluster).await?;
-        Self::shared(cluster).await
-    }
-
     /// Installs the chart with these arguments in a namespace that enforces the Pod Security
     /// Standard `restricted`, and waits until all of it is ready.
     ///

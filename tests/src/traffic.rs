@@ -8,13 +8,16 @@ use huly_client::{Client, Connection, ContainerRef, Error, ErrorKind};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::counters::{Counted, KIND};
 use crate::release::Release;
 
 /// How often each counter is asked to count.
 const PACE: Duration = Duration::from_millis(5);
+
+/// How long the last answers may take: more than the network holds a request.
+const LAST_ANSWER: Duration = Duration::from_secs(60);
 
 /// A client that counts each of some counters up, half of them through the server and half of
 /// them over a direct connection. It alone does, so each answer tells whether an increment was
@@ -52,7 +55,7 @@ impl Traffic {
                 let connection = held.connect().await?;
                 ensure!(
                     connection.is_direct(),
-                    "the agent of {counter:?} is reached"
+                    "the agent of {counter:?} is not reached"
                 );
                 Way::Direct(connection)
             };
@@ -65,12 +68,18 @@ impl Traffic {
         Ok(Self { stop, clients })
     }
 
-    /// Ends them and sums up.
+    /// Ends them, each with an answer, and sums up.
     ///
     /// # Errors
-    /// When an answer was one that must not be, or a request failed as none should.
-    pub async fn stop(mut self) -> Result<Sent> {
+    /// When an answer was one that must not be, a request failed as none should, or a counter does
+    /// not answer any more.
+    pub async fn stop(self) -> Result<Sent> {
         self.stop.send_replace(true);
+        let summed = timeout(LAST_ANSWER, self.sum());
+        summed.await.context("a counter does not answer any more")?
+    }
+
+    async fn sum(mut self) -> Result<Sent> {
         let mut all = Sent::default();
         while let Some(one) = self.clients.join_next().await {
             let one = one.context("a client was cut off")??;

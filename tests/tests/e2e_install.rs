@@ -1,7 +1,9 @@
 //! The chart on nodes: from nothing to claimed containers.
 
+use std::time::Instant;
+
 use anyhow::{Context, Result, ensure};
-use huly_tests::{Cluster, Object, Release, SOON, eventually, kubectl, on_nodes};
+use huly_tests::{Cluster, Object, Release, SOON, eventually, kubectl, measured, on_nodes};
 use kube::core::DynamicObject;
 
 /// Of the namespace `demo` in examples/manifests.
@@ -11,14 +13,17 @@ const CLAIMS: [&str; 3] = ["my-echo", "my-counter", "lobby"];
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn from_nothing_to_claims_that_say_where_they_live() -> Result<()> {
     on_nodes(async |cluster| {
-        let release = Release::fresh(cluster).await?;
+        Release::nothing(cluster).await?;
+        let installed = Instant::now();
+        let release = Release::shared(cluster).await?;
+        measured("helm install until all is ready", installed.elapsed());
         with_examples(async || {
             for name in CLAIMS {
                 let claim = until_ready(cluster, name).await?;
                 lives_where_it_says(&release, &claim).await?;
             }
             let counted = release.live.increment("counter-1", 2).await?;
-            assert_eq!(counted, 2);
+            ensure!(counted == 2, "it was at {counted} already");
             Ok(())
         })
         .await
@@ -54,14 +59,16 @@ async fn lives_where_it_says(release: &Release, claim: &DynamicObject) -> Result
         .iter()
         .find(|agent| pod == format!("{}/{}", release.namespace, agent.name))
         .with_context(|| format!("{name} says the Pod {pod:?}, of {agents:?}"))?;
-    assert_eq!(claim.text("/status/nodeName"), agent.node, "{name}");
-    assert_eq!(
-        claim.text("/status/endpoint"),
-        format!("{}:3738", agent.ip),
-        "{name}"
-    );
+    let endpoint = format!("{}:3738", agent.ip);
     let container = release.live.container(claim.text("/status/uuid")).await?;
     let container = container.with_context(|| format!("{name} does not live"))?;
-    assert_eq!(claim.text("/status/agent"), container.agent_id, "{name}");
+    for (field, is) in [
+        ("/status/nodeName", &agent.node),
+        ("/status/endpoint", &endpoint),
+        ("/status/agent", &container.agent_id),
+    ] {
+        let said = claim.text(field);
+        ensure!(said == is, "{name} says {field} {said:?}, not {is:?}");
+    }
     Ok(())
 }

@@ -22,6 +22,10 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// after five more, and then another starts.
 const ELSEWHERE: Duration = Duration::from_secs(100);
 
+/// More than five times what a node takes that was cut off: its kubelet, which ends the old server,
+/// first gives up connections from before.
+const HEALED: Duration = Duration::from_secs(120);
+
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn its_pod_is_deleted_at_once() -> Result<()> {
@@ -120,6 +124,8 @@ async fn its_node_is_cut_off_and_comes_back() -> Result<()> {
         let before = counters.agree(&NODES, SOON).await?;
         let old = release.server().await?;
         let old_term = term(&old).await?;
+        let beyond = release.agent_on(&old.node).await?;
+        let ended_before = ended(&beyond).await?;
         let elsewhere = NODES.into_iter().filter(|node| *node != old.node);
         let elsewhere: Vec<&str> = elsewhere.collect();
 
@@ -144,10 +150,12 @@ async fn its_node_is_cut_off_and_comes_back() -> Result<()> {
         .await?;
         let healed = Instant::now();
         release.until_ready().await?;
-        let after = counters.agree(&NODES, ELSEWHERE).await?;
+        let after = counters.agree(&NODES, HEALED).await?;
         measured("healed → one server, claims are true", healed.elapsed());
-        // What the old server started meanwhile is ended: it is of a lower term.
         assert_eq!(lives(&after), lives(&meanwhile));
+        // All of them had a copy beyond the cut.
+        let copies = ended(&beyond).await? - ended_before;
+        assert!(copies >= lives(&after).len() as f64, "{copies} have ended");
         counters.stayed_bound()?;
         alone(&release, &old, &new).await?;
         let new_term = term(&new).await?;
@@ -189,6 +197,12 @@ async fn term(server: &ReleasePod) -> Result<f64> {
         .metrics()
         .await?
         .sum("huly_network_term_seconds", &[])
+}
+
+/// How many counters have ended on an agent.
+async fn ended(agent: &ReleasePod) -> Result<f64> {
+    let metrics = agent.metrics().await?;
+    metrics.sum("huly_agent_ends_total", &[("kind", "counter")])
 }
 
 /// The lives of the counters, whoever wrote their claims meanwhile.

@@ -9,7 +9,7 @@ use huly_protocol::{
 use serde_json::value::RawValue;
 
 use crate::registry::{Id, Registry};
-use crate::routed::time_left;
+use crate::routed::{Forwarded, time_left};
 use crate::session::millis;
 use crate::timer::Timer;
 
@@ -25,6 +25,7 @@ pub(crate) enum CallKind {
         uuid: Id,
         client: Id,
         request: String,
+        forwarded: Forwarded,
     },
     /// Nobody waits for the answer.
     Other,
@@ -36,8 +37,10 @@ pub(crate) struct BackCall {
     pub(crate) agent: Id,
     /// The client that serves the agent: an answer counts from it alone.
     client: Id,
-    kind: CallKind,
-    payload: Bytes,
+    pub(crate) kind: CallKind,
+    pub(crate) payload: Bytes,
+    /// Whether it was sent more than once: its first answer may be lost.
+    pub(crate) resent: bool,
     /// When it is given up, if ever.
     pub(crate) until: Option<Duration>,
 }
@@ -92,6 +95,7 @@ impl Registry {
             client: client.clone(),
             kind,
             payload,
+            resent: false,
             until: None,
         };
         self.calls.insert(number, call);
@@ -114,16 +118,16 @@ impl Registry {
     /// Sends unanswered calls again over a new connection; agents know those that they run.
     pub(crate) fn resend_calls(&mut self, client: &Id) {
         let now = self.now.mono;
-        let frames: Vec<Frame> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| call.client == *client)
-            .map(|(number, call)| {
+        let mut payloads = Vec::new();
+        for (number, call) in &mut self.calls {
+            if call.client == *client {
+                call.resent = true;
                 let payload = call.payload_at(now).unwrap_or_else(|| call.payload.clone());
-                Frame::new(Op::Request, self.call_id(*number), payload)
-            })
-            .collect();
-        for frame in frames {
+                payloads.push((*number, payload));
+            }
+        }
+        for (number, payload) in payloads {
+            let frame = Frame::new(Op::Request, self.call_id(number), payload);
             self.send_to_client(client, frame);
         }
     }
@@ -209,10 +213,8 @@ impl Registry {
                 }
                 self.respond(&client, &request, frame.payload);
             }
-            CallKind::Request {
-                client, request, ..
-            } => {
-                self.respond_error(&client, &request, ErrorPayload::read(&frame.payload));
+            CallKind::Request { .. } => {
+                self.refused(number, call, ErrorPayload::read(&frame.payload));
             }
             CallKind::Other => {}
         }
@@ -284,6 +286,7 @@ impl Registry {
                 uuid,
                 client,
                 request,
+                ..
             } = call.kind
             {
                 let message = format!(

@@ -51,6 +51,8 @@ pub(crate) struct Waiter {
 #[derive(Debug, Clone)]
 pub(crate) struct HeldCall {
     pub(crate) routed: Routed,
+    /// Its place among those that were at an agent before: they were sent before all others.
+    pub(crate) order: u64,
     /// When it is given up.
     pub(crate) until: Duration,
 }

@@ -13,6 +13,11 @@ const MAX_HELD: usize = 1_024;
 
 impl Registry {
     pub(crate) fn hold_call(&mut self, uuid: Id, routed: Routed) -> Outcome {
+        self.hold_at(uuid, routed, u64::MAX)
+    }
+
+    /// As [`Registry::hold_call`], before those of a higher order.
+    pub(crate) fn hold_at(&mut self, uuid: Id, routed: Routed, order: u64) -> Outcome {
         let bytes = routed.bytes();
         let holds = match self.entries.get(&uuid) {
             Some(entry) => entry.held.len(),
@@ -29,12 +34,19 @@ impl Registry {
             && let Some(flight) = session.in_flight.get_mut(&routed.request)
         {
             flight.waits_for = Some(uuid.clone());
+            flight.call = None;
         }
         let held = match self.entries.get_mut(&uuid) {
             Some(entry) => &mut entry.held,
             None => self.early_calls.entry(uuid.clone()).or_default(),
         };
-        held.push(HeldCall { routed, until });
+        let at = held.partition_point(|other| other.order <= order);
+        let call = HeldCall {
+            routed,
+            order,
+            until,
+        };
+        held.insert(at, call);
         self.held_bytes += bytes;
         self.timers.set(until, Timer::Hold(uuid));
         Ok(None)

@@ -20,6 +20,7 @@ mod hello;
 mod place;
 mod reassert;
 mod references;
+mod refused;
 mod registration;
 mod registry;
 mod requests;

@@ -363,13 +363,17 @@ impl Registry {
             let same = said.is_none() || said == entry.epoch;
             match change.event {
                 EventKind::Removed if on_it && same && entry.is_live() => {
-                    let draining = self.agents.get(&agent).is_some_and(|agent| agent.draining);
+                    let known = self.agents.get(&agent);
+                    let draining = known.is_some_and(|agent| agent.draining);
                     let reason = if draining {
                         "AgentDraining"
                     } else {
                         "ContainerEnded"
                     };
-                    self.fail_calls(&agent, Some(&uuid));
+                    // A Rust agent has answered what ran, and says of the rest that it did not.
+                    if !known.is_some_and(|agent| agent.rust) {
+                        self.fail_calls(&agent, Some(&uuid));
+                    }
                     self.lose(&uuid, &agent, reason, self.now.mono);
                 }
                 EventKind::Updated if on_it && same && entry.is_live() => {

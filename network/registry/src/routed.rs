@@ -33,6 +33,19 @@ pub(crate) struct Routed {
     pub(crate) last_word: Option<Duration>,
 }
 
+/// What is kept of a request that an agent has, beside the call that carries it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Forwarded {
+    /// The life of the container that was asked.
+    pub(crate) epoch: Option<huly_protocol::Epoch>,
+    /// See [`Routed::sent_in`].
+    pub(crate) sent_in: Option<huly_protocol::Epoch>,
+    /// See [`Routed::deadline`].
+    pub(crate) deadline: Option<Duration>,
+    /// See [`Routed::last_word`].
+    pub(crate) last_word: Option<Duration>,
+}
+
 impl Routed {
     fn new(client: &Id, request: &str, call: &ContainerCall<'_>, now: Duration) -> Self {
         let CallerExt { epoch, timeout_ms } = call.ext.unwrap_or_default();
@@ -122,6 +135,12 @@ impl Registry {
             uuid: uuid.clone(),
             client: routed.client.clone(),
             request: routed.request.clone(),
+            forwarded: Forwarded {
+                epoch: entry.epoch,
+                sent_in: routed.sent_in,
+                deadline: routed.deadline,
+                last_word: routed.last_word,
+            },
         };
         let call = self.call(agent, method::CONTAINER_REQUEST, &params, ext, kind);
         if let Some(number) = call

@@ -58,10 +58,9 @@ async fn accept(listener: TcpListener, slices: Slices) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Ok((incoming, _)) = listener.accept() => {
-                let slices = slices.clone();
-                connections.spawn(async move { relay(incoming, slices).await });
-            }
+            incoming = listener.accept() => if let Ok((incoming, _)) = incoming {
+                connections.spawn(relay(incoming, slices.clone()));
+            },
             // How a connection ended is for its two ends to say.
             Some(_) = connections.join_next() => {}
         }

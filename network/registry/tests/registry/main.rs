@@ -15,6 +15,7 @@ mod hostile;
 mod placement;
 mod property;
 mod references;
+mod refused;
 mod registration;
 mod requests;
 mod restart;

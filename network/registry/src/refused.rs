@@ -1,0 +1,71 @@
+//! Requests that an agent refuses, for it has no such container any more.
+
+use huly_protocol::{AgentCall, ContainerCall, ErrorCode, ErrorPayload, Json, Request};
+
+use crate::calls::{BackCall, CallKind};
+use crate::registry::Registry;
+use crate::routed::Routed;
+
+impl Registry {
+    /// An agent answers a client's request with an error. One that did not run, for its container
+    /// was about to end, waits for the container's next life if there is to be one.
+    pub(crate) fn refused(&mut self, number: u64, call: BackCall, error: ErrorPayload) {
+        let CallKind::Request {
+            uuid,
+            client,
+            request,
+            forwarded,
+        } = &call.kind
+        else {
+            return;
+        };
+        let rust = self.agents.get(&call.agent).is_some_and(|one| one.rust);
+        if !rust || !did_not_run(&error) {
+            return self.respond_error(client, request, error);
+        }
+        if call.resent {
+            let message =
+                format!("outcome unknown: container {uuid} ended before its answer came through");
+            let error = ErrorPayload::new(ErrorCode::OutcomeUnknown, message);
+            return self.respond_error(client, request, error);
+        }
+        // A next life that is there already may have been asked later things: what was sent first
+        // must not start after them.
+        let next = self
+            .entries
+            .get(uuid)
+            .filter(|entry| entry.wanted() && (!entry.is_live() || entry.epoch == forwarded.epoch));
+        let Some((operation, data)) = next.and_then(|_| read(&call.payload)) else {
+            return self.respond_error(client, request, error);
+        };
+        let routed = Routed {
+            client: client.clone(),
+            request: request.clone(),
+            operation,
+            data,
+            sent_in: forwarded.sent_in,
+            deadline: forwarded.deadline,
+            last_word: forwarded.last_word,
+        };
+        // Numbers of calls grow: those that were refused wait in the order in which they came.
+        if let Err(error) = self.hold_at(uuid.clone(), routed, number) {
+            self.respond_error(client, request, error);
+        }
+    }
+}
+
+/// Whether a Rust agent says by it that it handed the request to no container.
+fn did_not_run(error: &ErrorPayload) -> bool {
+    matches!(
+        error.code,
+        Some(ErrorCode::Gone | ErrorCode::Interrupted | ErrorCode::NoSuchContainer)
+    )
+}
+
+/// Operation and data of a call that this server made.
+fn read(payload: &[u8]) -> Option<(String, Json)> {
+    let request = Request::read(payload).ok()?;
+    let call: AgentCall<'_> = serde_json::from_str(request.params.get()).ok()?;
+    let call: ContainerCall<'_> = serde_json::from_str(call.params.get()).ok()?;
+    Some((call.operation.into_owned(), Json::from(call.data)))
+}

@@ -1,0 +1,154 @@
+//! Requests that reach an agent as their container ends: the agent says that they did not run.
+
+use huly_protocol::Op;
+use serde_json::{Value, json};
+
+use crate::support::{Peer, Rust, World};
+
+/// A container on `a`, which takes nothing new and leaves requests unanswered; `b` could have it.
+fn ending() -> (World, Peer, Peer, Peer) {
+    let mut world = World::new();
+    let first = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let second = world.agent("b", Rust, &["k"]);
+    world[first].sim().mute = vec!["cs"];
+    world[first].sim().draining = true;
+    world.register(first);
+    (world, first, second, client)
+}
+
+/// `a` answers its call of that number with a code.
+fn refuse(world: &mut World, agent: Peer, number: usize, code: &str) {
+    let id = world[agent].sim().called("cs")[number].id.clone();
+    let error = json!({"message": "it ends", "stack": "", "code": code});
+    world.say(agent, Op::ResponseError, &id, error.to_string());
+}
+
+/// The container on `a` has ended.
+fn end(world: &mut World, agent: Peer) {
+    let copy = world[agent].sim().containers.remove("u").unwrap();
+    let record = json!({
+        "agentId": "a", "uuid": "u", "kind": "k", "endpoint": copy.endpoint, "lastVisit": 0,
+        "huly": {"epoch": copy.huly["epoch"]},
+    });
+    let removed = json!({"agents": [], "containers": [{"event": 2, "container": record}]});
+    world.ask(agent, "cu", removed).unwrap();
+}
+
+fn did(world: &World, client: Peer, id: &str) -> Value {
+    let answer = world.answer(client, id).expect("it is answered");
+    let answer = answer.unwrap();
+    assert_eq!(answer["on"], "b");
+    answer["did"].clone()
+}
+
+#[test]
+fn they_run_in_the_next_life_in_the_order_sent() {
+    let (mut world, first, second, client) = ending();
+    world[second].sim().mute = vec!["gg"];
+    let ask = |world: &mut World, name: &str| {
+        let params = json!(["u", name, {"n": 0.10}]);
+        world.request(client, "cs", params)
+    };
+    let one = ask(&mut world, "one");
+    let two = ask(&mut world, "two");
+    refuse(&mut world, first, 0, "interrupted");
+    let three = ask(&mut world, "three");
+    end(&mut world, first);
+    // The server knows of the end by now, but not what became of two and three.
+    let four = ask(&mut world, "four");
+    refuse(&mut world, first, 1, "gone");
+    refuse(&mut world, first, 2, "noSuchContainer");
+    assert_eq!(world.registry.snapshot().held.0, 4);
+
+    let start = world[second].sim().called("gg")[0].clone();
+    world.answer_call(second, &start);
+    for (id, name) in [
+        (&one, "one"),
+        (&two, "two"),
+        (&three, "three"),
+        (&four, "four"),
+    ] {
+        assert_eq!(did(&world, client, id), name);
+    }
+    let ran: Vec<String> = world[second]
+        .sim()
+        .ran
+        .iter()
+        .map(|ran| ran.1.clone())
+        .collect();
+    assert_eq!(ran, ["one", "two", "three", "four"]);
+    assert_eq!(world.registry.snapshot().held, (0, 0));
+    assert_eq!(world.registry.snapshot().calls, 0);
+}
+
+#[test]
+fn what_an_agent_does_not_answer_any_more_may_have_run() {
+    let (mut world, first, _, client) = ending();
+    let id = world.request(client, "cs", json!(["u", "op", 1]));
+    end(&mut world, first);
+    assert_eq!(world.answer(client, &id), None, "the agent is there to say");
+    world.close(first);
+    world.run(2_000);
+    let error = world.answer(client, &id).unwrap().unwrap_err();
+    assert_eq!(error["code"], "outcomeUnknown");
+}
+
+#[test]
+fn a_refusal_after_a_lost_connection_may_come_after_a_lost_answer() {
+    let (mut world, first, second, client) = ending();
+    let id = world.request(client, "cs", json!(["u", "op", 1]));
+    world.close(first);
+    world.reconnect(first);
+    refuse(&mut world, first, 0, "noSuchContainer");
+    end(&mut world, first);
+    let error = world.answer(client, &id).unwrap().unwrap_err();
+    assert_eq!(error["code"], "outcomeUnknown");
+    assert_eq!(world[second].sim().called("cs").len(), 0);
+}
+
+#[test]
+fn one_that_may_have_run_on_another_route_waits_for_no_other_life() {
+    let (mut world, first, second, client) = ending();
+    let records = world.ask(client, "cl", json!({})).unwrap();
+    let epoch = records[0]["huly"]["epoch"].clone();
+    let id = world.request(client, "cs", json!(["u", "op", 1, {"epoch": epoch}]));
+    refuse(&mut world, first, 0, "gone");
+    end(&mut world, first);
+    let error = world.answer(client, &id).unwrap().unwrap_err();
+    assert_eq!(error["code"], "outcomeUnknown");
+    assert_eq!(world[second].sim().called("cs").len(), 0);
+}
+
+#[test]
+fn they_wait_no_longer_than_their_caller() {
+    let (mut world, first, _, client) = ending();
+    let ext = json!({"timeoutMs": 1_000});
+    let id = world.request(client, "cs", json!(["u", "op", 1, ext]));
+    refuse(&mut world, first, 0, "gone");
+    world.run(850);
+    assert_eq!(world.answer(client, &id), None);
+    world.run(100);
+    let error = world.answer(client, &id).unwrap().unwrap_err();
+    assert_eq!(error["code"], "timedOut");
+}
+
+#[test]
+fn where_nobody_wants_the_container_there_is_no_next_life() {
+    let (mut world, first, _, client) = ending();
+    let id = world.request(client, "cs", json!(["u", "op", 1]));
+    world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+    refuse(&mut world, first, 0, "gone");
+    let error = world.answer(client, &id).unwrap().unwrap_err();
+    assert_eq!(error["code"], "gone");
+}
+
+#[test]
+fn a_containers_own_error_is_an_answer() {
+    let (mut world, first, _, client) = ending();
+    let id = world.request(client, "cs", json!(["u", "op", 1]));
+    refuse(&mut world, first, 0, "failed");
+    let error = world.answer(client, &id).unwrap().unwrap_err();
+    assert_eq!(error["code"], "failed");
+}
