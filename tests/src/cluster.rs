@@ -52,6 +52,11 @@ impl Cluster {
         self.client.clone()
     }
 
+    /// What the kinds and claims that are made with it call their network: `networkName`.
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
     /// The ContainerKinds.
     pub fn kinds(&self) -> Api<DynamicObject> {
         Api::all_with(self.client(), &resource("ContainerKind", "containerkinds"))

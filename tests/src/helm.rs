@@ -16,6 +16,13 @@ pub fn chart() -> String {
     root("charts/huly-network").display().to_string()
 }
 
+/// The chart as it was first released, packed: what people upgrade from.
+pub fn released_chart() -> String {
+    root("tests/chart/huly-network-0.1.0.tgz")
+        .display()
+        .to_string()
+}
+
 /// What helm says, against the API server of the tests.
 ///
 /// # Errors

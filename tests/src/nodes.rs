@@ -12,7 +12,7 @@ use tokio::process::Command;
 use crate::cluster::Cluster;
 use crate::eventually::eventually;
 use crate::settings::variable;
-use crate::tools::printed;
+use crate::tools::{kubectl, printed};
 
 /// The names of the nodes.
 pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
@@ -33,6 +33,22 @@ pub async fn while_killed(node: &str, story: impl AsyncFnOnce() -> Result<()>) -
 /// The story's, or when the cable cannot be cut or mended.
 pub async fn while_cut(node: &str, story: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
     between(node, ["cut", "heal"], story).await
+}
+
+/// Lets no Pod come to these nodes but those of DaemonSets, until the story has been told, whatever
+/// that came to.
+///
+/// # Errors
+/// The story's, or when the API server refuses.
+pub async fn while_cordoned(nodes: &[&str], story: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    let all = |action| [&[action], nodes].concat();
+    kubectl(&all("cordon")).await?;
+    let told = AssertUnwindSafe(story()).catch_unwind().await;
+    let restored = kubectl(&all("uncordon")).await;
+    match told {
+        Ok(outcome) => outcome.and(restored.map(drop)),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 async fn between(

@@ -237,14 +237,14 @@ impl Release {
         .await
     }
 
-    /// Has helm run the chart's test, and says what it printed.
+    /// Has helm run the chart's test, and says what it and helm print.
     ///
     /// # Errors
     /// When it fails.
     pub async fn helm_test(&self) -> Result<String> {
         let place = ["--namespace", &self.namespace, "--timeout", "2m"];
-        let said = helm::helm(&[&["test", NAME], &place[..], &["--logs"]].concat()).await?;
-        Ok(said.stdout)
+        let said = helm::helm(&[&["test", NAME], &place[..]].concat()).await?;
+        Ok(said.stdout + &said.stderr)
     }
 
     async fn only(&self, component: Component) -> Result<ReleasePod> {

@@ -45,6 +45,22 @@ pub async fn kubectl_says(arguments: &[&str]) -> Result<Said> {
     said(command).await
 }
 
+/// What `kubectl huly` says, by kubectl's plugin of that name, in the network at `address`.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn kubectl_huly(address: &str, arguments: &[&str]) -> Result<Said> {
+    let before = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(variable("HULY_BIN")?).chain(std::env::split_paths(&before));
+    let mut command = Command::new(variable("HULY_TEST_KUBECTL")?);
+    command
+        .env("PATH", std::env::join_paths(folders)?)
+        .env("HULY_NETWORK", address)
+        .arg("huly")
+        .args(arguments);
+    said(command).await
+}
+
 /// What huly-operator says, run to its end with a kubeconfig.
 ///
 /// # Errors

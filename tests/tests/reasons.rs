@@ -27,6 +27,12 @@ async fn of_an_unknown_kind() -> Result<()> {
             "{}",
             refused.shown()
         );
+        eventually(SOON, "the Event NotPlaceable", async || {
+            let events = cluster.events(&namespace, &refused).await?;
+            ensure!(events == [format!("NotPlaceable: {said}")], "{events:?}");
+            Ok(())
+        })
+        .await?;
 
         cluster.kind_named("later", "echo", json!({})).await?;
         claim.until_ready().await?;

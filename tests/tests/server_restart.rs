@@ -1,9 +1,9 @@
 //! The network server is killed and started again: nothing else is.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use huly_client::ErrorKind;
+use huly_client::{ErrorKind, Json, RequestOptions};
 use huly_tests::{Counter, Layout, Live, Object, SOON, Scenario, eventually, measured, scenario};
 use kube::core::DynamicObject;
 use serde_json::json;
@@ -145,32 +145,39 @@ async fn a_request_in_flight_is_answered_or_fails_clearly() -> Result<()> {
             .await?;
         claim.until_ready().await?;
         // Long enough to span the restart.
-        let nap = Duration::from_secs(3);
-        let live = test.live.clone();
-        let asked = tokio::spawn(async move {
-            let nap = u64::try_from(nap.as_millis()).unwrap_or(u64::MAX);
-            live.ask("e", "sleep", &json!({ "ms": nap }), SOON).await
-        });
+        let nap = Json::of(&json!({ "ms": 3_000 }))?;
+        let slept = Json::of(&json!({ "slept": 3_000 }))?;
+        let client = test.live.client();
+        let found = test.live.container("e").await?.context("it lives")?;
+        let holder = client.get(found.kind).uuid("e").await?;
+        let ask = |idempotent| {
+            let (client, nap) = (client.clone(), nap.clone());
+            let options = RequestOptions {
+                timeout: Some(SOON),
+                idempotent,
+            };
+            tokio::spawn(async move { client.request_json("e", "sleep", nap, options).await })
+        };
+        let (once, idempotent) = (ask(false), ask(true));
+        let held = tokio::spawn(async move { holder.request_json("sleep", nap).await });
         let server = &test.network.server;
-        eventually(SOON, "it is in flight", async || {
+        eventually(SOON, "they are in flight", async || {
             let calls = server
                 .metrics()
                 .await?
                 .sum("huly_network_agent_calls_in_flight", &[])?;
-            ensure!(calls == 1.0, "{calls} calls are");
+            ensure!(calls == 3.0, "{calls} calls are");
             Ok(())
         })
         .await?;
         restart(test).await?;
-        ensure!(
-            !asked.is_finished(),
-            "it did not span the restart: {:?}",
-            asked.await
-        );
-        match asked.await? {
-            Ok(answer) => assert_eq!(answer, json!({"slept": 3_000})),
-            Err(error) => assert!(is_clear(&error), "{error:?}"),
-        }
+        // Who holds the container knows which life it asked: the agent answers once it is back.
+        ensure!(!held.is_finished(), "it did not span the restart");
+        assert_eq!(held.await??.text(), slept.text());
+        assert_eq!(idempotent.await??.text(), slept.text());
+        // Who does not hold it is told that it cannot be known.
+        let error = once.await?.err().context("a request of no known life")?;
+        assert_eq!(error.kind, ErrorKind::OutcomeUnknown, "{error:?}");
         let echoed = test.live.ask("e", "echo", &json!(1), SOON).await?;
         assert_eq!(echoed, json!(1));
         Ok(())

@@ -1,8 +1,8 @@
 //! What kubectl shows of kinds and claims.
 
-use anyhow::{Context, Result};
-use huly_tests::{Layout, kubectl, scenario};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
+use huly_tests::{Layout, kubectl, kubectl_huly, scenario};
+use serde_json::{Value, json};
 
 /// The columns' titles, and the values of the row of an object.
 fn row(table: &str, name: &str) -> Result<(Vec<String>, Vec<String>)> {
@@ -104,6 +104,39 @@ async fn claims_are_found_by_kind_and_node() -> Result<()> {
             .await?;
             assert_eq!(names.trim(), found, "{selector}");
         }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn kubectl_huly_is_the_command_line() -> Result<()> {
+    scenario(Layout::agents(1), async |test| {
+        let kind = test.cluster.kind("echo", json!({})).await?;
+        let namespace = test.cluster.namespace("plugin").await?;
+        let claim = test
+            .cluster
+            .claim(&namespace, "c", &kind, json!({"uuid": "u"}))
+            .await?;
+        claim.until_ready().await?;
+
+        let network = test.network.address.as_str();
+        let table = kubectl_huly(network, &["agents"]).await?;
+        ensure!(table.success, "{table:?}");
+        let (titles, values) = row(&table.stdout, "agent-0")?;
+        assert_eq!(titles[0], "AGENT");
+        assert_eq!(values[0], "agent-0");
+
+        let listed = kubectl_huly(network, &["containers", "-o", "json"]).await?;
+        ensure!(listed.success, "{listed:?}");
+        let listed: Value = serde_json::from_str(&listed.stdout)?;
+        let lives = (&listed[0]["uuid"], &listed[0]["agentId"]);
+        assert_eq!(lives, (&json!("u"), &json!("agent-0")), "{listed}");
+
+        // It says how it was called, and its exit status is kubectl's.
+        let wrong = kubectl_huly(network, &["no-such-command"]).await?;
+        ensure!(!wrong.success, "{wrong:?}");
+        ensure!(wrong.stderr.contains("Usage: kubectl huly"), "{wrong:?}");
         Ok(())
     })
     .await

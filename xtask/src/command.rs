@@ -274,6 +274,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_through_another_keeps_its_arguments_and_variables() {
+        let program = shell("echo $0 $WORD")
+            .argument("zero")
+            .variable("WORD", "w");
+        let through = program.through(Program::new("env").argument("-u").argument("NOTHING"));
+        assert_eq!(capture(through).await.unwrap(), "zero w\n");
+    }
+
+    #[tokio::test]
     async fn capture_returns_stdout_alone() {
         let said = capture(shell("echo out; echo err >&2")).await.unwrap();
         assert_eq!(said, "out\n");

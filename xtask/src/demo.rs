@@ -10,7 +10,7 @@ use clap::Args;
 use crate::environment::Environment;
 use crate::go_programs::GoPrograms;
 use crate::huly_programs::HulyPrograms;
-use crate::interrupt::{self, interruptible};
+use crate::interrupt::{self, interruptible, nothing_started};
 use crate::prerequisites::{self, CONTROL_PLANE, may_install};
 use crate::report::step;
 use crate::up::{how_to_look, write_shell_file};
@@ -39,7 +39,8 @@ pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<
         let build = HulyPrograms::build_logged(workspace, &build_log);
         Ok((go, step("Build the network's programs", build).await?))
     })
-    .await?;
+    .await
+    .map_err(nothing_started)?;
     let mut environment = Environment::create_unused(workspace, "demo").await?;
     let logs = environment.logs.clone();
     let told = tell(workspace, &mut environment, &go, &huly, arguments.once).await;

@@ -16,10 +16,13 @@ mod state;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::ExitStatus;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -61,7 +64,7 @@ impl Environment {
     /// When it runs, or another run works on it, or the files cannot be written.
     pub(crate) async fn create(workspace: &Workspace, name: &str) -> Result<Self> {
         let Some(lock) = Lock::try_take(&lock_path(&workspace.environments(), name))? else {
-            bail!("the environment {name} is in use by another run of cargo xtask");
+            bail!("{}", in_use(name));
         };
         Self::create_locked(workspace, name, lock).await
     }
@@ -93,9 +96,12 @@ impl Environment {
             && state.is_running()
         {
             bail!(
-                "the environment {name} already runs (kubeconfig: {}); \
-                 end it with `cargo xtask down --name {name}`, or take another --name",
-                state.kubeconfig.display()
+                "the environment {name} is up already (kubeconfig: {kubeconfig})\n\n\
+                 To look around:\n\n    source {shell}\n\n\
+                 End it with:\n\n    cargo xtask down --name {name}\n\n\
+                 or start another beside it with another --name",
+                kubeconfig = state.kubeconfig.display(),
+                shell = shell_file(&folder).display(),
             );
         }
         if before.is_some() {
@@ -139,7 +145,7 @@ impl Environment {
     pub(crate) fn open(workspace: &Workspace, name: &str) -> Result<Self> {
         let environments = workspace.environments();
         let Some(lock) = Lock::try_take(&lock_path(&environments, name))? else {
-            bail!("the environment {name} is in use by another run of cargo xtask");
+            bail!("{}", in_use(name));
         };
         let folder = environments.join(name);
         let state = State::read(&folder)?
@@ -166,6 +172,11 @@ impl Environment {
     /// The log of one program.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{name}.log"))
+    }
+
+    /// The file that a shell reads to use it.
+    pub(crate) fn shell_file(&self) -> PathBuf {
+        shell_file(&self.folder)
     }
 
     /// The file that describes its processes and ports.
@@ -219,11 +230,7 @@ impl Environment {
     pub(crate) async fn kill(&mut self, name: &str) -> Result<()> {
         let process = self.state.process(name)?;
         if !process.identity.is_alive() {
-            let tail = files::tail(&process.log, 15);
-            bail!(
-                "{name} had ended before; {} ends with\n{tail}",
-                process.log.display()
-            );
+            bail!("{name} had ended before; {}", tail(&process.log));
         }
         process.identity.kill().await?;
         if let Some(mut child) = self.children.remove(name) {
@@ -238,7 +245,8 @@ impl Environment {
     /// Waits until a program that was started is ready.
     ///
     /// # Errors
-    /// When it ends, or is not ready in time: with what it last waited for and the end of its log.
+    /// When it or another one ends, which it may need: with the end of that one's log. When it is
+    /// not ready in time: with what it last waited for and the end of its log.
     pub(crate) async fn await_ready<F>(
         &mut self,
         name: &str,
@@ -248,36 +256,38 @@ impl Environment {
     where
         F: Future<Output = Result<()>>,
     {
-        let log = self.state.process(name)?.log.clone();
+        let log = self.log(name);
         let deadline = Instant::now() + patience;
-        loop {
-            if let Some(child) = self.children.get_mut(name)
-                && let Some(status) = child
-                    .try_wait()
-                    .with_context(|| format!("cannot look after {name}"))?
-            {
-                let tail = files::tail(&log, 15);
-                bail!(
-                    "{name} ended ({status}); {} ends with\n{tail}",
-                    log.display()
-                );
+        let asked = async {
+            loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let waits_for = match tokio::time::timeout(left, ready()).await {
+                    Ok(Ok(())) => return Ok(()),
+                    Ok(Err(error)) => Some(format!("{error:#}")),
+                    Err(_) => None,
+                };
+                if Instant::now() >= deadline {
+                    let waits_for = waits_for.unwrap_or_else(|| "it does not answer".to_owned());
+                    let seconds = patience.as_secs();
+                    bail!(
+                        "{name} is not ready after {seconds} s: {waits_for}; {}",
+                        tail(&log)
+                    );
+                }
+                tokio::time::sleep(ASK).await;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let waits_for = match tokio::time::timeout(left, ready()).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => Some(format!("{error:#}")),
-                Err(_) => None,
-            };
-            if Instant::now() >= deadline {
-                let waits_for = waits_for.unwrap_or_else(|| "it does not answer".to_owned());
-                let tail = files::tail(&log, 15);
-                bail!(
-                    "{name} is not ready after {} s: {waits_for}; {} ends with\n{tail}",
-                    patience.as_secs(),
-                    log.display()
-                );
+        };
+        tokio::select! {
+            biased;
+            ended = first_ended(&self.state, &mut self.children) => {
+                let (ended, status) = ended?;
+                let before = match ended == name {
+                    true => String::new(),
+                    false => format!(" while {name} was waited for"),
+                };
+                bail!("{ended} ended{before} ({status}); {}", tail(&self.log(&ended)))
             }
-            tokio::time::sleep(ASK).await;
+            outcome = asked => outcome,
         }
     }
 
@@ -286,6 +296,36 @@ impl Environment {
     pub(crate) async fn take_down(self) -> Result<()> {
         clear(&self.folder).await
     }
+}
+
+/// Waits until one of the programs ends that this run started and has not ended itself; of several
+/// the one that was started first, as the others may have ended for want of it.
+async fn first_ended(
+    state: &State,
+    children: &mut BTreeMap<String, Child>,
+) -> Result<(String, ExitStatus)> {
+    poll_fn(|context| {
+        for Recorded { name, .. } in &state.processes {
+            let Some(child) = children.get_mut(name) else {
+                continue;
+            };
+            if let Poll::Ready(status) = pin!(child.wait()).poll(context) {
+                let status = status.with_context(|| format!("cannot look after {name}"));
+                return Poll::Ready(status.map(|status| (name.clone(), status)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn shell_file(folder: &Path) -> PathBuf {
+    folder.join("env")
+}
+
+/// The end of a log, for messages.
+fn tail(log: &Path) -> String {
+    format!("{} ends with\n{}", log.display(), files::tail(log, 15))
 }
 
 /// Ends an environment that an earlier run left or started; false if there is none. Its logs stay
@@ -300,10 +340,18 @@ pub(crate) async fn down(workspace: &Workspace, name: &str) -> Result<bool> {
         return Ok(false);
     }
     let Some(_lock) = Lock::try_take(&lock_path(&environments, name))? else {
-        bail!("the environment {name} is in use by another run of cargo xtask: end that one");
+        bail!("{}", in_use(name));
     };
     clear(&folder).await?;
     Ok(true)
+}
+
+/// That another run works on an environment, for messages.
+fn in_use(name: &str) -> String {
+    format!(
+        "the environment {name} is in use by another run of cargo xtask: to end that one, press \
+         Ctrl-C in its terminal"
+    )
 }
 
 fn lock_path(environments: &Path, name: &str) -> PathBuf {

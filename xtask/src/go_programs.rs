@@ -121,6 +121,19 @@ const HELM_DOCS: Module = Module {
     versions: unversioned,
 };
 
+/// Only a test needs it: who just has nodes does not build it.
+const PROMETHEUS: Module = Module {
+    name: "prometheus",
+    folder: "prometheus",
+    programs: &[(
+        "prometheus",
+        "github.com/prometheus/prometheus/cmd/prometheus",
+    )],
+    sources: &[],
+    tags: "",
+    versions: unversioned,
+};
+
 /// What runs in Pods: the project's own few lines.
 const PODS: Module = Module {
     name: "pods",
@@ -255,6 +268,14 @@ impl NodePrograms {
     }
 }
 
+/// Builds Prometheus, unless it is in the cache, and says where it is.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) async fn prometheus(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(PROMETHEUS.build(workspace).await?.join("prometheus"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -273,6 +294,7 @@ mod tests {
             &COREDNS,
             &HELM,
             &HELM_DOCS,
+            &PROMETHEUS,
             &PODS,
         ];
         for module in modules {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The error of work that was cut off by a signal.
@@ -28,6 +28,14 @@ pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T>>) -> R
             asked?;
             bail!(Interrupted)
         }
+    }
+}
+
+/// Says of work that was cut off that it left nothing running.
+pub(crate) fn nothing_started(error: Error) -> Error {
+    match error.is::<Interrupted>() {
+        true => error.context("nothing was started"),
+        false => error,
     }
 }
 

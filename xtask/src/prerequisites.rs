@@ -1,7 +1,12 @@
-//! What must be on the machine: each missing thing is named with the command that installs it.
+//! What must be on the machine: each missing thing is named with how it is got.
 
-use anyhow::{Context, Result, bail};
+mod apt;
+mod go;
+mod remedy;
 
+use anyhow::{Result, bail};
+
+use self::remedy::{Install, Missing, Remedy};
 use crate::command::{self, Program};
 use crate::images::program;
 use crate::workspace::Workspace;
@@ -79,69 +84,54 @@ pub(crate) fn may_make_nodes() -> Result<()> {
     )
 }
 
-/// Checks that all of `needed` is there, and installs what is not if `install` says so.
+/// Checks that all of `needed` is there, and installs what is not, as far as this user may, if
+/// `install` says so.
 ///
 /// # Errors
-/// Names everything that is missing, why it is not enough, and the command that installs it.
+/// Names everything that is missing then, why it is not enough, and how it is got.
 pub(crate) async fn ensure(
     workspace: &Workspace,
     needed: &[Prerequisite],
     install: bool,
 ) -> Result<()> {
-    let mut missing = Vec::new();
+    let mut reasons = Vec::new();
     for prerequisite in needed {
         if let Err(reason) = prerequisite.check(workspace).await {
-            missing.push((*prerequisite, format!("{reason:#}")));
+            reasons.push((*prerequisite, format!("{reason:#}")));
         }
     }
-    if missing.is_empty() {
+    if reasons.is_empty() {
         return Ok(());
     }
-    if !install {
-        let lines: Vec<String> = missing
-            .iter()
-            .map(|(what, reason)| {
-                format!(
-                    "  {} ({reason})\n    install with: {}",
-                    what.name(),
-                    what.install().shown
-                )
-            })
-            .collect();
-        bail!(
-            "missing on this machine (or run again with --install):\n{}",
-            lines.join("\n")
-        );
+    let root = rustix::process::geteuid().is_root();
+    let packages = reasons.iter().any(|(what, _)| what.is_package());
+    if install && root && packages {
+        // Without it packages are not known, or in a version that is not there any more.
+        if let Err(error) = command::stream(apt::update()).await {
+            println!("  {error:#}");
+        }
     }
-    for (what, _) in missing {
-        let commands = what.install();
-        if commands.needs_root && !rustix::process::geteuid().is_root() {
-            bail!(
-                "{} is missing and only root may install it: {}",
-                what.name(),
-                commands.shown
-            );
-        }
-        println!("  installing {}: {}", what.name(), commands.shown);
-        for program in commands.programs {
-            command::stream(program).await?;
-        }
-        what.check(workspace).await.with_context(|| {
-            format!(
-                "{} is installed, but not enough: {}",
-                what.name(),
-                what.otherwise()
-            )
-        })?;
+    let mut missing = Vec::new();
+    for (what, reason) in reasons {
+        missing.push(Missing {
+            what,
+            name: what.name(),
+            reason,
+            remedy: what.remedy().await,
+        });
+    }
+    if !install {
+        let hint = match remedy::any_installable(&missing, root) {
+            true => " (--install installs what it may)",
+            false => "",
+        };
+        bail!("missing on this machine{hint}:\n{}", remedy::list(&missing));
+    }
+    let left = remedy::install(missing, root, |what| what.check(workspace)).await;
+    if !left.is_empty() {
+        bail!("still missing on this machine:\n{}", remedy::list(&left));
     }
     Ok(())
-}
-
-/// How something is installed.
-struct Install {
-    shown: String,
-    programs: Vec<Program>,
-    needs_root: bool,
 }
 
 impl Prerequisite {
@@ -163,7 +153,7 @@ impl Prerequisite {
     /// What to do where the command does not give enough.
     fn otherwise(self) -> &'static str {
         match self {
-            Self::Go => "take it from https://go.dev/dl/",
+            Self::Go => go::BY_HAND,
             Self::RustComponents | Self::MuslTarget => "see https://rustup.rs",
             Self::MuslCompiler => "see https://musl.libc.org",
             Self::Git => "see https://git-scm.com/downloads",
@@ -177,15 +167,7 @@ impl Prerequisite {
 
     async fn check(self, workspace: &Workspace) -> Result<()> {
         let programs = match self {
-            // In the module's folder, where Go takes the module's own requirement into account.
-            Self::Go => vec![
-                Program::new("go")
-                    .argument("version")
-                    .folder(workspace.root.join("tests/cluster/kubernetes")),
-                Program::new("go")
-                    .arguments(["list", "-m"])
-                    .folder(workspace.root.join("tests/cluster/kubernetes")),
-            ],
+            Self::Go => return go::check(workspace).await,
             Self::RustComponents => vec![
                 Program::cargo()
                     .arguments(["fmt", "--version"])
@@ -214,33 +196,42 @@ impl Prerequisite {
         Ok(())
     }
 
-    fn install(self) -> Install {
-        let rustup = |arguments: &[&str]| Install {
-            shown: format!("rustup {}", arguments.join(" ")),
-            programs: vec![Program::new("rustup").arguments(arguments)],
-            needs_root: false,
+    /// How it is got on this machine.
+    async fn remedy(self) -> Remedy {
+        let rustup = |arguments: &[&str]| {
+            Remedy::Programs(Install {
+                shown: format!("rustup {}", arguments.join(" ")),
+                programs: vec![Program::new("rustup").arguments(arguments)],
+                needs_root: false,
+                otherwise: self.otherwise(),
+                or: None,
+            })
         };
-        let packages: &[&str] = match self {
-            Self::Go => &["golang-go"],
+        match self {
+            Self::Go => go::remedy().await,
+            Self::RustComponents => rustup(&["component", "add", "rustfmt", "clippy"]),
+            Self::MuslTarget => rustup(&["target", "add", &program::target()]),
+            _ => Remedy::Programs(apt::install(self.packages(), self.otherwise())),
+        }
+    }
+
+    /// Debian's packages with it.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Go => &[go::PACKAGE],
             Self::Git => &["git"],
             Self::Python => &["python3", "python3-venv"],
             Self::MuslCompiler => &["musl-tools"],
-            Self::RustComponents => return rustup(&["component", "add", "rustfmt", "clippy"]),
-            Self::MuslTarget => return rustup(&["target", "add", &program::target()]),
+            Self::RustComponents | Self::MuslTarget => &[],
             Self::Runc => &["runc"],
             Self::Nftables => &["nftables"],
             Self::Iproute => &["iproute2"],
             Self::UtilLinux => &["util-linux"],
-        };
-        let apt = || Program::new("apt-get").variable("DEBIAN_FRONTEND", "noninteractive");
-        Install {
-            shown: format!("apt-get install --yes {}", packages.join(" ")),
-            programs: vec![
-                apt().argument("update"),
-                apt().arguments(["install", "--yes"]).arguments(packages),
-            ],
-            needs_root: true,
         }
+    }
+
+    fn is_package(self) -> bool {
+        !self.packages().is_empty()
     }
 }
 
@@ -258,14 +249,17 @@ async fn has_target(workspace: &Workspace, target: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_prerequisite_is_named_with_a_command() {
+    #[tokio::test]
+    async fn every_prerequisite_is_named_with_how_it_is_got() {
         for prerequisite in TESTS.iter().chain(NODES) {
-            let install = prerequisite.install();
             assert!(!prerequisite.name().is_empty());
-            assert!(!install.programs.is_empty());
-            let last = install.programs.last().unwrap();
-            assert!(install.shown.starts_with(&last.name()), "{}", install.shown);
+            match prerequisite.remedy().await {
+                Remedy::Programs(install) => {
+                    let last = install.programs.last().unwrap();
+                    assert!(install.shown.starts_with(&last.name()), "{}", install.shown);
+                }
+                Remedy::Hand(how) => assert!(how.contains("https://"), "{how}"),
+            }
         }
     }
 
@@ -282,7 +276,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("Go 1.26") && error.contains("apt-get install"),
+            error.contains("Go 1.26") && error.contains("https://go.dev/dl/"),
             "{error}"
         );
     }

@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// Install what is missing on this machine
     #[arg(long)]
     install: bool,
+    /// Of the part cluster, run only this file of tests/tests, without its `.rs`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    file: Vec<String>,
 }
 
 /// A part of the tests. The order here is the order that they run in: the quick ones first.
@@ -91,7 +94,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<
         }
         println!("\n=== {} ===", part.name());
         let started = Instant::now();
-        let outcome = part.run(workspace, may_install(arguments.install)).await;
+        let outcome = part.run(workspace, arguments).await;
         let took = Some(started.elapsed());
         match outcome {
             Ok(Passed::Fully) => table.add(part.name(), Outcome::Passed, took),
@@ -146,12 +149,15 @@ impl Part {
             .unwrap_or_default()
     }
 
-    async fn run(self, workspace: &Workspace, install: bool) -> Result<Passed> {
+    async fn run(self, workspace: &Workspace, arguments: &Arguments) -> Result<Passed> {
+        let install = may_install(arguments.install);
         match self {
             // The parts that have something to take down look after signals themselves.
-            Self::Cluster => cluster::run(workspace).await.map(|()| Passed::Fully),
+            Self::Cluster => cluster::run(workspace, &arguments.file)
+                .await
+                .map(|()| Passed::Fully),
             Self::Nodes => nodes::run(workspace, install).await,
-            _ => interruptible(self.check(workspace, install)).await,
+            part => interruptible(part.check(workspace, install)).await,
         }
     }
 
@@ -199,8 +205,7 @@ impl Part {
             Self::ControlPlane => {
                 GoPrograms::build(workspace).await?;
             }
-            Self::Cluster => cluster::run(workspace).await?,
-            Self::Nodes => return nodes::run(workspace, install).await,
+            Self::Cluster | Self::Nodes => {}
         }
         Ok(Passed::Fully)
     }

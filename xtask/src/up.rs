@@ -12,7 +12,7 @@ use crate::environment::{self, Environment, check_name, names};
 use crate::files::write_private;
 use crate::go_programs::{GoPrograms, NodePrograms};
 use crate::huly_programs::HulyPrograms;
-use crate::interrupt::interruptible;
+use crate::interrupt::{interruptible, nothing_started};
 use crate::prerequisites::{self, CONTROL_PLANE, NODES, may_install};
 use crate::report::{seconds, step};
 use crate::workspace::Workspace;
@@ -60,7 +60,8 @@ pub(crate) async fn up(workspace: &Workspace, arguments: &UpArguments) -> Result
         }
         Ok((go, Some(HulyPrograms::build(workspace).await?)))
     })
-    .await?;
+    .await
+    .map_err(nothing_started)?;
     let mut environment = Environment::create(workspace, &arguments.name).await?;
     let started = interruptible(async {
         step(
@@ -75,7 +76,7 @@ pub(crate) async fn up(workspace: &Workspace, arguments: &UpArguments) -> Result
     })
     .await;
     if let Err(error) = started {
-        environment.take_down().await?;
+        end(environment).await?;
         return Err(error);
     }
     let shell = write_shell_file(workspace, &environment, &go, None)?;
@@ -85,6 +86,14 @@ pub(crate) async fn up(workspace: &Workspace, arguments: &UpArguments) -> Result
         environment.name()
     );
     Ok(())
+}
+
+/// Ends an environment that did not come up, and says what is left of it.
+async fn end(environment: Environment) -> Result<()> {
+    let logs = environment.logs.clone();
+    let ended = step("End what was started", environment.take_down()).await;
+    println!("The logs are in {}", logs.display());
+    ended
 }
 
 /// Starts a bare cluster, leaves it running and says how long that took.
@@ -97,7 +106,8 @@ async fn up_with_nodes(workspace: &Workspace, arguments: &UpArguments, count: u8
             NodePrograms::build(workspace).await?,
         ))
     })
-    .await?;
+    .await
+    .map_err(nothing_started)?;
     let began = Instant::now();
     let mut environment = Environment::create(workspace, &arguments.name).await?;
     let tools = Tools {
@@ -114,7 +124,7 @@ async fn up_with_nodes(workspace: &Workspace, arguments: &UpArguments, count: u8
     })
     .await;
     if let Err(error) = started {
-        environment.take_down().await?;
+        end(environment).await?;
         return Err(error);
     }
     let shell = write_shell_file(workspace, &environment, &go, Some(&programs))?;
@@ -180,8 +190,12 @@ pub(crate) async fn down(workspace: &Workspace, arguments: &DownArguments) -> Re
         }
         return Ok(());
     }
+    let names = names(&workspace.environments());
+    if names.is_empty() {
+        println!("nothing is up");
+    }
     let mut left = Vec::new();
-    for name in names(&workspace.environments()) {
+    for name in names {
         match environment::down(workspace, &name).await {
             Ok(_) => say_down(workspace, &name),
             Err(error) => left.push(format!("{error:#}")),
@@ -205,7 +219,7 @@ pub(crate) fn write_shell_file(
     go: &GoPrograms,
     nodes: Option<&NodePrograms>,
 ) -> Result<PathBuf> {
-    let path = environment.folder.join("env");
+    let path = environment.shell_file();
     let mut text = format!(
         "export KUBECONFIG='{}'\n",
         environment.keys.admin_kubeconfig().display()

@@ -254,6 +254,7 @@ impl Connection {
                 timeout: Some(timeout),
                 fail_when_cut: true,
                 idempotent: options.idempotent,
+                epoch: life.epoch,
                 ..call
             };
             match link.handle.call(call).await {

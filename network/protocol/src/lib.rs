@@ -48,8 +48,8 @@ pub const NETWORK_PORT: u16 = 3737;
 /// The port that an agent listens on unless told otherwise (W02).
 pub const AGENT_PORT: u16 = 3738;
 
-/// How many requests of a client may be in flight beyond its limit if they are none to containers, so
-/// that those never stand in the way of a release.
+/// How many gets of a client may be in flight beyond its limit of requests to containers. Other
+/// requests have no limit: they are answered at once.
 pub const IN_FLIGHT_RESERVE: u32 = 256;
 
 /// The beginning of the text of an error that says that no agent can host a container (W15).

@@ -9,6 +9,7 @@ use huly_protocol::{
 
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
+use crate::session::Chunks;
 use crate::stats::Counted;
 
 /// An agent as the server knows it.
@@ -103,8 +104,25 @@ impl Registry {
         }
     }
 
+    /// The registration of an agent of which chunks are still to come.
+    fn begun_registration(&mut self, agent: &Id) -> Option<&mut Chunks> {
+        let client = &self.agents.get(agent)?.client;
+        self.sessions.get_mut(client)?.chunks.get_mut(agent)
+    }
+
+    /// Notes that a container that an agent was told to start lives there.
+    pub(crate) fn note_came(&mut self, agent: &Id, uuid: &Id) {
+        if let Some(begun) = self.begun_registration(agent) {
+            begun.came.insert(uuid.clone());
+        }
+    }
+
     /// Notes that it does not any more.
     pub(crate) fn detach(&mut self, agent: &Id, uuid: &Id, kind: &Id) {
+        if let Some(begun) = self.begun_registration(agent) {
+            begun.came.remove(uuid);
+            begun.left.insert(uuid.clone());
+        }
         if let Some(agent) = self.agents.get_mut(agent)
             && agent.containers.remove(uuid)
             && let Some(count) = agent.by_kind.get_mut(kind)

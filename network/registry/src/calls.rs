@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{CallExt, Epoch, ErrorCode, ErrorPayload, Frame, Op, Request, method};
+use huly_protocol::{
+    AgentCall, CallExt, Epoch, ErrorCode, ErrorPayload, Frame, Op, Request, method,
+};
 use serde_json::value::RawValue;
 
 use crate::registry::{Id, Registry};
-use crate::routed::Forwarded;
+use crate::routed::{Forwarded, time_left};
+use crate::session::millis;
 use crate::timer::Timer;
 
 /// What a call to an agent is for.
@@ -40,6 +43,25 @@ pub(crate) struct BackCall {
     pub(crate) resent: bool,
     /// When it is given up, if ever.
     pub(crate) until: Option<Duration>,
+}
+
+impl BackCall {
+    /// Of a request whose caller waits for a time: the payload with what is left of it.
+    fn payload_at(&self, now: Duration) -> Option<Bytes> {
+        let CallKind::Request { .. } = self.kind else {
+            return None;
+        };
+        let left = time_left(self.until?, now);
+        let request = Request::read(&self.payload).ok()?;
+        let call: AgentCall<'_> = serde_json::from_str(request.params.get()).ok()?;
+        let ext: CallExt = serde_json::from_str(call.ext?.get()).ok()?;
+        let ext = CallExt {
+            timeout_ms: Some(millis(left)),
+            ..ext
+        };
+        let params = serde_json::to_string(&(&call.agent, call.params, ext)).ok()?;
+        Some(Request::payload(&request.method, &params))
+    }
 }
 
 impl Registry {
@@ -95,11 +117,13 @@ impl Registry {
 
     /// Sends unanswered calls again over a new connection; agents know those that they run.
     pub(crate) fn resend_calls(&mut self, client: &Id) {
+        let now = self.now.mono;
         let mut payloads = Vec::new();
         for (number, call) in &mut self.calls {
             if call.client == *client {
                 call.resent = true;
-                payloads.push((*number, call.payload.clone()));
+                let payload = call.payload_at(now);
+                payloads.push((*number, payload.unwrap_or_else(|| call.payload.clone())));
             }
         }
         for (number, payload) in payloads {
@@ -174,7 +198,10 @@ impl Registry {
                 };
                 self.started(&call.agent, &uuid, answer);
             }
-            CallKind::Terminate { uuid } => self.stopped(&call.agent, &uuid),
+            CallKind::Terminate { uuid } => match ok || self.ends_by_error(&call.agent, &frame) {
+                true => self.stopped(&call.agent, &uuid),
+                false => self.stop_failed(&uuid),
+            },
             CallKind::Request {
                 client, request, ..
             } if ok => {
@@ -191,6 +218,13 @@ impl Registry {
             }
             CallKind::Other => {}
         }
+    }
+
+    /// Whether an error in answer to an end means that nothing of the container runs there: at an
+    /// agent of ours only that it has a later life of it, at a TypeScript one any, as upstream.
+    fn ends_by_error(&self, agent: &Id, frame: &Frame) -> bool {
+        let rust = self.agents.get(agent).is_some_and(|agent| agent.rust);
+        !rust || ErrorPayload::read(&frame.payload).code == Some(ErrorCode::Gone)
     }
 
     /// Nothing was heard of a call within its time.

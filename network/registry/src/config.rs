@@ -21,8 +21,8 @@ pub struct Config {
     pub calls_per_container: u32,
     /// An agent's lease, from its sending of the ping that was answered.
     pub lease: Duration,
-    /// How long after the start a container that is not known yet may still be registered by its
-    /// agent: no uuid is placed anew before.
+    /// How long after the start, or after the first peer that knew another server, a container that
+    /// is not known yet may still be registered by its agent: no uuid is placed anew before.
     pub settle: Duration,
     /// How long after the start no container that lived before is ended for want of references.
     pub orphan_grace: Duration,

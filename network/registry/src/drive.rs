@@ -17,10 +17,11 @@ impl Registry {
         }
         while let Some(timer) = self.timers.due(self.now.mono) {
             match timer {
-                Timer::Settled => self.settle(),
+                Timer::Settled => self.check_settled(),
                 Timer::Alive(client) => self.check_alive(&client),
                 Timer::Grace(client) => self.check_grace(&client),
                 Timer::Idle(uuid) => self.check_idle(&uuid),
+                Timer::Stop(uuid) => self.stop_again(&uuid),
                 Timer::Place(uuid) => self.place_again(&uuid),
                 Timer::Call(call) => self.call_timed_out(call),
                 Timer::Hold(uuid) => self.check_held(&uuid),

@@ -82,6 +82,8 @@ pub(crate) struct Entry {
     pub(crate) request: GetRequest,
     pub(crate) endpoint: String,
     pub(crate) epoch: Option<Epoch>,
+    /// The latest life that clients knew of while the server settled.
+    pub(crate) known_epoch: Option<Epoch>,
     /// The specification that it was placed with.
     pub(crate) spec: Option<KindSpec>,
     /// The durable holders that its agent was told.
@@ -117,6 +119,8 @@ pub(crate) struct Entry {
     pub(crate) short_lives: u32,
     /// It is not placed before.
     pub(crate) not_before: Option<Duration>,
+    /// Bytes of its get that are counted while it has no agent.
+    pub(crate) counted_bytes: usize,
     /// Its agent was told to end it and has not, in the time that it has for that.
     pub(crate) stop_is_late: bool,
     /// When it was last asked for, in ms since the start.
@@ -133,6 +137,7 @@ impl Entry {
             request,
             endpoint: String::new(),
             epoch: None,
+            known_epoch: None,
             spec: None,
             told_holders: Vec::new(),
             holders: IndexMap::new(),
@@ -154,6 +159,7 @@ impl Entry {
             live_since: None,
             short_lives: 0,
             not_before: None,
+            counted_bytes: 0,
             stop_is_late: false,
             last_visit: 0.0,
         }
@@ -283,6 +289,7 @@ impl Entry {
             agent: agent.clone(),
         };
         self.attempts = 0;
+        self.not_before = None;
         self.named = true;
         // A TypeScript agent's registration carries neither: what the get said stays.
         if record.labels.is_some() {

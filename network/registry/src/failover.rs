@@ -71,6 +71,7 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
+        self.unplaced_bytes -= std::mem::take(&mut entry.counted_bytes);
         let event = match entry.lost.take() {
             Some(lost) => {
                 let took = now.mono.saturating_sub(lost.at);
@@ -98,7 +99,8 @@ impl Registry {
 
     /// Takes an entry out of the registry's indexes.
     pub(crate) fn take_entry(&mut self, uuid: &Id) -> Option<Entry> {
-        let entry = self.entries.swap_remove(uuid)?;
+        let mut entry = self.entries.swap_remove(uuid)?;
+        self.unplaced_bytes -= std::mem::take(&mut entry.counted_bytes);
         self.waiting.remove(uuid);
         if let Some(of_kind) = self.by_kind.get_mut(&entry.kind) {
             of_kind.remove(&entry.seq);
@@ -125,8 +127,11 @@ impl Registry {
         }
     }
 
-    /// The time in which agents may register containers that are not known is over.
-    pub(crate) fn settle(&mut self) {
+    /// The time in which agents may register containers that are not known may be over.
+    pub(crate) fn check_settled(&mut self) {
+        if self.now.mono < self.settles_at {
+            return;
+        }
         self.settled = true;
         self.publish_settled();
         let expected: Vec<Id> = self

@@ -1,14 +1,13 @@
 //! Gets: which container answers one (W13, W14).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use huly_protocol::{ErrorCode, ErrorPayload, GetExt, GetParams, GetRequest, ReassertedGet};
+use huly_protocol::{ErrorCode, ErrorPayload, GetExt, GetParams, GetRequest};
 
-use crate::entry::{Entry, Lost, State, Waiter};
+use crate::entry::{Entry, State, Waiter};
 use crate::references::still_stopping;
 use crate::registry::{Id, Registry};
-use crate::requests::{Outcome, now};
+use crate::requests::Outcome;
 
 /// The longest container uuid or kind, in characters.
 const MAX_NAME: usize = 253;
@@ -62,11 +61,8 @@ impl Registry {
 
     /// Keeps a get that may be answered with a container that is not registered yet.
     fn hold_get(&mut self, client: &Id, id: &str, params: GetParams) -> Result<(), ErrorPayload> {
-        let bytes = bytes_of(&params);
-        if self.held_bytes + bytes > self.config.hold_bytes {
-            let message = "too many requests wait for agents to register";
-            return Err(ErrorPayload::new(ErrorCode::Busy, message));
-        }
+        let bytes = bytes_of(&params.kind, &params.request);
+        self.has_room(bytes)?;
         self.held_bytes += bytes;
         self.early_gets.push(EarlyGet {
             client: client.clone(),
@@ -76,11 +72,21 @@ impl Registry {
         Ok(())
     }
 
+    /// Whether so much more may be kept for containers and agents that are to come.
+    pub(crate) fn has_room(&self, bytes: usize) -> Result<(), ErrorPayload> {
+        let kept = self.held_bytes + self.unplaced_bytes;
+        if kept + bytes <= self.config.hold_bytes {
+            return Ok(());
+        }
+        let message = "too much waits for containers to be placed: ask again later";
+        Err(ErrorPayload::new(ErrorCode::Busy, message))
+    }
+
     pub(crate) fn forget_early_gets(&mut self, client: &Id) {
         let forgotten = self
             .early_gets
             .extract_if(.., |get| get.client == *client)
-            .map(|get| bytes_of(&get.params));
+            .map(|get| bytes_of(&get.params.kind, &get.params.request));
         let bytes: usize = forgotten.sum();
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
     }
@@ -117,6 +123,7 @@ impl Registry {
             true => State::Expected,
             false => State::Waiting,
         };
+        self.has_room(bytes_of(kind, request))?;
         self.add_entry(&uuid, kind, request, true, state);
         Ok(uuid)
     }
@@ -152,6 +159,7 @@ impl Registry {
                 return Ok(None);
             }
         }
+        self.has_room(bytes_of(kind, request))?;
         let uuid = Id::from(self.make_uuid());
         self.add_entry(&uuid, kind, request, false, State::Waiting);
         Ok(Some(uuid))
@@ -204,7 +212,15 @@ impl Registry {
         entry.by_uuid = by_uuid;
         entry.named = by_uuid;
         entry.last_visit = self.since_start_ms();
+        if !matches!(state, State::Live { .. }) {
+            entry.counted_bytes = bytes_of(kind, &entry.request);
+            self.unplaced_bytes += entry.counted_bytes;
+        }
         entry.state = state;
+        // What came before anybody got it goes first.
+        if let Some(held) = self.early_calls.remove(uuid) {
+            entry.held = held;
+        }
         self.by_kind
             .entry(kind.clone())
             .or_default()
@@ -289,7 +305,7 @@ impl Registry {
     /// Tries the gets again that came while settling.
     pub(crate) fn retry_early_gets(&mut self) {
         for early in std::mem::take(&mut self.early_gets) {
-            let bytes = bytes_of(&early.params);
+            let bytes = bytes_of(&early.params.kind, &early.params.request);
             self.held_bytes = self.held_bytes.saturating_sub(bytes);
             let flies = self
                 .sessions
@@ -305,83 +321,18 @@ impl Registry {
             }
         }
     }
-
-    /// Gives a Rust client its references again after a new session (`xr`).
-    pub(crate) fn reassert(&mut self, client: &Id, gets: Vec<ReassertedGet>) -> Outcome {
-        let control = self.need_control(client, "a durable reference").is_ok();
-        let mut answers = Vec::with_capacity(gets.len());
-        let mut place = Vec::new();
-        for get in gets {
-            if check_name("uuid", &get.uuid)
-                .and(check_name("kind", &get.kind))
-                .is_err()
-            {
-                answers.push(None);
-                continue;
-            }
-            let uuid = Id::from(get.uuid.as_str());
-            if !self.entries.contains_key(&uuid) {
-                let kind = Id::from(get.kind.as_str());
-                let by_uuid = get.request.uuid.is_some();
-                let state = if self.settling() {
-                    State::Expected
-                } else {
-                    State::Waiting
-                };
-                self.add_entry(&uuid, &kind, &get.request, by_uuid, state);
-                self.remember_former_life(&uuid, &get);
-                if !self.settling() {
-                    place.push(uuid.clone());
-                }
-            }
-            self.hold(client, &uuid, get.durable && control);
-            let rust = self.is_rust(client);
-            answers.push(
-                self.entries
-                    .get(&uuid)
-                    .filter(|entry| entry.is_live())
-                    .map(|entry| {
-                        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
-                        entry.got(agent, rust)
-                    }),
-            );
-        }
-        for uuid in place {
-            self.place(&uuid);
-        }
-        now(&answers)
-    }
-
-    /// A container that a client knew and no agent has registered: once it is placed, that is a
-    /// failover.
-    fn remember_former_life(&mut self, uuid: &Id, get: &ReassertedGet) {
-        let at: Duration = self.now.mono;
-        let Some(entry) = self.entries.get_mut(uuid) else {
-            return;
-        };
-        entry.failovers = get.failovers;
-        entry.epoch = get.epoch;
-        entry.lived_before = true;
-        entry.named = true;
-        entry.lost = get.agent_id.clone().map(|from| Lost {
-            from,
-            reason: "AgentSilent",
-            at,
-            counted: false,
-        });
-    }
 }
 
 /// What a get takes in memory, in bytes.
-fn bytes_of(params: &GetParams) -> usize {
-    let labels = params.request.labels.iter().flatten();
-    let extra = params.request.extra.as_ref();
-    params.kind.len()
+fn bytes_of(kind: &str, request: &GetRequest) -> usize {
+    let labels = request.labels.iter().flatten();
+    let extra = request.extra.as_ref();
+    kind.len()
         + labels.map(String::len).sum::<usize>()
         + extra.map_or(0, |extra| extra.text().len())
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), ErrorPayload> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), ErrorPayload> {
     if (1..=MAX_NAME).contains(&name.chars().count()) {
         return Ok(());
     }

@@ -23,10 +23,11 @@ impl Registry {
             Some(entry) => entry.held.len(),
             None => self.early_calls.get(&uuid).map_or(0, Vec::len),
         };
-        if holds >= MAX_HELD || self.held_bytes + bytes > self.config.hold_bytes {
+        if holds >= MAX_HELD {
             let message = format!("too many requests wait for container {uuid} to be placed");
             return Err(ErrorPayload::new(ErrorCode::Busy, message));
         }
+        self.has_room(bytes)?;
         let longest = self.now.mono + self.config.hold_timeout;
         let until = routed.last_word.map_or(longest, |last| last.min(longest));
         if let Some(session) = self.sessions.get_mut(&routed.client)
@@ -85,8 +86,8 @@ impl Registry {
             && let Some(entry) = self.entries.get_mut(uuid)
         {
             entry.held.splice(..0, held);
-            self.release_held(uuid);
         }
+        self.release_held(uuid);
     }
 
     pub(crate) fn fail_early_calls(&mut self) {

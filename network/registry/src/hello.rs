@@ -36,6 +36,7 @@ impl Registry {
             return self.turn_away(conn);
         }
         if let Some(ext) = &hello.huly {
+            self.wait_for_others(ext.term);
             self.judge_term(ext.term);
         }
         let new_connection = self.open_session(&client, &conn, &hello);
@@ -207,6 +208,18 @@ impl Registry {
             },
         };
         serde_json::to_vec(&answer).unwrap_or_default()
+    }
+
+    /// The first peer that knew another server shows that peers have found the way to this one: the
+    /// others get their time from then on, however long the server ran before that.
+    fn wait_for_others(&mut self, known: u64) {
+        if known == 0 || known == self.term || self.follows {
+            return;
+        }
+        self.follows = true;
+        self.settled = false;
+        self.settles_at = self.now.mono + self.config.settle;
+        self.timers.set(self.settles_at, Timer::Settled);
     }
 
     /// Raises the term over one that a peer knows; later in its life the server ends instead, for

@@ -18,6 +18,7 @@ mod get;
 mod held;
 mod hello;
 mod place;
+mod reassert;
 mod references;
 mod refused;
 mod registration;

@@ -238,6 +238,7 @@ impl Registry {
     }
 
     fn has_started(&mut self, agent: &Id, uuid: &Id, endpoint: String) {
+        self.note_came(agent, uuid);
         Counted::add(&mut self.counted.starts, "ok");
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
@@ -298,6 +299,7 @@ impl Registry {
                     self.attach(agent, &uuid, &kind);
                     self.has_started(agent, &uuid, got.endpoint);
                 }
+                State::Stopping { .. } if known.stop_is_late => self.stop_is_late(&uuid),
                 State::Starting { .. } | State::Stopping { .. } => {}
             }
             return;

@@ -12,6 +12,8 @@ use crate::timer::Timer;
 
 /// How much longer than a kind's termination grace the server waits for an agent's word.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
+/// After which an agent is told again to end a container that it could not end.
+const STOP_AGAIN: Duration = Duration::from_secs(1);
 /// How often a container is looked at again that may not be ended yet.
 const POSTPONED: Duration = Duration::from_secs(1);
 
@@ -194,19 +196,25 @@ impl Registry {
 
     /// Ends a container that nobody holds.
     fn terminate(&mut self, uuid: &Id) {
-        let grace = self.spec_of(uuid).map_or(
-            KindSpec::DEFAULT_TERMINATION_GRACE_MS,
-            KindSpec::termination_grace_ms,
-        );
         let Some(entry) = self.entries.get(uuid) else {
             return;
         };
         let State::Live { agent } = &entry.state else {
             return;
         };
-        let (agent, epoch) = (agent.clone(), entry.epoch);
+        let agent = agent.clone();
         Counted::add(&mut self.counted.ends, "Idle");
         self.publish_container(uuid, EventKind::Removed);
+        self.tell_to_end(uuid, agent);
+    }
+
+    /// Tells an agent to end a container.
+    fn tell_to_end(&mut self, uuid: &Id, agent: Id) {
+        let grace = self.spec_of(uuid).map_or(
+            KindSpec::DEFAULT_TERMINATION_GRACE_MS,
+            KindSpec::termination_grace_ms,
+        );
+        let epoch = self.entries.get(uuid).and_then(|entry| entry.epoch);
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
         let ext = self.epoch_ext(&agent, epoch);
         let kind = CallKind::Terminate { uuid: uuid.clone() };
@@ -218,7 +226,24 @@ impl Registry {
         if let Some(entry) = self.entries.get_mut(uuid) {
             entry.state = State::Stopping { agent, call };
             entry.idle_since = None;
-            entry.stop_is_late = false;
+        }
+    }
+
+    /// An agent could not end a container: it is told so again.
+    pub(crate) fn stop_failed(&mut self, uuid: &Id) {
+        self.stop_is_late(uuid);
+        let later = self.now.mono + STOP_AGAIN;
+        self.timers.set(later, Timer::Stop(uuid.clone()));
+    }
+
+    pub(crate) fn stop_again(&mut self, uuid: &Id) {
+        let state = self.entries.get(uuid).map(|entry| &entry.state);
+        let Some(State::Stopping { agent, call }) = state else {
+            return;
+        };
+        if !self.calls.contains_key(call) {
+            let agent = agent.clone();
+            self.tell_to_end(uuid, agent);
         }
     }
 

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use huly_protocol::{
-    AgentRegistration, ContainerRecord, ErrorCode, ErrorPayload, EventKind, GetRequest,
+    AgentRegistration, ContainerRecord, Epoch, ErrorCode, ErrorPayload, EventKind, GetRequest,
     NetworkEvent, method,
 };
 
 use crate::agents::Agent;
 use crate::calls::CallKind;
-use crate::entry::{State, epoch_of};
+use crate::entry::{Entry, State, epoch_of};
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
+use crate::session::Chunks;
 
 /// The longest uuid, kind or agent id, in bytes.
 pub(crate) const MAX_TEXT: usize = 1_024;
@@ -28,9 +29,14 @@ impl Registry {
             return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
         }
         let agent = Id::from(part.uuid.as_str());
-        let Some(registration) = self.assemble(client, &agent, part)? else {
+        let Some(whole) = self.assemble(client, &agent, part)? else {
             return now::<[String]>(&[]);
         };
+        let Chunks {
+            registration,
+            came,
+            left,
+        } = whole;
         self.refuse_namesake(client, &agent)?;
         let known = self.note_agent(client, &agent, &registration);
         if !known {
@@ -40,7 +46,7 @@ impl Registry {
             ));
         }
         let mut end = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut seen = came;
         for record in &registration.containers {
             if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
                 self.bad_message("bad_record");
@@ -48,6 +54,9 @@ impl Registry {
             }
             let uuid = Id::from(record.uuid.as_str());
             seen.insert(uuid.clone());
+            if left.contains(&uuid) {
+                continue;
+            }
             if !self.claim(&agent, &uuid, record) {
                 end.push(record.uuid.clone());
             }
@@ -86,13 +95,13 @@ impl Registry {
         client: &Id,
         agent: &Id,
         part: AgentRegistration,
-    ) -> Result<Option<AgentRegistration>, ErrorPayload> {
+    ) -> Result<Option<Chunks>, ErrorPayload> {
         let Some(session) = self.sessions.get_mut(client) else {
             return Ok(None);
         };
         let Some((chunk, last)) = part.huly.as_ref().and_then(|ext| ext.chunk) else {
             session.forget_chunks(agent);
-            return Ok(Some(part));
+            return Ok(Some(part.into()));
         };
         if chunk == 0 {
             session.forget_chunks(agent);
@@ -104,9 +113,10 @@ impl Registry {
             return Err(ErrorPayload::new(ErrorCode::Exhausted, message));
         }
         if chunk == 0 {
-            session.chunks.insert(agent.clone(), part);
+            session.chunks.insert(agent.clone(), part.into());
         } else {
-            let expected = session.chunks.get_mut(agent).filter(|whole| {
+            let whole = session.chunks.get_mut(agent);
+            let expected = whole.map(|whole| &mut whole.registration).filter(|whole| {
                 let before = whole.huly.as_ref().and_then(|ext| ext.chunk);
                 before.is_some_and(|(before, _)| before + 1 == chunk)
             });
@@ -220,15 +230,26 @@ impl Registry {
             State::Stopping { agent: on, .. } if on == agent => true,
             State::Starting { agent: on, .. } | State::Live { agent: on } => {
                 let wins = said.is_some() && said > entry.epoch;
-                if wins {
+                if wins && !self.keeps_to(entry, on, said) {
                     let loser = on.clone();
                     self.end_copy(&loser, uuid);
                     self.is_back(agent, uuid, record);
+                    return true;
                 }
-                wins || self.is_standby(agent, record)
+                self.is_standby(agent, record)
             }
             State::Stopping { .. } => self.is_standby(agent, record),
         }
+    }
+
+    /// Whether a container stays what it is though another server has placed it later: one that was
+    /// cut off takes everything beyond the cut for lost, and its copies come once that is over.
+    /// What has served meanwhile goes on, unless it was known to be an earlier life from the first.
+    fn keeps_to(&self, entry: &Entry, on: &Id, said: Option<Epoch>) -> bool {
+        let others = said.is_some_and(|said| said.term < self.term);
+        let serves = self.agents.get(on).is_some_and(|agent| !agent.suspected);
+        let latest = entry.epoch.is_some() && entry.known_epoch <= entry.epoch;
+        self.settled && others && serves && entry.is_live() && latest
     }
 
     /// A stateless container that its agent made beforehand and keeps in reserve (W19).
@@ -269,6 +290,9 @@ impl Registry {
         entry.lived_before |= !was_live && call.is_none();
         let news = self.settled || entry.state != State::Expected;
         entry.lost = None;
+        if !was_live {
+            entry.live_since = Some(self.now.mono);
+        }
         let changed = entry.adopt(record, agent);
         let kind = entry.kind.clone();
         if let Some(call) = call {

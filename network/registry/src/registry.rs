@@ -94,6 +94,9 @@ pub struct Registry {
     pub(crate) epochs: u64,
     pub(crate) ids: u64,
     pub(crate) settled: bool,
+    pub(crate) settles_at: Duration,
+    /// Whether a peer has come that knew another server.
+    pub(crate) follows: bool,
     pub(crate) synced: bool,
     pub(crate) kinds_told: bool,
 
@@ -121,6 +124,8 @@ pub struct Registry {
     /// Containers that wait for an agent.
     pub(crate) waiting: BTreeSet<Id>,
     pub(crate) held_bytes: usize,
+    /// Bytes of the gets of containers that have had no agent yet.
+    pub(crate) unplaced_bytes: usize,
     pub(crate) timers: Timers,
     pub(crate) feed: Feed,
     pub(crate) counted: Counted,
@@ -131,7 +136,8 @@ impl Registry {
     /// A registry that knows nobody yet.
     pub fn new(config: Config, now: Now) -> Self {
         let mut timers = Timers::default();
-        timers.set(now.mono + config.settle, Timer::Settled);
+        let settles_at = now.mono + config.settle;
+        timers.set(settles_at, Timer::Settled);
         Self {
             term: config.term,
             now,
@@ -139,6 +145,8 @@ impl Registry {
             epochs: 0,
             ids: 0,
             settled: false,
+            settles_at,
+            follows: false,
             synced: false,
             kinds_told: false,
             conns: IndexMap::new(),
@@ -157,6 +165,7 @@ impl Registry {
             early_gets: Vec::new(),
             waiting: BTreeSet::new(),
             held_bytes: 0,
+            unplaced_bytes: 0,
             timers,
             feed: Feed::default(),
             counted: Counted::default(),
@@ -213,11 +222,11 @@ impl Registry {
                 *snapshot.waiting.entry(kind.clone()).or_default() += 1;
             }
             *snapshot.references.entry(kind).or_default() += entry.holders.len();
-            snapshot.held.0 += entry.held.len();
+            snapshot.held.0 += entry.held.len() + usize::from(entry.counted_bytes > 0);
         }
         snapshot.held.0 += self.early_calls.values().map(Vec::len).sum::<usize>();
         snapshot.held.0 += self.early_gets.len();
-        snapshot.held.1 = self.held_bytes;
+        snapshot.held.1 = self.held_bytes + self.unplaced_bytes;
         snapshot
     }
 

@@ -51,6 +51,16 @@ pub const METHODS: [&str; 19] = [
     "unknown",
 ];
 
+/// How many requests a client may have in flight for one more. What is answered at once is always
+/// taken: containers and gets that wait never keep their client from a release.
+fn in_flight_limit(method: &str, limit: u32) -> usize {
+    match method {
+        method::CONTAINER_REQUEST => limit as usize,
+        method::GET => (limit + IN_FLIGHT_RESERVE) as usize,
+        _ => usize::MAX,
+    }
+}
+
 impl Registry {
     pub(crate) fn request(&mut self, client: &Id, frame: Frame) {
         let Some(session) = self.sessions.get_mut(client) else {
@@ -60,12 +70,10 @@ impl Registry {
             return; // W05: it runs already.
         }
         let request = Request::read(&frame.payload);
-        let calls = request
-            .as_ref()
-            .is_ok_and(|request| request.method == method::CONTAINER_REQUEST);
-        // Containers that do not answer never keep their client from releasing them.
-        let reserve = if calls { 0 } else { IN_FLIGHT_RESERVE };
-        let limit = (self.config.requests_in_flight + reserve) as usize;
+        let limit = in_flight_limit(
+            request.as_ref().map_or("", |request| &request.method),
+            self.config.requests_in_flight,
+        );
         if session.in_flight.len() >= limit {
             if !session.is_rust() {
                 let retry = Frame::new(Op::Retry, frame.id, "1");

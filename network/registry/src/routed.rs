@@ -166,6 +166,11 @@ impl Registry {
     }
 }
 
+/// For how long the caller of a call waits that is given up at `until`.
+pub(crate) fn time_left(until: Duration, now: Duration) -> Duration {
+    until.saturating_sub(now).saturating_sub(LATE_ANSWER)
+}
+
 pub(crate) fn no_such_container(uuid: &str) -> ErrorPayload {
     ErrorPayload::new(
         ErrorCode::NoSuchContainer,

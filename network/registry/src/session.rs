@@ -23,6 +23,27 @@ pub(crate) struct Flight {
     pub(crate) call: Option<u64>,
 }
 
+/// A registration that comes in chunks. It says what the agent had at the first of them; what
+/// happens until the last is known better.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    pub(crate) registration: AgentRegistration,
+    /// Containers that came to live at the agent meanwhile.
+    pub(crate) came: BTreeSet<Id>,
+    /// Those that left it.
+    pub(crate) left: BTreeSet<Id>,
+}
+
+impl From<AgentRegistration> for Chunks {
+    fn from(registration: AgentRegistration) -> Self {
+        Self {
+            registration,
+            came: BTreeSet::new(),
+            left: BTreeSet::new(),
+        }
+    }
+}
+
 /// A client as the server knows it.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -47,7 +68,7 @@ pub(crate) struct Session {
     pub(crate) watches: bool,
     pub(crate) sync: Option<BegunSync>,
     /// Registrations of agents of which chunks are still to come.
-    pub(crate) chunks: BTreeMap<Id, AgentRegistration>,
+    pub(crate) chunks: BTreeMap<Id, Chunks>,
     /// Containers in them.
     pub(crate) chunked: usize,
 }
@@ -58,9 +79,10 @@ impl Session {
     }
 
     /// Takes out the chunks of a registration.
-    pub(crate) fn forget_chunks(&mut self, agent: &Id) -> Option<AgentRegistration> {
+    pub(crate) fn forget_chunks(&mut self, agent: &Id) -> Option<Chunks> {
         let chunks = self.chunks.remove(agent)?;
-        self.chunked = self.chunked.saturating_sub(chunks.containers.len());
+        let containers = chunks.registration.containers.len();
+        self.chunked = self.chunked.saturating_sub(containers);
         Some(chunks)
     }
 

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Grace(Id),
     /// A container may have been without references for its idle time.
     Idle(Id),
+    /// An agent may be told again to end a container.
+    Stop(Id),
     /// A container may be placed, another try.
     Place(Id),
     /// A call to an agent may have taken too long.

@@ -38,8 +38,9 @@ pub struct Args {
     #[arg(long, env = "HULY_PLAIN_GRACE_MS", default_value_t = 1_000,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub plain_grace_ms: u64,
-    /// How long after its start the server waits for agents to register a container before it
-    /// places the uuid anew, in ms; at least the longest lease.
+    /// How long after its start, or after the first peer came that knew another server, the server
+    /// waits for agents to register a container before it places the uuid anew, in ms; at least the
+    /// longest lease.
     #[arg(long, env = "HULY_SETTLE_MS", default_value_t = 1_500,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub settle_ms: u64,

@@ -26,6 +26,12 @@ impl Session {
         let ticks = ticks.clamp(1.0, f64::from(MAX_TICKS));
         let at = now + TICK.mul_f64(ticks) + self.jitter.millis(0, 50);
         self.queue.stage(key, Stage::Retry { at });
+        // Refused where it was sent first, it has not run.
+        if let Some(request) = self.queue.get_mut(key)
+            && request.sent_at.is_some()
+        {
+            request.ever_sent = false;
+        }
         // A server of ours says this only to those whom it does not know: once it does, the
         // request goes out at once.
         if self.is_rust() && self.is_up() {

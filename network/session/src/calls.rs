@@ -9,7 +9,7 @@ use huly_protocol::{
 };
 
 use crate::io::{Call, CallError, Effect, Token};
-use crate::pending::{Body, Internal, Key, Owner, Pending, Stage};
+use crate::pending::{Body, Internal, Key, Owner, Pending, Stage, Wait};
 use crate::session::{Link, Session};
 
 /// Requests in flight at an original server (W06).
@@ -114,11 +114,15 @@ impl Session {
         });
         loop {
             let in_flight = self.queue.in_flight();
-            let next = match in_flight < limit {
-                true => self.queue.first_queued(),
-                false if in_flight < limit + reserve => self.queue.first_queued_of_reserve(),
-                false => None,
+            let longest = if in_flight < limit {
+                Some(Wait::ForContainer)
+            } else if in_flight < limit + reserve {
+                Some(Wait::ForPlacement)
+            } else {
+                // An original server counts them all.
+                self.is_rust().then_some(Wait::Not)
             };
+            let next = longest.and_then(|longest| self.queue.first_queued(longest));
             let Some(key) = next else { return };
             match self.payload(now, key) {
                 Ok(payload) => self.transmit(now, key, payload, out),
@@ -208,11 +212,7 @@ impl Session {
             );
             if request.owner == Owner::Internal(Internal::Connect) || (fresh && made_again) {
                 self.queue.give_up(key);
-            } else if fresh
-                && self.is_rust()
-                && request.stage == Stage::Sent
-                && request.in_unknown_life()
-            {
+            } else if fresh && self.is_rust() && request.ever_sent && request.in_unknown_life() {
                 // The server that knew it is gone, or its answer is lost: it cannot be told whether
                 // the container of now is the one that was asked.
                 if let Some(token) = self.queue.give_up(key).and_then(|r| r.owner.token()) {

@@ -72,6 +72,17 @@ pub(crate) enum Stage {
     Retry { at: Duration },
 }
 
+/// What a request may wait for at the server, the longest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It is answered at once.
+    Not,
+    /// A container's start.
+    ForPlacement,
+    /// A container's answer.
+    ForContainer,
+}
+
 /// A request that is not answered yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
@@ -116,6 +127,15 @@ impl Pending {
     /// Whether it asks a container.
     pub(crate) fn is_container_call(&self) -> bool {
         self.method == method::CONTAINER_REQUEST
+    }
+
+    /// How long it may wait at the server.
+    pub(crate) fn wait(&self) -> Wait {
+        match self.method.as_ref() {
+            method::CONTAINER_REQUEST => Wait::ForContainer,
+            method::GET => Wait::ForPlacement,
+            _ => Wait::Not,
+        }
     }
 
     /// Whether it may have run in a life of the container that its caller cannot name.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::{IndexMap, IndexSet};
 
 use crate::io::Token;
-use crate::pending::{Key, Owner, Pending, Stage};
+use crate::pending::{Key, Owner, Pending, Stage, Wait};
 
 /// Ids of requests that were given up, whose late answers are no surprise.
 const MAX_GIVEN_UP: usize = 1_024;
@@ -17,9 +17,8 @@ pub(crate) struct Queue {
     pending: BTreeMap<Key, Pending>,
     by_id: IndexMap<String, Key>,
     by_token: IndexMap<Token, Key>,
-    queued: BTreeSet<Key>,
-    /// Those among them that ask no container.
-    queued_of_reserve: BTreeSet<Key>,
+    /// Those to be sent, by what they may wait for.
+    queued: [BTreeSet<Key>; 3],
     retries: BTreeSet<(Duration, Key)>,
     deadlines: BTreeSet<(Duration, Key)>,
     gets: BTreeSet<Key>,
@@ -45,19 +44,15 @@ impl Queue {
         if matches!(request.owner, Owner::Get { .. }) {
             self.gets.insert(key);
         }
-        self.queued.insert(key);
-        if !request.is_container_call() {
-            self.queued_of_reserve.insert(key);
-        }
+        self.queued[request.wait() as usize].insert(key);
         self.pending.insert(key, request);
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Pending> {
         self.stage(key, Stage::Queued);
-        self.queued.remove(&key);
-        self.queued_of_reserve.remove(&key);
         self.gets.remove(&key);
         let request = self.pending.remove(&key)?;
+        self.queued[request.wait() as usize].remove(&key);
         self.by_id.swap_remove(&request.id);
         if let Some(token) = request.owner.token() {
             self.by_token.swap_remove(&token);
@@ -91,8 +86,7 @@ impl Queue {
         };
         match request.stage {
             Stage::Queued => {
-                self.queued.remove(&key);
-                self.queued_of_reserve.remove(&key);
+                self.queued[request.wait() as usize].remove(&key);
             }
             Stage::Sent => self.in_flight -= 1,
             Stage::Retry { at } => {
@@ -102,10 +96,7 @@ impl Queue {
         request.stage = stage;
         match stage {
             Stage::Queued => {
-                self.queued.insert(key);
-                if !request.is_container_call() {
-                    self.queued_of_reserve.insert(key);
-                }
+                self.queued[request.wait() as usize].insert(key);
             }
             Stage::Sent => self.in_flight += 1,
             Stage::Retry { at } => {
@@ -146,13 +137,13 @@ impl Queue {
         self.by_token.get(&token).copied()
     }
 
-    pub(crate) fn first_queued(&self) -> Option<Key> {
-        self.queued.first().copied()
-    }
-
-    /// The first that may go out though containers do not answer.
-    pub(crate) fn first_queued_of_reserve(&self) -> Option<Key> {
-        self.queued_of_reserve.first().copied()
+    /// The first to be sent among those that may wait no longer than `longest`.
+    pub(crate) fn first_queued(&self, longest: Wait) -> Option<Key> {
+        let may = &self.queued[..=longest as usize];
+        may.iter()
+            .filter_map(|queued| queued.first())
+            .min()
+            .copied()
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -76,12 +76,10 @@ impl Session {
         Some(self.ask(Internal::Reassert(uuids), method::REASSERT, params))
     }
 
-    /// One that ended and was not replaced is not asserted: nobody asked for another.
+    /// Also of one that nothing replaces for now: a server of ours places it later, for those who
+    /// hold it.
     fn reasserted(&self, uuid: &str) -> Option<ReassertedGet> {
         let held = self.references.held.get(uuid)?;
-        if held.location.gone {
-            return None;
-        }
         let placement = held.location.placement.as_ref();
         Some(ReassertedGet {
             uuid: uuid.to_owned(),
@@ -97,6 +95,10 @@ impl Session {
     /// Gets again at an original server: by its uuid, so that what is held stays the same container
     /// where it still lives.
     pub(crate) fn ask_regain(&mut self, uuid: &str) -> Option<Key> {
+        // One that ended there was not replaced, and nobody asked for another.
+        if self.location(uuid).is_some_and(|location| location.gone) {
+            return None;
+        }
         let get = self.reasserted(uuid)?;
         let params = GetParams {
             kind: get.kind,

@@ -106,7 +106,7 @@ pub mod event {
     pub const BOUND: &str = "Bound";
     /// The container was placed again.
     pub const FAILED_OVER: &str = "FailedOver";
-    /// No agent can host the container now.
+    /// No agent can host the container now, or the claim may not have one.
     pub const NOT_PLACEABLE: &str = "NotPlaceable";
     /// The claim was deleted and its container released.
     pub const RELEASED: &str = "Released";

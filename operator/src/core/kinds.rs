@@ -24,8 +24,17 @@ pub(super) struct KindEntry {
     writing: Option<Box<ContainerKindStatus>>,
     /// When figures alone may be written again.
     figures_due: Option<Duration>,
+    /// When figures that begin may be written at once again.
+    begin_due: Option<Duration>,
     attempts: u32,
     retry_at: Option<Duration>,
+}
+
+impl KindEntry {
+    /// Whether figures that begin are written at once: those that come and go wait as others do.
+    fn may_begin(&self, now: Duration) -> bool {
+        self.begin_due.is_none_or(|at| at <= now)
+    }
 }
 
 impl Core {
@@ -50,6 +59,7 @@ impl Core {
                     numbers: None,
                     writing: None,
                     figures_due: None,
+                    begin_due: None,
                     attempts: 0,
                     retry_at: None,
                 };
@@ -111,8 +121,9 @@ impl Core {
         let told_alike = status.conditions == before.conditions
             && status.observed_generation == before.observed_generation;
         // People look whether their first claims count.
-        let begins = begins(before.containers, status.containers)
-            || begins(before.references, status.references);
+        let begins = entry.may_begin(now.mono)
+            && (begins(before.containers, status.containers)
+                || begins(before.references, status.references));
         let due = entry.figures_due.filter(|at| *at > now.mono);
         if told_alike
             && !begins
@@ -131,6 +142,9 @@ impl Core {
         if figures {
             entry.figures_due = Some(now.mono + pause);
         }
+        if begins {
+            entry.begin_due = Some(now.mono + FIGURES);
+        }
         entry.writing = Some(Box::new(status.clone()));
         self.effects.push(Effect::WriteKind {
             name: name.to_owned(),
@@ -145,6 +159,9 @@ impl Core {
             return;
         };
         let shown = &entry.kind.status;
+        if !entry.may_begin(self.now.mono) {
+            return;
+        }
         if shown.containers.unwrap_or_default() == 0 || shown.references == Some(0) {
             self.control.sample_by(self.now.mono);
         }

@@ -116,13 +116,14 @@ fn an_unknown_kind_is_said_after_a_moment_and_bound_once_it_is_there() {
     it.claim("demo", "one", "echo", None);
     it.run();
     assert_eq!(it.writes("one"), 0, "the kind's watch may lag behind");
-    it.pass_seconds(1);
+    it.pass_seconds(60);
     assert_eq!(it.reason("one"), reason::REASON_KIND_NOT_FOUND);
+    assert_eq!(it.told(), ["one NotPlaceable"]);
     it.kind(kind("echo"));
     it.run();
     assert_eq!(it.reason("one"), "Ready");
     assert_eq!(it.writes("one"), 2);
-    assert_eq!(it.told(), ["one Bound"]);
+    assert_eq!(it.told(), ["one NotPlaceable", "one Bound"]);
 }
 
 #[test]

@@ -3,13 +3,24 @@
 use std::time::Duration;
 
 use huly_operator_api::ContainerClaimStatus;
-use huly_operator_api::condition::claim::{BOUND, READY, REASON_NOT_PLACEABLE};
+use huly_operator_api::condition::claim::{self as reason, BOUND, READY};
 use huly_operator_api::condition::event;
 
 use super::conditions::{condition, is_true};
 
 /// A first Bound within this time is no news.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// Why a claim has no container until somebody changes something: agents, its kind or the claim.
+const NOT_PLACEABLE: [&str; 7] = [
+    reason::REASON_NOT_PLACEABLE,
+    reason::REASON_KIND_NOT_FOUND,
+    reason::REASON_KIND_NOT_ACCEPTED,
+    reason::REASON_KIND_NOT_ALLOWED,
+    reason::REASON_KIND_OF_OTHER_NETWORK,
+    reason::REASON_UUID_IN_USE,
+    reason::REASON_UUID_OF_OTHER_KIND,
+];
 
 /// An Event about a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,13 +70,15 @@ pub(crate) fn written(
     let reason = |status: &ContainerClaimStatus| {
         condition(&status.conditions, READY).map(|ready| ready.reason.clone())
     };
-    if reason(after).as_deref() == Some(REASON_NOT_PLACEABLE) && reason(before) != reason(after) {
-        let message = condition(&after.conditions, READY).map(|ready| ready.message.clone());
+    if let Some(ready) = condition(&after.conditions, READY)
+        && NOT_PLACEABLE.contains(&ready.reason.as_str())
+        && reason(before).as_ref() != Some(&ready.reason)
+    {
         told.push(ClaimEvent {
             reason: event::NOT_PLACEABLE,
             warning: true,
             action: "Bind",
-            note: message.unwrap_or_default(),
+            note: ready.message.clone(),
         });
     }
     told
@@ -136,15 +149,20 @@ mod tests {
 
     fn unplaced() -> ContainerClaimStatus {
         status(&Standing::Unplaced(Refusal::new(
-            REASON_NOT_PLACEABLE,
+            reason::REASON_NOT_PLACEABLE,
             "0/0 agents",
         )))
+    }
+
+    fn refused(reason: &'static str) -> ContainerClaimStatus {
+        status(&Standing::Refused(Refusal::new(reason, "it may not")))
     }
 
     #[test]
     fn what_is_told() {
         let none = ContainerClaimStatus::default();
         let second = Duration::from_secs(1);
+        let unknown = || refused(reason::REASON_KIND_NOT_FOUND);
         let cases = [
             (&none, bound(0), Duration::ZERO, vec![]),
             (&none, bound(0), second, vec!["Bound"]),
@@ -154,6 +172,17 @@ mod tests {
             (&bound(0), bound(0), second, vec![]),
             (&bound(0), bound(1), second, vec!["FailedOver"]),
             (&bound(1), unplaced(), second, vec!["NotPlaceable"]),
+            (&none, unknown(), second, vec!["NotPlaceable"]),
+            (&unknown(), unknown(), second, vec![]),
+            (&unknown(), unplaced(), second, vec!["NotPlaceable"]),
+            (&none, refused(reason::REASON_PLACING), second, vec![]),
+            (&none, refused(reason::REASON_START_FAILED), second, vec![]),
+            (
+                &bound(0),
+                refused(reason::REASON_KIND_DELETED),
+                second,
+                vec![],
+            ),
         ];
         for (before, after, waited, expected) in cases {
             let told: Vec<&str> = written(before, &after, waited)
@@ -166,6 +195,7 @@ mod tests {
         let expected =
             "the container u was placed again, from the agent a on b: AgentSilent (7 ms)";
         assert_eq!(note, expected);
+        assert_eq!(written(&none, &unknown(), second)[0].note, "it may not");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::Environment;
+use super::network::ready_at;
 use crate::command::{self, Program};
 use crate::go_programs::GoPrograms;
 
@@ -28,6 +29,10 @@ impl Environment {
     /// When one of its programs ends or is not ready in time.
     pub(crate) async fn start_control_plane(&mut self, programs: &GoPrograms) -> Result<()> {
         self.start(ETCD, &self.etcd(programs))?;
+        // An API server without it ends much later, and says little.
+        let health = format!("http://127.0.0.1:{}/health", self.ports().etcd);
+        self.await_ready(ETCD, PATIENCE, || ready_at(health.clone()))
+            .await?;
         self.start(API_SERVER, &self.api_server(programs))?;
         let ready = self
             .kubectl(programs)

@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn taken_ports_are_left_alone() {
-        let taken: BTreeSet<u16> = RANGE.filter(|port| port % 50 != 0).collect();
+        let taken: BTreeSet<u16> = RANGE.filter(|port| port % 10 != 0).collect();
         let ports = Ports::choose(&taken).unwrap();
-        assert!(ports.all().all(|port| port % 50 == 0));
+        assert!(ports.all().all(|port| port % 10 == 0));
     }
 
     #[test]

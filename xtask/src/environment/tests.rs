@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::sync::Notify;
+
 use super::*;
 
 /// A cache of its own; its programs are ended when the test's environment is taken down.
@@ -38,6 +40,64 @@ async fn a_program_that_ends_is_not_waited_for() {
         error.contains("exit status: 3") && error.contains("no such flag"),
         "{error}"
     );
+    environment.take_down().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_program_that_ends_meanwhile_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = Environment::create(&workspace(folder.path()), "one")
+        .await
+        .unwrap();
+    let sleep = Program::new("sleep").argument("600");
+    environment.start("waiting", &sleep).unwrap();
+    environment
+        .start("needed", &shell("echo no space left; exit 4"))
+        .unwrap();
+    // It ended later, for want of the other.
+    environment.start("another", &shell("exit 5")).unwrap();
+    for name in ["needed", "another"] {
+        let child = environment.children.get_mut(name).unwrap();
+        child.wait().await.unwrap();
+    }
+    let hangs = || std::future::pending();
+    let error = environment
+        .await_ready("waiting", PATIENCE, hangs)
+        .await
+        .unwrap_err()
+        .to_string();
+    let expected = "needed ended while waiting was waited for (exit status: 4)";
+    assert!(
+        error.starts_with(expected) && error.contains("no space left"),
+        "{error}"
+    );
+    environment.take_down().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_ends_is_told_while_an_answer_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = Environment::create(&workspace(folder.path()), "one")
+        .await
+        .unwrap();
+    let sleep = Program::new("sleep").argument("600");
+    environment.start("needed", &sleep).unwrap();
+    environment.start("waiting", &sleep).unwrap();
+    let needed = identity(&environment, "needed");
+    let asked = Notify::new();
+    let waits = || async {
+        asked.notify_one();
+        std::future::pending().await
+    };
+    let waiting = environment.await_ready("waiting", Duration::from_hours(1), waits);
+    let killing = async {
+        asked.notified().await;
+        needed.signal(rustix::process::Signal::KILL)
+    };
+    let (waited, killed) = tokio::join!(waiting, killing);
+    killed.unwrap();
+    let error = waited.unwrap_err().to_string();
+    assert!(error.starts_with("needed ended"), "{error}");
     environment.take_down().await.unwrap();
 }
 
@@ -167,7 +227,14 @@ async fn a_running_environment_is_left_alone_until_it_is_taken_down() {
         .err()
         .unwrap()
         .to_string();
-    assert!(refused.contains("already runs"), "{refused}");
+    let shell = workspace.environments().join("one/env");
+    for part in [
+        "one is up already".to_owned(),
+        format!("source {}", shell.display()),
+        "cargo xtask down --name one".to_owned(),
+    ] {
+        assert!(refused.contains(&part), "{part}: {refused}");
+    }
     assert!(running.is_alive());
     assert!(down(&workspace, "one").await.unwrap());
     assert!(!running.is_alive());
@@ -181,7 +248,8 @@ async fn two_runs_do_not_work_on_one_environment() {
     let workspace = workspace(folder.path());
     let first = Environment::create(&workspace, "one").await.unwrap();
     assert!(Environment::create(&workspace, "one").await.is_err());
-    assert!(down(&workspace, "one").await.is_err());
+    let refused = down(&workspace, "one").await.unwrap_err().to_string();
+    assert!(refused.contains("press Ctrl-C"), "{refused}");
     let second = Environment::create_unused(&workspace, "one").await.unwrap();
     assert_eq!(second.name(), "one-2");
     let ports = |environment: &Environment| environment.ports().all().collect::<Vec<_>>();

@@ -11,8 +11,8 @@ use crate::interrupt::interruptible;
 use crate::report::step;
 use crate::workspace::Workspace;
 
-/// Starts one control plane for all tests of the package huly-tests, runs them, and takes it down
-/// whatever they come to.
+/// Starts one control plane for all tests of the package huly-tests, or for those of some files,
+/// runs them, and takes it down whatever they come to.
 ///
 /// The tests get, as variables: HULY_BIN (the folder of the huly programs), HULY_TEST_KUBECONFIG
 /// (full access), HULY_TEST_OPERATOR_KUBECONFIG (the operator's own role and nothing else),
@@ -22,7 +22,7 @@ use crate::workspace::Workspace;
 ///
 /// # Errors
 /// When a test fails, or the control plane does not start or end.
-pub(super) async fn run(workspace: &Workspace) -> Result<()> {
+pub(super) async fn run(workspace: &Workspace, files: &[String]) -> Result<()> {
     let (go, huly, python) = interruptible(async {
         Ok((
             GoPrograms::build(workspace).await?,
@@ -50,7 +50,8 @@ pub(super) async fn run(workspace: &Workspace) -> Result<()> {
         )
         .await?;
         let tests = Program::cargo()
-            .arguments(["test", "--package", "huly-tests"])
+            .arguments(["test", "--package", "huly-tests", "--no-fail-fast"])
+            .arguments(files.iter().flat_map(|file| ["--test", file.as_str()]))
             .variable("HULY_BIN", &huly.folder)
             .variable("HULY_TEST_KUBECONFIG", environment.keys.admin_kubeconfig())
             .variable(

@@ -153,16 +153,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let before = Machine::look(folder.path()).unwrap();
         let mark = folder.path().join("mark");
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "sleep 600", "sh"])
+        fs::write(&mark, "").unwrap();
+        let mut child = std::process::Command::new("tail")
+            .arg("-f")
             .arg(&mark)
+            .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        let now = Machine::look(folder.path()).unwrap();
+        let expected = format!("process {}", child.id());
+        // What it was called with shows a moment after its start.
+        let deadline = Instant::now() + PATIENCE;
+        let now = loop {
+            let now = Machine::look(folder.path()).unwrap();
+            if before.changes(&now).more.contains(&expected) {
+                break now;
+            }
+            assert!(Instant::now() < deadline, "{expected} is not seen");
+            std::thread::sleep(LOOK);
+        };
         child.kill().unwrap();
         child.wait().unwrap();
-        let expected = format!("process {}", child.id());
-        assert!(before.changes(&now).more.contains(&expected));
         let after = Machine::look(folder.path()).unwrap();
         assert!(now.changes(&after).less.contains(&expected));
     }

@@ -1,6 +1,7 @@
 //! The tests on a cluster with nodes.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ use crate::command::{self, Program};
 use crate::environment::nodes::{Tools, pack};
 use crate::environment::{self, Environment};
 use crate::files::Lock;
-use crate::go_programs::{GoPrograms, NodePrograms};
+use crate::go_programs::{self, GoPrograms, NodePrograms};
 use crate::huly_programs::HulyPrograms;
 use crate::images::{self, Image};
 use crate::interrupt::interruptible;
@@ -26,15 +27,24 @@ const NODES: u8 = 3;
 const ECHO: &str = "localhost/huly-network/echo:1";
 
 /// The packages whose images the chart and the tests name.
-const IMAGES: [&str; 4] = images::NETWORK;
+const IMAGES: [&str; 5] = {
+    let [server, agent, operator, cli] = images::NETWORK;
+    [server, agent, operator, cli, "in-cluster"]
+};
+
+/// What the tests put on the cluster, or beside it.
+struct Subjects {
+    images: Vec<Image>,
+    prometheus: PathBuf,
+}
 
 /// Starts a cluster for all tests that need nodes, runs them, and looks whether the machine is
 /// afterwards as it was before; so it does after a cluster that was left as by a crash.
 ///
-/// The tests get, as variables: HULY_TEST_KUBECONFIG, HULY_TEST_KUBECTL, HULY_TEST_HELM, HULY_BIN
-/// (the folder of the huly programs), and HULY_TEST_XTASK and HULY_TEST_ENVIRONMENT, so that a test
-/// can kill and cut off nodes. Every node has the image `localhost/huly-network/echo:1` and those
-/// of [`IMAGES`], as a registry would serve them.
+/// The tests get, as variables: HULY_TEST_KUBECONFIG, HULY_TEST_KUBECTL, HULY_TEST_HELM,
+/// HULY_TEST_PROMETHEUS, HULY_BIN (the folder of the huly programs), and HULY_TEST_XTASK and
+/// HULY_TEST_ENVIRONMENT, so that a test can kill and cut off nodes. Every node has the image
+/// `localhost/huly-network/echo:1` and those of [`IMAGES`], as a registry would serve them.
 ///
 /// # Errors
 /// When a test fails, the cluster does not start or end, or something of it is left.
@@ -45,16 +55,20 @@ pub(super) async fn run(workspace: &Workspace, install: bool) -> Result<Passed> 
         }
         return Ok(Passed::Partly(format!("no test ran: {missing}")));
     }
-    let (go, programs, images) = interruptible(async {
+    let (go, programs, subjects) = interruptible(async {
         prerequisites::ensure(workspace, prerequisites::NODES, install).await?;
         prerequisites::ensure(workspace, prerequisites::IMAGES, install).await?;
         let go = GoPrograms::build(workspace).await?;
         let programs = NodePrograms::build(workspace).await?;
+        let prometheus = go_programs::prometheus(workspace).await?;
         HulyPrograms::build(workspace).await?;
-        let images = images::build(workspace, &IMAGES, None).await?.images;
+        let subjects = Subjects {
+            images: images::build(workspace, &IMAGES, None).await?.images,
+            prometheus,
+        };
         // So that the programs' times are their own.
         cargo(workspace, &["test", "--package", "huly-tests", "--no-run"]).await?;
-        Ok((go, programs, images))
+        Ok((go, programs, subjects))
     })
     .await?;
     let tools = Tools {
@@ -71,7 +85,7 @@ pub(super) async fn run(workspace: &Workspace, install: bool) -> Result<Passed> 
         let environment = Environment::create(workspace, &name).await?;
         let cleared = before.is_restored(&folder);
         step("Clear what a crash left", cleared).await?;
-        test(workspace, environment, tools, &images).await
+        test(workspace, environment, tools, &subjects).await
     })
     .await;
     if outcome.is_err() {
@@ -95,14 +109,14 @@ async fn test(
     workspace: &Workspace,
     mut environment: Environment,
     tools: Tools<'_>,
-    images: &[Image],
+    subjects: &Subjects,
 ) -> Result<()> {
     start_cluster(&mut environment, tools, NODES).await?;
     let echo = environment.folder.join("echo.tar");
     pack(&echo, ECHO, &tools.node.echo())?;
     step("Load the images on every node", async {
         environment.load_image(tools.node, &echo).await?;
-        for image in images {
+        for image in &subjects.images {
             environment.load_image(tools.node, &image.archive).await?;
         }
         Ok(())
@@ -124,6 +138,7 @@ async fn test(
             .variable("HULY_TEST_KUBECONFIG", &kubeconfig)
             .variable("HULY_TEST_KUBECTL", tools.cluster.kubectl())
             .variable("HULY_TEST_HELM", tools.cluster.helm())
+            .variable("HULY_TEST_PROMETHEUS", &subjects.prometheus)
             .variable("HULY_TEST_XTASK", &this)
             .variable("HULY_TEST_ENVIRONMENT", &name)
             .folder(&workspace.root);

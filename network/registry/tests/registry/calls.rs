@@ -122,6 +122,15 @@ fn containers_that_hang_keep_nobody_from_releasing_them() {
             ),
             Plain => assert_eq!(world[client].got.last().unwrap().op, Op::Retry),
         }
+        // Gets that wait fill their own reserve, and nothing keeps a release.
+        world[agent].sim().mute.push("gg");
+        let before = world[agent].sim().called("gg").len();
+        for n in 0..300 {
+            let get = json!({"kind": "k", "request": {"uuid": format!("{side:?}{n}")}});
+            world.request(client, "gg", get);
+        }
+        let starts = world[agent].sim().called("gg").len();
+        assert_eq!(starts - before, 256);
         assert!(world.ask(client, "cl", json!({})).is_ok());
         assert!(world.ask(client, "cr", json!({"uuid": "u"})).is_ok());
     }
@@ -173,4 +182,40 @@ fn gets_that_wait_are_bounded_in_bytes() {
     assert_eq!(error["code"], "busy");
     world.say(client, Op::Close, "", "");
     assert_eq!(world.registry.snapshot().held, (0, 0));
+}
+
+#[test]
+fn a_call_that_is_sent_again_says_the_time_that_is_left() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    world[agent].sim().mute = vec!["cs"];
+    world.request(client, "cs", json!(["u", "op", 1, {"timeoutMs": 1_000}]));
+    world.close(agent);
+    world.run(600);
+    world.connect(agent);
+    let calls = world[agent].sim().called("cs");
+    assert_eq!(calls.len(), 2);
+    assert_eq!(calls[1].ext["timeoutMs"], 400);
+}
+
+#[test]
+fn gets_by_uuid_that_wait_are_bounded_in_bytes() {
+    let mut config = config();
+    config.hold_bytes = 100;
+    let mut world = World::starting(config);
+    let client = world.client("c", Rust);
+    let mut refused = 0;
+    for n in 0..10 {
+        let extra = json!({"x": "x".repeat(60)});
+        let params = json!({"kind": "k", "request": {"uuid": format!("u{n}"), "extra": extra}});
+        let id = world.request(client, "gg", params);
+        refused += u32::from(world.answer(client, &id).is_some());
+    }
+    assert!(
+        refused >= 8,
+        "only {refused} of 10 were refused, held: {:?}",
+        world.registry.snapshot().held
+    );
 }

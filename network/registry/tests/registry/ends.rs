@@ -1,8 +1,9 @@
 //! Ends that take too long, and containers that keep ending.
 
-use serde_json::json;
+use huly_protocol::Op;
+use serde_json::{Value, json};
 
-use crate::support::{Peer, Rust, World};
+use crate::support::{Peer, Plain, Rust, World};
 
 /// A container `u` on `a` that nobody holds and that `a` does not end.
 fn hanging() -> (World, Peer, Peer) {
@@ -117,4 +118,70 @@ fn a_container_that_keeps_ending_and_that_nobody_wants_is_forgotten() {
     world.run(1_000);
     assert_eq!(world[agent].sim().containers.len(), 0);
     assert_eq!(world.registry.snapshot().waiting.values().sum::<usize>(), 0);
+}
+
+#[test]
+fn an_end_that_is_refused_is_no_end() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let other = world.agent("b", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let (home, away) = match world.home(client, "u").as_deref() {
+        Some("a") => (agent, other),
+        _ => (other, agent),
+    };
+    world[home].sim().mute = vec!["ct"];
+    world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+    world.run(5_100);
+    let end = world[home].sim().called("ct").pop().unwrap();
+    // What a Responder that is dropped answers with.
+    let error = json!({"message": "outcome unknown", "stack": "", "code": "outcomeUnknown"});
+    world.say(home, Op::ResponseError, &end.id, error.to_string());
+    world.request(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    assert!(
+        !world[away].sim().containers.contains_key("u"),
+        "it runs twice"
+    );
+    // It is told again, and ends then.
+    world[home].sim().mute.clear();
+    world.run(1_100);
+    assert!(
+        world
+            .ask(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}))
+            .is_ok()
+    );
+}
+
+#[test]
+fn an_agent_that_has_a_later_life_of_a_container_has_ended_the_earlier() {
+    let (mut world, agent, client) = hanging();
+    let end = world[agent].sim().called("ct").pop().unwrap();
+    let error = json!({"message": "a higher epoch", "stack": "", "code": "gone"});
+    world.say(agent, Op::ResponseError, &end.id, error.to_string());
+    assert!(world.ask(client, "gg", get()).is_ok());
+}
+
+#[test]
+fn a_failover_does_not_wait_for_the_back_off_of_an_earlier_life() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    for wait in [0, 250, 500, 1_000, 2_000, 4_000] {
+        world[agent].sim().containers.clear();
+        world.register(agent);
+        world.run(wait + 10);
+    }
+    // Now the back-off is 8 s; a standby has the uuid meanwhile.
+    world[agent].sim().containers.clear();
+    world.register(agent);
+    assert_eq!(world.home(client, "u"), None);
+    let standby = world.agent("s", Plain, &[]);
+    world[standby].sim().put("u", "k", Value::Null);
+    world.register(standby);
+    assert_eq!(world.home(client, "u").as_deref(), Some("s"));
+    world.close(standby);
+    world.run(1_100);
+    assert_eq!(world.home(client, "u").as_deref(), Some("a"));
 }

@@ -6,6 +6,7 @@
 )]
 
 mod calls;
+mod chunks;
 mod ends;
 mod events;
 mod failover;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{AgentSim, Peer, Plain, Rust, World, config, uuid_of};
+use crate::support::{AgentSim, Peer, Plain, Rust, WALL, World, config, uuid_of};
 
 /// A server that has just started again; `u` lives at `a`, which has not registered yet.
 fn restarted() -> (World, Peer, Peer) {
@@ -82,6 +82,33 @@ fn who_is_asked_for_and_not_registered_is_placed_after_settling() {
     assert_eq!(error["code"], "noSuchContainer");
     assert!(!world.registry.snapshot().settling);
     assert_eq!(world.registry.snapshot().held, (0, 0));
+}
+
+/// As behind a Service, which leads nobody to a server that has just started.
+#[test]
+fn those_who_find_the_server_late_have_their_time_too() {
+    let (mut world, agent, client) = restarted();
+    let earlier = 1;
+    world[client].term = earlier;
+    world[agent].term = earlier;
+    world.run(5_000);
+    assert!(!world.registry.snapshot().settling);
+    world.connect(client);
+    assert!(world.registry.snapshot().settling);
+    world.agent("b", Rust, &["k"]);
+    let get = world.request(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    world.run(1_490);
+    assert_eq!(world.answer(client, &get), None, "its agent may still come");
+    world.reconnect(agent);
+    assert_eq!(
+        world.answer(client, &get).unwrap().unwrap()[2]["agentId"],
+        "a"
+    );
+    world.run(20);
+    assert!(!world.registry.snapshot().settling, "once is enough");
+    world.close(client);
+    world.connect(client);
+    assert!(!world.registry.snapshot().settling);
 }
 
 #[test]
@@ -190,6 +217,46 @@ fn the_later_life_wins_while_settling_whoever_registers_first() {
             .find(|peer| peer.client == "old")
             .unwrap();
         assert!(old.agent.as_ref().unwrap().containers.is_empty());
+    }
+}
+
+/// Of the server before, which was cut off with an agent and placed there what it missed.
+fn copy_of_the_server_before(world: &mut World) -> Vec<String> {
+    let late = world.peer("late", Rust);
+    world[late].agent = Some(AgentSim::new("late", Rust, &["k"]));
+    world.connect(late);
+    let life = json!({"epoch": [WALL, 9], "failovers": 1});
+    world[late].sim().put("u", "k", life);
+    world.register(late)
+}
+
+#[test]
+fn what_has_served_goes_on_when_copies_of_the_server_before_come() {
+    let (mut world, agent, client) = restarted();
+    world.reconnect(agent);
+    world.connect(client);
+    world.run(1_600);
+    assert_eq!(copy_of_the_server_before(&mut world), ["u"]);
+    assert_eq!(world.home(client, "u").as_deref(), Some("a"));
+    assert!(world[agent].sim().containers.contains_key("u"));
+}
+
+#[test]
+fn what_clients_knew_to_be_over_ends_when_its_later_life_comes() {
+    for (settled, home) in [(false, "late"), (true, "a")] {
+        let (mut world, agent, client) = restarted();
+        world.reconnect(agent);
+        world.connect(client);
+        if settled {
+            // Beyond the cut they knew no better.
+            world.run(1_600);
+        }
+        let known = assert_again("c", &json!([WALL, 9]));
+        world.ask(client, "xr", known).unwrap();
+        world.run(1_600);
+        let ended = copy_of_the_server_before(&mut world);
+        assert_eq!(ended.is_empty(), !settled);
+        assert_eq!(world.home(client, "u").as_deref(), Some(home));
     }
 }
 

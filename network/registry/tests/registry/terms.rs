@@ -19,8 +19,9 @@ fn a_young_server_raises_its_term_and_tells_every_rust_session() {
     assert_eq!(world.events(witness), [json!({"term": term})]);
     assert_eq!(world.events(plain).len(), 0);
     assert!(world.exits.is_empty());
-    // Placements carry it.
+    // Placements carry it, once those have come whom the other server knew.
     world.agent("a", Rust, &["k"]);
+    world.run(1_500);
     let got = world.ask(peer, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
     assert_eq!(got.unwrap()[2]["epoch"][0], term);
 }

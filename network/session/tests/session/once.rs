@@ -126,3 +126,43 @@ fn an_idempotent_request_is_sent_again_in_any_life_until_its_time_is_over() {
     let last: Vec<_> = ended(&rig.run(rest));
     assert_eq!(last, [(token, Some(ErrorCode::OutcomeUnknown))]);
 }
+
+/// Sent once, then waiting behind a full limit after a reconnect of the same session: it may run.
+#[test]
+fn what_waits_to_be_sent_again_is_not_sent_in_an_unknown_life_either() {
+    let connect = |rig: &mut Rig, session: &str| {
+        rig.input(Input::Connected);
+        rig.frame(crate::rig::hello_answer(session, "i-1", 1_000, 2))
+    };
+    let mut rig = Rig::new(config());
+    connect(&mut rig, "s-1");
+    ask(&mut rig, |_| {});
+    let (second, effects) = ask(&mut rig, |_| {});
+    assert_eq!(sent(&effects).len(), 1, "it is sent");
+    rig.input(Input::Disconnected);
+    rig.input(Input::Watch);
+    connect(&mut rig, "s-1");
+    rig.input(Input::Disconnected);
+    let other = connect(&mut rig, "s-2");
+    let unknown: Vec<_> = ended(&other);
+    assert!(
+        unknown.contains(&(second, Some(ErrorCode::OutcomeUnknown))),
+        "{unknown:?}"
+    );
+}
+
+/// `removed` says that nothing replaces a container for now (no agent, or the wait after short
+/// lives): the server holds the reference on and places it later. Its successor must do so too.
+#[test]
+fn what_waits_to_be_placed_is_asserted_again_as_well() {
+    use crate::rig::{got, requests};
+    let mut rig = Rig::up();
+    let (_, effects) = rig.get(Some("c"));
+    let asked = sent(&effects).remove(0);
+    rig.answer(&asked, got("c"));
+    let held = json!({"held": [{"uuid": "c", "event": 2}]});
+    rig.frame(Frame::new(Op::Event, "", held.to_string().into_bytes()));
+    rig.input(Input::Disconnected);
+    let again = requests(&rig.connect("s-2"));
+    assert!(again.iter().any(|(method, _)| method == "xr"), "{again:?}");
+}

@@ -120,6 +120,29 @@ fn figures_begin_at_once_and_then_wait() {
 }
 
 #[test]
+fn figures_that_begin_again_and_again_wait() {
+    let mut it = Harness::new();
+    it.agent("a", &["echo"]);
+    it.kind(kind("echo"));
+    it.pass_seconds(5);
+    let writes = it.kind_writes("echo");
+    for _ in 0..60 {
+        it.claim("demo", "one", "echo", Some("u"));
+        it.pass_seconds(1);
+        it.delete("one");
+        it.run();
+        it.network.end("u");
+        it.pass_seconds(4);
+    }
+    // In each 30 s of the 300: at most one as they begin, one soon after and one of the usual.
+    let written = it.kind_writes("echo") - writes;
+    assert!((10..=30).contains(&written), "{written}");
+    it.claim("demo", "one", "echo", Some("u"));
+    it.pass_seconds(60);
+    assert_eq!(figures(&it), (1, 1, 1));
+}
+
+#[test]
 fn the_first_claims_of_a_kind_count_when_they_come_with_it() {
     let mut it = Harness::with_claims(&[("demo", "one", None), ("demo", "two", None)]);
     assert_eq!(figures(&it), (1, 2, 2));

@@ -1,0 +1,81 @@
+//! References asserted again by clients, after this server or their session began anew.
+
+use std::time::Duration;
+
+use huly_protocol::ReassertedGet;
+
+use crate::entry::{Lost, State};
+use crate::get::check_name;
+use crate::registry::{Id, Registry};
+use crate::requests::{Outcome, now};
+
+impl Registry {
+    /// Gives a Rust client its references again after a new session (`xr`).
+    pub(crate) fn reassert(&mut self, client: &Id, gets: Vec<ReassertedGet>) -> Outcome {
+        let control = self.need_control(client, "a durable reference").is_ok();
+        let mut answers = Vec::with_capacity(gets.len());
+        let mut place = Vec::new();
+        for get in gets {
+            if check_name("uuid", &get.uuid)
+                .and(check_name("kind", &get.kind))
+                .is_err()
+            {
+                answers.push(None);
+                continue;
+            }
+            let uuid = Id::from(get.uuid.as_str());
+            if !self.entries.contains_key(&uuid) {
+                let kind = Id::from(get.kind.as_str());
+                let by_uuid = get.request.uuid.is_some();
+                let state = if self.settling() {
+                    State::Expected
+                } else {
+                    State::Waiting
+                };
+                self.add_entry(&uuid, &kind, &get.request, by_uuid, state);
+                self.remember_former_life(&uuid, &get);
+                if !self.settling() {
+                    place.push(uuid.clone());
+                }
+            }
+            let settling = self.settling();
+            if let Some(entry) = self.entries.get_mut(&uuid).filter(|_| settling) {
+                entry.known_epoch = entry.known_epoch.max(get.epoch);
+            }
+            self.hold(client, &uuid, get.durable && control);
+            let rust = self.is_rust(client);
+            answers.push(
+                self.entries
+                    .get(&uuid)
+                    .filter(|entry| entry.is_live())
+                    .map(|entry| {
+                        let agent = entry.agent().and_then(|agent| self.agents.get(agent));
+                        entry.got(agent, rust)
+                    }),
+            );
+        }
+        for uuid in place {
+            self.place(&uuid);
+        }
+        now(&answers)
+    }
+
+    /// A container that a client knew and no agent has registered: once it is placed, that is a
+    /// failover.
+    fn remember_former_life(&mut self, uuid: &Id, get: &ReassertedGet) {
+        let at: Duration = self.now.mono;
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.failovers = get.failovers;
+        entry.epoch = get.epoch;
+        entry.lived_before = true;
+        entry.named = true;
+        entry.lost = get.agent_id.clone().map(|from| Lost {
+            from,
+            reason: "AgentSilent",
+            at,
+            counted: false,
+        });
+    }
+}

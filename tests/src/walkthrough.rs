@@ -1,0 +1,201 @@
+//! Documents whose commands are run as they stand.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::settings::variable;
+use crate::tools::{Said, said};
+
+/// How long a block may take: several waits of Kubernetes.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The shell blocks (```` ```sh ````) of a document, with what each is to print (```` ```text ````
+/// after it). Blocks with a second word after `sh` are left out: they are for readers without what
+/// the test has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walkthrough {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Step {
+    /// The line of the document that the block begins in.
+    line: usize,
+    commands: String,
+    /// Lines to be found, in order.
+    expected: Vec<String>,
+}
+
+impl Walkthrough {
+    /// Reads a document in Markdown.
+    ///
+    /// # Errors
+    /// When a block has no end, or a text block follows no shell block.
+    pub fn read(document: &str) -> Result<Self> {
+        let mut steps: Vec<Step> = Vec::new();
+        let mut lines = document.lines().zip(1..);
+        while let Some((text, line)) = lines.next() {
+            let Some(language) = text.strip_prefix("```") else {
+                continue;
+            };
+            let mut block = Vec::new();
+            loop {
+                match lines.next() {
+                    Some(("```", _)) => break,
+                    Some((text, _)) => block.push(text.to_owned()),
+                    None => bail!("the block of line {line} has no end"),
+                }
+            }
+            match language {
+                "sh" => steps.push(Step {
+                    line,
+                    commands: block.join("\n"),
+                    expected: Vec::new(),
+                }),
+                "text" => {
+                    let step = steps.last_mut().filter(|step| step.expected.is_empty());
+                    let step = step.with_context(|| format!("line {line}: what prints this?"))?;
+                    step.expected = block;
+                }
+                _ => {}
+            }
+        }
+        ensure!(!steps.is_empty(), "there is no shell block");
+        Ok(Self { steps })
+    }
+
+    /// Runs all blocks, each in a shell of its own in the project's folder with kubectl and helm
+    /// for the cluster of the tests. The last block takes away what the others made: after a
+    /// failure it is run, too.
+    ///
+    /// # Errors
+    /// When a command fails, or does not print what it is to.
+    pub async fn run(&self) -> Result<()> {
+        for (number, step) in self.steps.iter().enumerate() {
+            let Err(error) = step.run().await else {
+                continue;
+            };
+            if let Some(last) = self.steps.last()
+                && number + 1 < self.steps.len()
+            {
+                // It fails at what was not made yet, and goes on.
+                let _ = last.shell(&[]).await;
+            }
+            return Err(error.context(format!("the block of line {}", step.line)));
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    async fn run(&self) -> Result<()> {
+        let said = self.shell(&["-o", "errexit", "-o", "pipefail"]).await?;
+        ensure!(said.success, "{}", said.stdout);
+        if let Err(line) = find(&self.expected, &said.stdout) {
+            bail!("no line {line:?} in its place in\n{}", said.stdout);
+        }
+        Ok(())
+    }
+
+    async fn shell(&self, options: &[&str]) -> Result<Said> {
+        let mut path = Vec::new();
+        for program in ["HULY_TEST_KUBECTL", "HULY_TEST_HELM"] {
+            path.extend(variable(program)?.parent().map(PathBuf::from));
+        }
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        path.extend(std::env::split_paths(&others));
+        let home = tempfile::tempdir()?;
+        let mut shell = Command::new("bash");
+        shell
+            .args(options)
+            // What a terminal shows.
+            .args(["-c", &format!("exec 2>&1\n{}", self.commands)])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .env("PATH", std::env::join_paths(path)?)
+            .env("KUBECONFIG", variable("HULY_TEST_KUBECONFIG")?)
+            .env("HOME", home.path());
+        let said = timeout(PATIENCE, said(shell)).await;
+        said.with_context(|| format!("not done after {PATIENCE:?}"))?
+    }
+}
+
+/// Finds each expected line in the output, in order, other lines between them; else says which is
+/// not there.
+fn find<'e>(expected: &'e [String], output: &str) -> Result<(), &'e str> {
+    let mut lines = output.lines();
+    for line in expected {
+        if !lines.any(|said| fits(line, said)) {
+            return Err(line);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line was said: `…` stands for any text, and any white space for any other.
+fn fits(expected: &str, said: &str) -> bool {
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (expected, said) = (plain(expected), plain(said));
+    let Some((first, rest)) = expected.split_once('…') else {
+        return expected == said;
+    };
+    let Some(mut left) = said.strip_prefix(first) else {
+        return false;
+    };
+    let parts: Vec<&str> = rest.split('…').collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return true;
+    };
+    for part in middle {
+        match left.split_once(part) {
+            Some((_, after)) => left = after,
+            None => return false,
+        }
+    }
+    left.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_read_with_what_they_print() -> Result<()> {
+        let text = "# A\n```sh\na\nb\n```\n\n```text\nc\n```\n```sh cluster\nd\n```\n```yaml\ne\n```\n```sh\nf\n```\n";
+        let read = Walkthrough::read(text)?;
+        let step = |line, commands: &str, expected: &[&str]| Step {
+            line,
+            commands: commands.to_owned(),
+            expected: expected.iter().map(|line| (*line).to_owned()).collect(),
+        };
+        assert_eq!(read.steps, [step(2, "a\nb", &["c"]), step(16, "f", &[])]);
+        Ok(())
+    }
+
+    #[test]
+    fn odd_documents_are_refused() {
+        for bad in ["text", "```sh\na", "```text\na\n```\n```sh\nb\n```"] {
+            assert!(Walkthrough::read(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn lines_are_found_in_order() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let output = "NAME   READY\nother\nx-1a2b 1/1   3s\n";
+        for good in ["", "NAME READY", "NAME  READY\nx-… 1/1 …", "…READY\n… 3s"] {
+            assert_eq!(find(&lines(good), output), Ok(()), "{good:?}");
+        }
+        for (bad, missing) in [
+            ("x-… 1/1 …\nNAME READY", "NAME READY"),
+            ("x-… 0/1 …", "x-… 0/1 …"),
+            ("NAME", "NAME"),
+            ("x-…1/1", "x-…1/1"),
+        ] {
+            assert_eq!(find(&lines(bad), output), Err(missing), "{bad:?}");
+        }
+    }
+}
