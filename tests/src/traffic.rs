@@ -99,6 +99,13 @@ enum Way {
 }
 
 impl Way {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Routed(_) => "routed",
+            Self::Direct(_) => "direct",
+        }
+    }
+
     async fn increment(&self) -> Result<u64, Error> {
         let by = json!({ "by": 1 });
         let answer: Value = match self {
@@ -140,7 +147,8 @@ async fn count(way: &Way, mut tally: Tally, stopped: watch::Receiver<bool>) -> R
                     | ErrorKind::TimedOut => {}
                     _ => bail!("a request failed: {error:?}"),
                 }
-                *sent.failed.entry(format!("{:?}", error.kind)).or_default() += 1;
+                let why = format!("{}: {error}", way.name());
+                *sent.failed.entry(why).or_default() += 1;
             }
         }
     }
