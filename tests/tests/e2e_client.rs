@@ -67,6 +67,14 @@ async fn helm_test_claims_a_container_and_calls_it() -> Result<()> {
         let all = ["--all-namespaces", "--output", "name"];
         let left = kubectl(&[made.as_slice(), &all].concat()).await?;
         ensure!(!left.contains("huly-check"), "{left}");
+        // Nor what the test itself is made of: that is no part of the release.
+        let own = "pods,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings";
+        let left = kubectl(&[["get", own].as_slice(), &all].concat()).await?;
+        let left: Vec<&str> = left
+            .lines()
+            .filter(|name| name.ends_with("-check"))
+            .collect();
+        ensure!(left.is_empty(), "{left:?}");
         Ok(())
     })
     .await

@@ -40,13 +40,13 @@ async fn its_node_is_killed_for_over_a_minute() -> Result<()> {
         while_cordoned(&others, async || {
             while_killed(&operator.node, async || {
                 let killed = Instant::now();
-                placed_again(&release, &lost).await?;
+                let again = placed_again(&release, &lost).await?;
                 measured(
                     "the operator's node is killed → placed again",
                     killed.elapsed(),
                 );
                 while killed.elapsed() < AWAY {
-                    for counted in &kept {
+                    for counted in kept.iter().copied().chain(&again) {
                         runs_on(&release, counted).await?;
                     }
                     // Time passing is what is tested.
@@ -101,16 +101,21 @@ async fn apart_from_the_server(release: &Release) -> Result<ReleasePod> {
 }
 
 /// Waits until the network server alone has placed these again.
-async fn placed_again(release: &Release, lost: &[&Counted]) -> Result<()> {
+/// Waits until what was lost lives elsewhere; as it is there.
+async fn placed_again(release: &Release, lost: &[&Counted]) -> Result<Vec<Counted>> {
     eventually(PLACED, "what was on the node lives elsewhere", async || {
+        let mut again = Vec::new();
         for was in lost {
             let container = release.live.container(&was.name).await?;
             let container = container.with_context(|| format!("{} does not live", was.name))?;
             ensure!(container.agent_id != was.agent, "{container:?}");
             let value = release.live.value(&was.name).await?;
             ensure!(value == 0, "{} is at {value}", was.name);
+            let mut is = (*was).clone();
+            (is.value, is.epoch) = (value, epoch(release, &was.name).await?);
+            again.push(is);
         }
-        Ok(())
+        Ok(again)
     })
     .await
 }
@@ -119,10 +124,14 @@ async fn runs_on(release: &Release, counted: &Counted) -> Result<()> {
     let name = &counted.name;
     let value = release.live.value(name).await?;
     ensure!(value == counted.value, "{name} was started again: {value}");
-    let epoch = release.live.epoch(name).await?;
-    let epoch = format!("{}.{}", epoch.term, epoch.n);
+    let epoch = epoch(release, name).await?;
     ensure!(epoch == counted.epoch, "{name} was placed again: {epoch}");
     Ok(())
+}
+
+async fn epoch(release: &Release, name: &str) -> Result<String> {
+    let epoch = release.live.epoch(name).await?;
+    Ok(format!("{}.{}", epoch.term, epoch.n))
 }
 
 /// Expects that no claim was written: there was no operator.

@@ -117,6 +117,7 @@ async fn a_node_that_is_cut_off_runs_on() -> Result<()> {
         let echo = Echo::start(cluster, NODES.len()).await?;
         let asking = echo.on("node-1").await?;
         let before = echo.on("node-3").await?;
+        assert_eq!(echo.ask(&asking, &before.url).await?, before.name);
         while_cut("node-3", async || {
             let cut = Instant::now();
             assert!(echo.ask(&asking, &before.url).await.is_err());

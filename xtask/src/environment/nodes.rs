@@ -141,6 +141,17 @@ impl Environment {
         Ok(())
     }
 
+    /// Keeps this program in the environment: cargo may replace the one that runs by another at any
+    /// time, as it does when the tests build it.
+    pub(crate) fn keep_this_program(&self) -> Result<PathBuf> {
+        let kept = self.folder.join("xtask");
+        let unfinished = self.folder.join(".xtask.unfinished");
+        fs::copy("/proc/self/exe", &unfinished)
+            .and_then(|_| fs::rename(&unfinished, &kept))
+            .with_context(|| format!("cannot make {}", kept.display()))?;
+        Ok(kept)
+    }
+
     /// Makes a node's namespaces, with nothing but its first process in them, and connects it.
     async fn boot(&mut self, node: &Node, network_plugins: &Path) -> Result<Starting> {
         let plan = self.nodes()?;
@@ -156,7 +167,7 @@ impl Environment {
         }
         groups.make(&node.space)?;
         let boot_id = Uuid::new_v4().to_string();
-        let this = std::env::current_exe().context("cannot tell where this program is")?;
+        let this = self.keep_this_program()?;
         let program = Program::new("unshare")
             .arguments(["--mount", "--pid", "--net", "--uts", "--ipc"])
             .arguments(["--fork", "--kill-child", "--mount-proc", "--"])

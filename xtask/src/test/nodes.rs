@@ -125,10 +125,10 @@ async fn test(
     environment.complete()?;
     let name = environment.name().to_owned();
     let kubeconfig = environment.keys.admin_kubeconfig();
+    let this = environment.keep_this_program()?;
     // The tests work on it through `cargo xtask node`.
     drop(environment);
 
-    let this = std::env::current_exe().context("cannot tell where this program is")?;
     for program in programs(workspace)? {
         let began = Instant::now();
         let tests = Program::cargo()
