@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use huly_protocol::{CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, Json, Op};
+use huly_protocol::{CallExt, CallerExt, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op};
 
 use super::answers::{Key, Seen};
 use super::config::Config;
@@ -10,9 +10,6 @@ use super::container::{Container, State};
 use super::link::read_ext;
 use super::types::{Asked, CallNumber, Effect, EndReport, Id, Observed, Route, Run, Token};
 use super::{Agent, Deadline, error};
-
-/// How long before its caller a request is given up at most.
-const MAX_MARGIN: Duration = Duration::from_millis(100);
 
 /// A request without an answer.
 #[derive(Debug)]
@@ -35,19 +32,8 @@ pub(super) struct PendingCall {
 pub(super) struct Caller {
     /// Its client id and the request's; absent where a TypeScript server does not say.
     pub(super) name: Option<(Id, Id)>,
-    /// Of a request that is sent again: the life of the container in which it may have run.
-    pub(super) epoch: Option<Epoch>,
-    /// For how many ms it waits.
-    pub(super) timeout_ms: Option<u64>,
-}
-
-impl Caller {
-    /// For how long its request may be held: a bit less than it waits, so that it hears of it in
-    /// time.
-    fn patience(&self) -> Option<Duration> {
-        let timeout = Duration::from_millis(self.timeout_ms?);
-        Some(timeout - (timeout / 10).min(MAX_MARGIN))
-    }
+    /// What it says beside it.
+    pub(super) ext: CallerExt,
 }
 
 /// Where an answer goes.
@@ -85,9 +71,11 @@ impl Agent {
         let name = ext.client.zip(ext.request);
         let caller = Caller {
             name: name.map(|(client, request)| (Id::from(client), Id::from(request))),
-            // The server itself has judged it.
-            epoch: None,
-            timeout_ms: ext.timeout_ms,
+            ext: CallerExt {
+                // The server itself has judged it.
+                epoch: None,
+                timeout_ms: ext.timeout_ms,
+            },
         };
         self.admit(&call, caller, Reply::Server(token))
     }
@@ -132,7 +120,7 @@ impl Agent {
             self.effect(Effect::Observed(observed));
             return Err(cause);
         }
-        let patience = caller.patience();
+        let patience = caller.ext.patience();
         container.last_visit = self.now;
         self.counter += 1;
         let number = CallNumber(self.counter);
@@ -333,14 +321,14 @@ pub(super) fn read_call(params: &str) -> Result<ContainerCall<'_>, ErrorPayload>
 /// Why a container does not take a request, if it does not.
 fn refusal(container: &Container, caller: &Caller, config: &Config) -> Option<ErrorPayload> {
     let uuid = &container.uuid;
-    let (code, message) = if caller.epoch.is_some() && caller.epoch != container.epoch() {
+    let (code, message) = if caller.ext.epoch.is_some() && caller.ext.epoch != container.epoch() {
         let message =
             format!("outcome unknown: container {uuid} was placed again since it was asked");
         (ErrorCode::OutcomeUnknown, message)
     } else if container.is_stopping() {
         let message = format!("container {uuid} is being ended");
         (ErrorCode::Gone, message)
-    } else if caller.patience().is_some_and(|patience| patience.is_zero()) {
+    } else if caller.ext.timeout_ms == Some(0) {
         let message = "the caller waits no longer; the request did not run".to_owned();
         (ErrorCode::TimedOut, message)
     } else if container.waiting.len() >= config.waiting_calls {

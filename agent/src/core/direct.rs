@@ -239,11 +239,9 @@ impl Agent {
                     client: client.clone(),
                     request: id.clone(),
                 };
-                let ext = call.ext.unwrap_or_default();
                 let caller = Caller {
                     name: Some((client.clone(), id.clone())),
-                    epoch: ext.epoch,
-                    timeout_ms: ext.timeout_ms,
+                    ext: call.ext.unwrap_or_default(),
                 };
                 self.admit(&call, caller, reply)
             }

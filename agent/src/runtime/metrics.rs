@@ -1,3 +1,4 @@
+use huly_protocol::FrameError;
 use prometheus::core::Collector;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -10,17 +11,13 @@ const BUCKETS: [f64; 11] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.05, 0.25, 1.0, 2.5, 10.0,
 ];
 
-const BAD_MESSAGES: [&str; 10] = [
+/// Why messages are bad whose frames can be read.
+const BAD_MESSAGES: [&str; 5] = [
     "bad_hello",
     "bad_request",
-    "id_not_text",
-    "id_too_long",
-    "missing_id",
-    "no_frames",
     "unexpected_op",
     "unknown_answer",
     "unknown_method",
-    "unknown_op",
 ];
 
 /// The agent's metrics. Labels are bounded: kinds are those that the agent serves.
@@ -127,7 +124,8 @@ impl Metrics {
                 metrics.requests.with_label_values(&requests).reset();
             }
         }
-        for reason in BAD_MESSAGES {
+        let unreadable = FrameError::ALL.map(FrameError::reason);
+        for reason in BAD_MESSAGES.into_iter().chain(unreadable) {
             metrics.bad_messages.with_label_values(&[reason]).reset();
         }
         Ok(metrics)

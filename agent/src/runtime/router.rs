@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use bytes::Bytes;
 use futures::channel::mpsc::Receiver;
 use futures::{FutureExt, StreamExt};
-use huly_protocol::{Frame, FrameError};
+use huly_protocol::Frame;
 use zeromq::{
     RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
     ZmqError, ZmqMessage,
@@ -82,13 +82,7 @@ fn read(message: ZmqMessage) -> Input {
     match Frame::decode(parts) {
         Ok(frame) => Input::Message { conn, frame },
         Err(error) => Input::Unreadable {
-            reason: match error {
-                FrameError::Empty => "no_frames",
-                FrameError::UnknownOp => "unknown_op",
-                FrameError::MissingId => "missing_id",
-                FrameError::IdTooLong => "id_too_long",
-                FrameError::IdNotText => "id_not_text",
-            },
+            reason: error.reason(),
         },
     }
 }

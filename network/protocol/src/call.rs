@@ -1,10 +1,14 @@
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Epoch;
 use crate::seq::array_struct;
+
+/// The longest time that an answer in time is given to reach its caller.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// A text that borrows from the message where it has no escapes.
 #[derive(Deserialize)]
@@ -75,6 +79,15 @@ pub struct CallerExt {
     /// For how many ms from now the caller waits for the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+}
+
+impl CallerExt {
+    /// For how long the request may be held before it is given up: a bit less than its caller
+    /// waits (100 ms, of a short wait a tenth), so that the caller hears that it did not run.
+    pub fn patience(&self) -> Option<Duration> {
+        let timeout = Duration::from_millis(self.timeout_ms?);
+        Some(timeout - (timeout / 10).min(LAST_WORD))
+    }
 }
 
 struct RawContainerCall<'a> {

@@ -96,6 +96,28 @@ pub enum FrameError {
     IdNotText,
 }
 
+impl FrameError {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Empty,
+        Self::UnknownOp,
+        Self::MissingId,
+        Self::IdTooLong,
+        Self::IdNotText,
+    ];
+
+    /// What it is counted as.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Empty => "no_frames",
+            Self::UnknownOp => "unknown_op",
+            Self::MissingId => "missing_id",
+            Self::IdTooLong => "id_too_long",
+            Self::IdNotText => "id_not_text",
+        }
+    }
+}
+
 impl Frame {
     /// A frame of `op` with an id and a payload.
     pub fn new(op: Op, id: impl Into<String>, payload: impl Into<Bytes>) -> Self {

@@ -9,9 +9,12 @@ use huly_protocol::{
 use serde_json::value::RawValue;
 
 use crate::registry::{Id, Registry};
-use crate::routed::{Forwarded, time_left};
+use crate::routed::Terms;
 use crate::session::millis;
 use crate::timer::Timer;
+
+/// How much longer than its caller the server waits for an answer that is on its way.
+pub(crate) const LATE_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a call to an agent is for.
 #[derive(Debug, Clone)]
@@ -25,7 +28,9 @@ pub(crate) enum CallKind {
         uuid: Id,
         client: Id,
         request: String,
-        forwarded: Forwarded,
+        /// The life of the container that was asked.
+        epoch: Option<Epoch>,
+        terms: Terms,
     },
     /// Nobody waits for the answer.
     Other,
@@ -48,10 +53,10 @@ pub(crate) struct BackCall {
 impl BackCall {
     /// Of a request whose caller waits for a time: the payload with what is left of it.
     fn payload_at(&self, now: Duration) -> Option<Bytes> {
-        let CallKind::Request { .. } = self.kind else {
+        let CallKind::Request { terms, .. } = &self.kind else {
             return None;
         };
-        let left = time_left(self.until?, now);
+        let left = terms.deadline?.saturating_sub(now);
         let request = Request::read(&self.payload).ok()?;
         let call: AgentCall<'_> = serde_json::from_str(request.params.get()).ok()?;
         let ext: CallExt = serde_json::from_str(call.ext?.get()).ok()?;
@@ -152,6 +157,14 @@ impl Registry {
             ..CallExt::default()
         };
         serde_json::to_string(&ext).ok()
+    }
+
+    /// Looks at a call again at a time, unless it is answered before.
+    pub(crate) fn call_until(&mut self, number: u64, until: Duration) {
+        if let Some(call) = self.calls.get_mut(&number) {
+            call.until = Some(until);
+            self.timers.set(until, Timer::Call(number));
+        }
     }
 
     /// Ends a call: it is answered, given up or not wanted any more.

@@ -217,15 +217,20 @@ impl Registry {
             self.unplaced_bytes += entry.counted_bytes;
         }
         entry.state = state;
+        self.index_entry(entry);
+    }
+
+    /// Puts an entry into the registry's indexes.
+    pub(crate) fn index_entry(&mut self, mut entry: Entry) {
         // What came before anybody got it goes first.
-        if let Some(held) = self.early_calls.remove(uuid) {
-            entry.held = held;
+        if let Some(early) = self.early_calls.remove(&entry.uuid) {
+            entry.held.splice(..0, early);
         }
         self.by_kind
-            .entry(kind.clone())
+            .entry(entry.kind.clone())
             .or_default()
-            .insert(entry.seq, uuid.clone());
-        self.entries.insert(uuid.clone(), entry);
+            .insert(entry.seq, entry.uuid.clone());
+        self.entries.insert(entry.uuid.clone(), entry);
     }
 
     pub(crate) fn since_start_ms(&self) -> f64 {

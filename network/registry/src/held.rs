@@ -1,6 +1,6 @@
 //! Requests that wait for their container: for its start, a failover, settling.
 
-use huly_protocol::{ErrorCode, ErrorPayload};
+use huly_protocol::{ErrorCode, ErrorPayload, Json};
 
 use crate::entry::{HeldCall, State};
 use crate::registry::{Id, Registry};
@@ -12,48 +12,57 @@ use crate::timer::Timer;
 const MAX_HELD: usize = 1_024;
 
 impl Registry {
-    pub(crate) fn hold_call(&mut self, uuid: Id, routed: Routed) -> Outcome {
+    pub(crate) fn hold_call(&mut self, uuid: Id, routed: Routed<'_>) -> Outcome {
         self.hold_at(uuid, routed, u64::MAX)
     }
 
     /// As [`Registry::hold_call`], before those of a higher order.
-    pub(crate) fn hold_at(&mut self, uuid: Id, routed: Routed, order: u64) -> Outcome {
-        let bytes = routed.bytes();
-        let holds = match self.entries.get(&uuid) {
-            Some(entry) => entry.held.len(),
-            None => self.early_calls.get(&uuid).map_or(0, Vec::len),
-        };
+    pub(crate) fn hold_at(&mut self, uuid: Id, routed: Routed<'_>, order: u64) -> Outcome {
+        let holds = self.held_for(&uuid).map_or(0, |held| held.len());
         if holds >= MAX_HELD {
             let message = format!("too many requests wait for container {uuid} to be placed");
             return Err(ErrorPayload::new(ErrorCode::Busy, message));
         }
-        self.has_room(bytes)?;
         let longest = self.now.mono + self.config.hold_timeout;
-        let until = routed.last_word.map_or(longest, |last| last.min(longest));
-        if let Some(session) = self.sessions.get_mut(&routed.client)
-            && let Some(flight) = session.in_flight.get_mut(&routed.request)
+        let last_word = routed.terms.last_word;
+        let until = last_word.map_or(longest, |last| last.min(longest));
+        let call = HeldCall {
+            client: routed.client.clone(),
+            request: routed.request.to_owned(),
+            operation: routed.operation.to_owned(),
+            data: Json::from(routed.data),
+            terms: routed.terms,
+            order,
+            until,
+        };
+        self.has_room(call.bytes())?;
+        if let Some(session) = self.sessions.get_mut(routed.client)
+            && let Some(flight) = session.in_flight.get_mut(routed.request)
         {
             flight.waits_for = Some(uuid.clone());
             flight.call = None;
         }
+        self.held_bytes += call.bytes();
         let held = match self.entries.get_mut(&uuid) {
             Some(entry) => &mut entry.held,
             None => self.early_calls.entry(uuid.clone()).or_default(),
         };
         let at = held.partition_point(|other| other.order <= order);
-        let call = HeldCall {
-            routed,
-            order,
-            until,
-        };
         held.insert(at, call);
-        self.held_bytes += bytes;
         self.timers.set(until, Timer::Hold(uuid));
         Ok(None)
     }
 
+    /// What is held for a container; before anybody got or registered it, apart from the entries.
+    fn held_for(&mut self, uuid: &Id) -> Option<&mut Vec<HeldCall>> {
+        match self.entries.get_mut(uuid) {
+            Some(entry) => Some(&mut entry.held),
+            None => self.early_calls.get_mut(uuid),
+        }
+    }
+
     fn take_held(&mut self, held: Vec<HeldCall>) -> Vec<HeldCall> {
-        let bytes: usize = held.iter().map(|call| call.routed.bytes()).sum();
+        let bytes: usize = held.iter().map(HeldCall::bytes).sum();
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
         held
     }
@@ -68,36 +77,21 @@ impl Registry {
         };
         let agent = agent.clone();
         let held = std::mem::take(&mut entry.held);
-        for HeldCall { routed, .. } in self.take_held(held) {
+        for call in self.take_held(held) {
             let entry = self.entries.get(uuid);
-            let refused = match entry.and_then(|entry| other_life(entry, &routed)) {
+            let refused = match entry.and_then(|entry| other_life(entry, call.terms)) {
                 Some(error) => Err(error),
-                None => self.forward(&agent, uuid, &routed),
+                None => self.forward(&agent, uuid, call.routed()),
             };
             if let Err(error) = refused {
-                self.respond_error(&routed.client, &routed.request, error);
+                self.respond_error(&call.client, &call.request, error);
             }
         }
     }
 
-    /// Requests for a container that has just been registered.
-    pub(crate) fn take_early_calls(&mut self, uuid: &Id) {
-        if let Some(held) = self.early_calls.remove(uuid)
-            && let Some(entry) = self.entries.get_mut(uuid)
-        {
-            entry.held.splice(..0, held);
-        }
-        self.release_held(uuid);
-    }
-
+    /// The containers that requests were held for have not come in time.
     pub(crate) fn fail_early_calls(&mut self) {
         for (uuid, held) in std::mem::take(&mut self.early_calls) {
-            // A get of the same uuid may have come meanwhile.
-            if let Some(entry) = self.entries.get_mut(&uuid) {
-                entry.held.splice(..0, held);
-                self.release_held(&uuid);
-                continue;
-            }
             self.refuse_held(held, &no_such_container(&uuid));
         }
     }
@@ -114,33 +108,27 @@ impl Registry {
     /// Gives up requests that were held for too long.
     pub(crate) fn check_held(&mut self, uuid: &Id) {
         let now = self.now.mono;
-        let entry = self.entries.get_mut(uuid).map(|entry| &mut entry.held);
-        let late = entry
-            .into_iter()
-            .chain(self.early_calls.get_mut(uuid))
-            .flat_map(|held| held.extract_if(.., |call| call.until <= now))
-            .collect();
+        let Some(held) = self.held_for(uuid) else {
+            return;
+        };
+        let late = held.extract_if(.., |call| call.until <= now).collect();
         let message = format!("container {uuid} was not there in time; the request did not run");
         self.refuse_held(late, &ErrorPayload::new(ErrorCode::TimedOut, message));
     }
 
     /// Answers requests that were held and will not run.
     fn refuse_held(&mut self, held: Vec<HeldCall>, error: &ErrorPayload) {
-        for HeldCall { routed, .. } in self.take_held(held) {
-            self.respond_error(&routed.client, &routed.request, error.clone());
+        for call in self.take_held(held) {
+            self.respond_error(&call.client, &call.request, error.clone());
         }
     }
 
     /// Drops what a client left held for a container.
     pub(crate) fn forget_held(&mut self, client: &Id, uuid: &Id) {
-        let entry = self.entries.get_mut(uuid).map(|entry| &mut entry.held);
-        // Those that came before anybody got the container are apart.
-        let early = self.early_calls.get_mut(uuid);
-        let dropped: Vec<HeldCall> = entry
-            .into_iter()
-            .chain(early)
-            .flat_map(|held| held.extract_if(.., |call| call.routed.client == *client))
-            .collect();
+        let Some(held) = self.held_for(uuid) else {
+            return;
+        };
+        let dropped = held.extract_if(.., |call| call.client == *client).collect();
         self.take_held(dropped);
         if self.early_calls.get(uuid).is_some_and(Vec::is_empty) {
             self.early_calls.remove(uuid);

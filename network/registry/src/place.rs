@@ -305,11 +305,7 @@ impl Registry {
             return;
         }
         entry.uuid = uuid.clone();
-        self.by_kind
-            .entry(kind.clone())
-            .or_default()
-            .insert(entry.seq, uuid.clone());
-        self.entries.insert(uuid.clone(), entry);
+        self.index_entry(entry);
         self.attach(agent, &uuid, &kind);
         self.has_started(agent, &uuid, got.endpoint);
     }

@@ -1,6 +1,6 @@
 //! Requests that an agent refuses, for it has no such container any more.
 
-use huly_protocol::{AgentCall, ContainerCall, ErrorCode, ErrorPayload, Json, Request};
+use huly_protocol::{AgentCall, ContainerCall, ErrorCode, ErrorPayload, Request};
 
 use crate::calls::{BackCall, CallKind};
 use crate::registry::Registry;
@@ -14,7 +14,8 @@ impl Registry {
             uuid,
             client,
             request,
-            forwarded,
+            epoch,
+            terms,
         } = &call.kind
         else {
             return;
@@ -34,18 +35,16 @@ impl Registry {
         let next = self
             .entries
             .get(uuid)
-            .filter(|entry| entry.wanted() && (!entry.is_live() || entry.epoch == forwarded.epoch));
-        let Some((operation, data)) = next.and_then(|_| read(&call.payload)) else {
+            .filter(|entry| entry.wanted() && (!entry.is_live() || entry.epoch == *epoch));
+        let Some(asked) = next.and_then(|_| read(&call.payload)) else {
             return self.respond_error(client, request, error);
         };
         let routed = Routed {
-            client: client.clone(),
-            request: request.clone(),
-            operation,
-            data,
-            sent_in: forwarded.sent_in,
-            deadline: forwarded.deadline,
-            last_word: forwarded.last_word,
+            client,
+            request,
+            operation: &asked.operation,
+            data: asked.data,
+            terms: *terms,
         };
         // Numbers of calls grow: those that were refused wait in the order in which they came.
         if let Err(error) = self.hold_at(uuid.clone(), routed, number) {
@@ -62,10 +61,9 @@ fn did_not_run(error: &ErrorPayload) -> bool {
     )
 }
 
-/// Operation and data of a call that this server made.
-fn read(payload: &[u8]) -> Option<(String, Json)> {
+/// What a call that this server made asks of the container.
+fn read(payload: &[u8]) -> Option<ContainerCall<'_>> {
     let request = Request::read(payload).ok()?;
     let call: AgentCall<'_> = serde_json::from_str(request.params.get()).ok()?;
-    let call: ContainerCall<'_> = serde_json::from_str(call.params.get()).ok()?;
-    Some((call.operation.into_owned(), Json::from(call.data)))
+    serde_json::from_str(call.params.get()).ok()
 }

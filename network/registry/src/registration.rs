@@ -273,7 +273,7 @@ impl Registry {
         self.attach(agent, uuid, &kind);
         self.restore_holders(uuid, record);
         self.publish_found(uuid);
-        self.take_early_calls(uuid);
+        self.release_held(uuid);
         self.mind_idle(uuid);
     }
 
@@ -301,7 +301,6 @@ impl Registry {
         self.waiting.remove(uuid);
         self.attach(agent, uuid, &kind);
         self.restore_holders(uuid, record);
-        self.take_early_calls(uuid);
         if changed || !was_live {
             self.now_live(uuid, news);
         } else {

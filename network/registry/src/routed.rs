@@ -2,69 +2,45 @@
 
 use std::time::Duration;
 
-use huly_protocol::{CallExt, CallerExt, ContainerCall, ErrorCode, ErrorPayload, Json, method};
+use huly_protocol::{CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, method};
 use serde_json::value::RawValue;
 
-use crate::calls::CallKind;
+use crate::calls::{CallKind, LATE_ANSWER};
 use crate::entry::{Entry, State};
 use crate::registry::{Id, Registry};
 use crate::requests::Outcome;
 use crate::session::millis;
-use crate::timer::Timer;
-
-/// How much longer than its caller the server waits for an answer that is on its way.
-const LATE_ANSWER: Duration = Duration::from_secs(1);
-/// How long before its caller gives up a request that is held is answered, so that the caller learns
-/// that it did not run. Of a short wait a tenth.
-const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// A request to a container, read.
-#[derive(Debug, Clone)]
-pub(crate) struct Routed {
-    pub(crate) client: Id,
-    pub(crate) request: String,
-    pub(crate) operation: String,
-    pub(crate) data: Json,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Routed<'a> {
+    pub(crate) client: &'a Id,
+    pub(crate) request: &'a str,
+    pub(crate) operation: &'a str,
+    pub(crate) data: &'a RawValue,
+    pub(crate) terms: Terms,
+}
+
+/// On what terms a request is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
     /// The life of the container in which it may have run already.
-    pub(crate) sent_in: Option<huly_protocol::Epoch>,
+    pub(crate) sent_in: Option<Epoch>,
     /// When its caller gives it up; never for a TypeScript caller.
     pub(crate) deadline: Option<Duration>,
     /// When an answer comes in time that says that it did not run.
     pub(crate) last_word: Option<Duration>,
 }
 
-/// What is kept of a request that an agent has, beside the call that carries it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Forwarded {
-    /// The life of the container that was asked.
-    pub(crate) epoch: Option<huly_protocol::Epoch>,
-    /// See [`Routed::sent_in`].
-    pub(crate) sent_in: Option<huly_protocol::Epoch>,
-    /// See [`Routed::deadline`].
-    pub(crate) deadline: Option<Duration>,
-    /// See [`Routed::last_word`].
-    pub(crate) last_word: Option<Duration>,
-}
-
-impl Routed {
-    fn new(client: &Id, request: &str, call: &ContainerCall<'_>, now: Duration) -> Self {
-        let CallerExt { epoch, timeout_ms } = call.ext.unwrap_or_default();
-        let timeout = timeout_ms.map(Duration::from_millis);
+impl Terms {
+    fn of(call: &ContainerCall<'_>, now: Duration) -> Self {
+        let ext = call.ext.unwrap_or_default();
+        let after = |time| now.saturating_add(time);
         Self {
-            client: client.clone(),
-            request: request.to_owned(),
-            operation: call.operation.to_string(),
-            data: Json::from(call.data),
-            sent_in: epoch,
-            deadline: timeout.map(|timeout| now.saturating_add(timeout)),
-            last_word: timeout
-                .map(|timeout| now.saturating_add(timeout - LAST_WORD.min(timeout / 10))),
+            sent_in: ext.epoch,
+            deadline: ext.timeout_ms.map(Duration::from_millis).map(after),
+            last_word: ext.patience().map(after),
         }
-    }
-
-    /// What it takes in memory, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.operation.len() + self.data.text().len()
     }
 }
 
@@ -76,7 +52,13 @@ impl Registry {
             ErrorPayload::new(ErrorCode::BadRequest, message)
         })?;
         let visit = self.since_start_ms();
-        let routed = Routed::new(client, id, &call, self.now.mono);
+        let routed = Routed {
+            client,
+            request: id,
+            operation: &call.operation,
+            data: call.data,
+            terms: Terms::of(&call, self.now.mono),
+        };
         let Some(entry) = self.entries.get_mut(call.uuid.as_ref()) else {
             if !self.settling() {
                 return Err(no_such_container(&call.uuid));
@@ -85,13 +67,13 @@ impl Registry {
         };
         entry.last_visit = visit;
         let uuid = entry.uuid.clone();
-        if let Some(error) = other_life(entry, &routed) {
+        if let Some(error) = other_life(entry, routed.terms) {
             return Err(error);
         }
         match &entry.state {
             State::Live { agent } if self.agents.get(agent).is_some_and(|a| !a.suspected) => {
                 let agent = agent.clone();
-                self.forward(&agent, &uuid, &routed)?;
+                self.forward(&agent, &uuid, routed)?;
                 Ok(None)
             }
             State::Stopping { .. } if !entry.wanted() => {
@@ -107,7 +89,7 @@ impl Registry {
         &mut self,
         agent: &Id,
         uuid: &Id,
-        routed: &Routed,
+        routed: Routed<'_>,
     ) -> Result<(), ErrorPayload> {
         let limit = self.config.calls_per_container;
         let rust = self.agents.get(agent).is_some_and(|agent| agent.rust);
@@ -123,52 +105,36 @@ impl Registry {
         let ext = rust.then(|| CallExt {
             epoch: entry.epoch,
             client: Some(routed.client.to_string()),
-            request: Some(routed.request.clone()),
+            request: Some(routed.request.to_owned()),
             timeout_ms: routed
+                .terms
                 .deadline
                 .map(|deadline| millis(deadline.saturating_sub(now))),
         });
         let ext = ext.and_then(|ext| serde_json::to_string(&ext).ok());
-        let params = (&**uuid, &routed.operation, routed.data.raw());
+        let params = (&**uuid, routed.operation, routed.data);
         let params = serde_json::to_string(&params).unwrap_or_default();
         let kind = CallKind::Request {
             uuid: uuid.clone(),
             client: routed.client.clone(),
-            request: routed.request.clone(),
-            forwarded: Forwarded {
-                epoch: entry.epoch,
-                sent_in: routed.sent_in,
-                deadline: routed.deadline,
-                last_word: routed.last_word,
-            },
+            request: routed.request.to_owned(),
+            epoch: entry.epoch,
+            terms: routed.terms,
         };
         let call = self.call(agent, method::CONTAINER_REQUEST, &params, ext, kind);
         if let Some(number) = call
             && let Some(flight) = self
                 .sessions
-                .get_mut(&routed.client)
-                .and_then(|session| session.in_flight.get_mut(&routed.request))
+                .get_mut(routed.client)
+                .and_then(|session| session.in_flight.get_mut(routed.request))
         {
             flight.call = Some(number);
         }
-        if let Some((number, deadline)) = call.zip(routed.deadline) {
+        if let Some((number, deadline)) = call.zip(routed.terms.deadline) {
             self.call_until(number, deadline.saturating_add(LATE_ANSWER));
         }
         Ok(())
     }
-
-    /// Looks at a call again at a time, unless it is answered before.
-    pub(crate) fn call_until(&mut self, number: u64, until: Duration) {
-        if let Some(call) = self.calls.get_mut(&number) {
-            call.until = Some(until);
-            self.timers.set(until, Timer::Call(number));
-        }
-    }
-}
-
-/// For how long the caller of a call waits that is given up at `until`.
-pub(crate) fn time_left(until: Duration, now: Duration) -> Duration {
-    until.saturating_sub(now).saturating_sub(LATE_ANSWER)
 }
 
 pub(crate) fn no_such_container(uuid: &str) -> ErrorPayload {
@@ -179,8 +145,8 @@ pub(crate) fn no_such_container(uuid: &str) -> ErrorPayload {
 }
 
 /// A request that may have run in another life of the container is not run in this one.
-pub(crate) fn other_life(entry: &Entry, routed: &Routed) -> Option<ErrorPayload> {
-    let sent = routed.sent_in?;
+pub(crate) fn other_life(entry: &Entry, terms: Terms) -> Option<ErrorPayload> {
+    let sent = terms.sent_in?;
     if entry.epoch == Some(sent) || !(entry.is_live() || entry.agent().is_some()) {
         return None;
     }

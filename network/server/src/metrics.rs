@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use huly_protocol::FrameError;
 use huly_registry::{METHODS, Snapshot};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -71,20 +72,16 @@ const CONTAINER_ENDED: &str = "ContainerEnded";
 /// Why a container ends that nobody holds.
 const IDLE: &str = "Idle";
 const STARTED: [&str; 2] = ["ok", "failed"];
-const BAD_MESSAGES: [&str; 13] = [
+/// Why messages are bad whose frames can be read.
+const BAD_MESSAGES: [&str; 8] = [
     "bad_answer",
     "bad_hello",
     "bad_record",
     "bad_request",
     "client_id_too_long",
-    "id_not_text",
-    "id_too_long",
     "late_answer",
-    "missing_id",
-    "no_frames",
     "unexpected_op",
     "unknown_answer",
-    "unknown_op",
 ];
 struct Families {
     settling: GaugeVec,
@@ -209,7 +206,8 @@ impl Families {
         for method in METHODS {
             begin(&self.requests, &[method, "ok"]);
         }
-        for reason in BAD_MESSAGES {
+        let unreadable = FrameError::ALL.map(FrameError::reason);
+        for reason in BAD_MESSAGES.into_iter().chain(unreadable) {
             begin(&self.bad_messages, &[reason]);
         }
         for outcome in STARTED {

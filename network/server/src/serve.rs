@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::channel::mpsc::Receiver;
 use futures::{FutureExt, StreamExt};
-use huly_protocol::{Frame, FrameError};
+use huly_protocol::Frame;
 use huly_registry::{Config, ConnId, Effect, Input, Now, Registry};
 use tokio::sync::mpsc::UnboundedReceiver;
 use zeromq::{
@@ -190,19 +190,9 @@ fn received(message: zeromq::ZmqResult<ZmqMessage>) -> Next {
     Next::Input(match Frame::decode(parts) {
         Ok(frame) => Input::Message { conn, frame },
         Err(error) => Input::Unreadable {
-            reason: reason(error),
+            reason: error.reason(),
         },
     })
-}
-
-fn reason(error: FrameError) -> &'static str {
-    match error {
-        FrameError::Empty => "no_frames",
-        FrameError::UnknownOp => "unknown_op",
-        FrameError::MissingId => "missing_id",
-        FrameError::IdTooLong => "id_too_long",
-        FrameError::IdNotText => "id_not_text",
-    }
 }
 
 fn noticed(event: Option<SocketEvent>) -> Next {
