@@ -69,6 +69,20 @@ impl<'a> Counters<'a> {
         Ok(counters)
     }
 
+    /// The same, and how they stand then, with an agent on each of [`NODES`].
+    ///
+    /// # Errors
+    /// As [`Counters::claim`], or when they do not agree soon.
+    pub async fn agreed(
+        cluster: &'a Cluster,
+        release: &'a Release,
+        count: usize,
+    ) -> Result<(Self, Vec<Counted>)> {
+        let counters = Self::claim(cluster, release, count).await?;
+        let before = counters.agree(&NODES, SOON).await?;
+        Ok((counters, before))
+    }
+
     /// Claims one more, and says which agent it is on.
     ///
     /// # Errors
@@ -133,8 +147,7 @@ impl<'a> Counters<'a> {
         let container = live.container(name).await?;
         let container = container.with_context(|| format!("{name} does not live"))?;
         ensure!(container.agent_id == agent.id, "{name} is on {container:?}");
-        let epoch = live.epoch(name).await?;
-        let epoch = format!("{}.{}", epoch.term, epoch.n);
+        let epoch = live.epoch_text(name).await?;
         let pod = &agent.pod;
         for (member, expected) in [
             ("nodeName", pod.node.clone()),

@@ -33,6 +33,7 @@ mod scenario;
 mod settings;
 mod tools;
 mod traffic;
+mod undo;
 mod walkthrough;
 
 pub use self::agent_pod::AgentPod;
@@ -47,7 +48,9 @@ pub use self::history::{History, Seen};
 pub use self::live::Live;
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};
-pub use self::nodes::{NODES, until_ready_is, while_cordoned, while_cut, while_killed};
+pub use self::nodes::{
+    NODES, NOTICED, others, until_ready_is, while_cordoned, while_cut, while_killed,
+};
 pub use self::object::{Condition, Object};
 pub use self::pod_process::{kill_in_pod, processes_in_pod};
 pub use self::program::Program;
@@ -57,4 +60,5 @@ pub use self::report::measured;
 pub use self::scenario::{Scenario, on_cluster, on_nodes, scenario};
 pub use self::tools::{Said, huly_operator, kubectl, kubectl_huly, kubectl_says, python_test};
 pub use self::traffic::{Sent, Traffic};
+pub use self::undo::and_undo;
 pub use self::walkthrough::Walkthrough;

@@ -63,6 +63,15 @@ impl Live {
         epoch.with_context(|| format!("{uuid} has no epoch"))
     }
 
+    /// The same as a claim's status says it: `TERM.N`.
+    ///
+    /// # Errors
+    /// As [`Live::epoch`].
+    pub async fn epoch_text(&self, uuid: &str) -> Result<String> {
+        let epoch = self.epoch(uuid).await?;
+        Ok(format!("{}.{}", epoch.term, epoch.n))
+    }
+
     /// How many references there are to it.
     ///
     /// # Errors

@@ -1,10 +1,8 @@
 //! The nodes of a cluster that `cargo xtask test nodes` starts: what can happen to them.
 
-use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures::FutureExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use tokio::process::Command;
@@ -13,9 +11,18 @@ use crate::cluster::Cluster;
 use crate::eventually::eventually;
 use crate::settings::variable;
 use crate::tools::{kubectl, printed};
+use crate::undo::and_undo;
 
 /// The names of the nodes.
 pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
+
+/// More than twice what the controller manager waits before it takes a node for lost.
+pub const NOTICED: Duration = Duration::from_secs(30);
+
+/// The nodes but one.
+pub fn others(node: &str) -> Vec<&'static str> {
+    NODES.into_iter().filter(|other| *other != node).collect()
+}
 
 /// Kills a node, as a loss of power does, and starts it again when the story has been told,
 /// whatever that came to.
@@ -41,14 +48,11 @@ pub async fn while_cut(node: &str, story: impl AsyncFnOnce() -> Result<()>) -> R
 /// # Errors
 /// The story's, or when the API server refuses.
 pub async fn while_cordoned(nodes: &[&str], story: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
-    let all = |action| [&[action], nodes].concat();
-    kubectl(&all("cordon")).await?;
-    let told = AssertUnwindSafe(story()).catch_unwind().await;
-    let restored = kubectl(&all("uncordon")).await;
-    match told {
-        Ok(outcome) => outcome.and(restored.map(drop)),
-        Err(panic) => resume_unwind(panic),
-    }
+    kubectl(&[&["cordon"], nodes].concat()).await?;
+    and_undo(story(), async {
+        kubectl(&[&["uncordon"], nodes].concat()).await.map(drop)
+    })
+    .await
 }
 
 async fn between(
@@ -57,12 +61,7 @@ async fn between(
     story: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<()> {
     act(before, node).await?;
-    let told = AssertUnwindSafe(story()).catch_unwind().await;
-    let restored = act(after, node).await;
-    match told {
-        Ok(outcome) => outcome.and(restored),
-        Err(panic) => resume_unwind(panic),
-    }
+    and_undo(story(), act(after, node)).await
 }
 
 async fn act(action: &str, node: &str) -> Result<()> {

@@ -20,6 +20,7 @@ use crate::eventually::eventually;
 use crate::helm;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::tools::kubectl;
 
 /// The release's name.
 const NAME: &str = "huly";
@@ -236,6 +237,20 @@ impl Release {
         let place = ["--namespace", &self.namespace, "--timeout", "2m"];
         let said = helm::helm(&[&["test", NAME], &place[..]].concat()).await?;
         Ok(said.stdout + &said.stderr)
+    }
+
+    /// Restarts all agents, one after the other.
+    ///
+    /// # Errors
+    /// When the API server refuses, or one is not replaced in time.
+    pub async fn restart_agents(&self) -> Result<()> {
+        let place = ["--namespace", &self.namespace];
+        let agents = ["--selector", "app.kubernetes.io/component=agent"];
+        let restart = ["rollout", "restart", "daemonset"];
+        kubectl(&[&restart[..], &agents, &place].concat()).await?;
+        let status = ["rollout", "status", "daemonset", "--timeout=120s"];
+        kubectl(&[&status[..], &agents, &place].concat()).await?;
+        Ok(())
     }
 
     async fn only(&self, component: Component) -> Result<ReleasePod> {

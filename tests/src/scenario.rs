@@ -10,6 +10,7 @@ use crate::cluster::Cluster;
 use crate::live::Live;
 use crate::network::{Layout, Network};
 use crate::settings::Settings;
+use crate::undo::and_undo;
 
 /// What a test works with.
 pub struct Scenario {
@@ -40,12 +41,8 @@ pub async fn on_nodes(story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result
 }
 
 async fn told(cluster: Cluster, story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result<()> {
-    let told = AssertUnwindSafe(story(&cluster)).catch_unwind().await;
-    let cleaned = cluster.clean_up().await.context("cannot clean up");
-    match told {
-        Ok(outcome) => outcome.and(cleaned),
-        Err(panic) => resume_unwind(panic),
-    }
+    let clean_up = async { cluster.clean_up().await.context("cannot clean up") };
+    and_undo(story(&cluster), clean_up).await
 }
 
 /// Runs a test in a network of its own and clears what it made, whatever it comes to. The

@@ -19,8 +19,7 @@ const REPLACED: Duration = Duration::from_secs(90);
 async fn the_claims_of_a_deleted_agent_are_bound_elsewhere() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let victim = AgentPod::on_node(&release, "node-2").await?;
         let lost = victim.those_on_it(&before)?;
 
@@ -47,8 +46,7 @@ async fn the_claims_of_a_deleted_agent_are_bound_elsewhere() -> Result<()> {
 async fn an_agent_killed_inside_its_pod_is_started_again_in_place() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let victim = AgentPod::on_node(&release, "node-3").await?;
         let lost = victim.those_on_it(&before)?;
 
@@ -73,8 +71,7 @@ async fn an_agent_killed_inside_its_pod_is_started_again_in_place() -> Result<()
 async fn all_agents_killed_at_once() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let victims = AgentPod::on(&release, &NODES).await?;
 
         let killed = Instant::now();
@@ -98,8 +95,7 @@ async fn all_agents_killed_at_once() -> Result<()> {
 async fn all_agents_deleted_at_once() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let victims = AgentPod::on(&release, &NODES).await?;
 
         let deleted = Instant::now();
@@ -127,17 +123,11 @@ async fn all_agents_deleted_at_once() -> Result<()> {
 async fn all_agents_restarted_one_after_the_other_leave_no_claim_unbound() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let old = AgentPod::on(&release, &NODES).await?;
 
         let began = Instant::now();
-        let place = ["--namespace", &release.namespace];
-        let agents = ["--selector", "app.kubernetes.io/component=agent"];
-        let restart = ["rollout", "restart", "daemonset"];
-        kubectl(&[&restart[..], &agents, &place].concat()).await?;
-        let status = ["rollout", "status", "daemonset", "--timeout=120s"];
-        kubectl(&[&status[..], &agents, &place].concat()).await?;
+        release.restart_agents().await?;
         measured("all agents restarted one after the other", began.elapsed());
         let after = counters.agree(&NODES, REPLACED).await?;
         Counted::only_these_moved(&before, &after, &before.iter().collect::<Vec<_>>())?;

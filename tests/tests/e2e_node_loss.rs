@@ -5,17 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
-    AgentPod, Component, Counted, Counters, NODES, Release, SOON, eventually, kubectl, measured,
-    on_nodes, processes_in_pod, until_ready_is, while_cut, while_killed,
+    AgentPod, Component, Counted, Counters, NODES, NOTICED, Release, SOON, eventually, kubectl,
+    measured, on_nodes, others, processes_in_pod, until_ready_is, while_cut, while_killed,
 };
 
 const COUNT: usize = 9;
 
 /// The server's alive timeout of an agent is 3 s; five times that.
 const CEILING: Duration = Duration::from_secs(15);
-
-/// More than twice what the controller manager waits before it takes a node for lost.
-const NOTICED: Duration = Duration::from_secs(30);
 
 /// A node that comes back first gives up connections from before.
 const BACK: Duration = Duration::from_secs(90);
@@ -25,8 +22,7 @@ const BACK: Duration = Duration::from_secs(90);
 async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let victim = AgentPod::alone(&release).await?;
         let node = victim.pod.node.as_str();
 
@@ -65,8 +61,7 @@ async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Res
 async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let victim = AgentPod::alone(&release).await?;
         let node = victim.pod.node.as_str();
 
@@ -112,8 +107,7 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
 async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let mut counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let victim = AgentPod::alone(&release).await?;
         let node = victim.pod.node.as_str();
 
@@ -168,8 +162,4 @@ async fn bound_elsewhere(
     let dead = pods.iter().find(|pod| pod.uid == victim.pod.uid);
     dead.context("Kubernetes has taken the lost Pod away")?;
     Ok(meanwhile)
-}
-
-fn others(node: &str) -> Vec<&'static str> {
-    NODES.into_iter().filter(|other| *other != node).collect()
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
-    Cluster, Component, Counted, Counters, NODES, Release, ReleasePod, SOON, eventually, kubectl,
-    measured, on_nodes, while_cordoned, while_killed,
+    Cluster, Component, Counted, Counters, NODES, Release, ReleasePod, eventually, kubectl,
+    measured, on_nodes, others, while_cordoned, while_killed,
 };
 use tokio::time::sleep;
 
@@ -28,10 +28,8 @@ async fn its_node_is_killed_for_over_a_minute() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
         let operator = apart_from_the_server(&release).await?;
-        let others = NODES.into_iter().filter(|node| *node != operator.node);
-        let others: Vec<&str> = others.collect();
-        let counters = Counters::claim(cluster, &release, COUNTERS).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let others = others(&operator.node);
+        let (counters, before) = Counters::agreed(cluster, &release, COUNTERS).await?;
         let (lost, kept): (Vec<&Counted>, Vec<&Counted>) = before
             .iter()
             .partition(|counted| counted.node == operator.node);
@@ -112,7 +110,7 @@ async fn placed_again(release: &Release, lost: &[&Counted]) -> Result<Vec<Counte
             let value = release.live.value(&was.name).await?;
             ensure!(value == 0, "{} is at {value}", was.name);
             let mut is = (*was).clone();
-            (is.value, is.epoch) = (value, epoch(release, &was.name).await?);
+            (is.value, is.epoch) = (value, release.live.epoch_text(&was.name).await?);
             again.push(is);
         }
         Ok(again)
@@ -124,14 +122,9 @@ async fn runs_on(release: &Release, counted: &Counted) -> Result<()> {
     let name = &counted.name;
     let value = release.live.value(name).await?;
     ensure!(value == counted.value, "{name} was started again: {value}");
-    let epoch = epoch(release, name).await?;
+    let epoch = release.live.epoch_text(name).await?;
     ensure!(epoch == counted.epoch, "{name} was placed again: {epoch}");
     Ok(())
-}
-
-async fn epoch(release: &Release, name: &str) -> Result<String> {
-    let epoch = release.live.epoch(name).await?;
-    Ok(format!("{}.{}", epoch.term, epoch.n))
 }
 
 /// Expects that no claim was written: there was no operator.

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use huly_tests::{
-    AgentPod, Counted, Counters, NODES, Release, SOON, Traffic, kubectl, measured, on_nodes,
-    while_cut,
+    AgentPod, Counted, Counters, NODES, Release, Traffic, measured, on_nodes, others, while_cut,
 };
 
 /// Two on each node: one is asked through the server, one directly.
@@ -19,12 +18,7 @@ const REPLACED: Duration = Duration::from_secs(90);
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn requests_while_agents_are_restarted_one_after_the_other() -> Result<()> {
     with_traffic("agents restarted", async |release, counters| {
-        let place = ["--namespace", &release.namespace];
-        let agents = ["--selector", "app.kubernetes.io/component=agent"];
-        let restart = ["rollout", "restart", "daemonset"];
-        kubectl(&[&restart[..], &agents, &place].concat()).await?;
-        let status = ["rollout", "status", "daemonset", "--timeout=120s"];
-        kubectl(&[&status[..], &agents, &place].concat()).await?;
+        release.restart_agents().await?;
         counters.agree(&NODES, REPLACED).await
     })
     .await
@@ -45,7 +39,7 @@ async fn requests_while_an_agent_is_killed() -> Result<()> {
 async fn requests_while_a_node_is_cut_off_and_comes_back() -> Result<()> {
     with_traffic("node cut off", async |release, counters| {
         let node = AgentPod::alone(release).await?.pod.node;
-        let others: Vec<&str> = NODES.into_iter().filter(|other| *other != node).collect();
+        let others = others(&node);
         while_cut(&node, async || {
             counters.agree(&others, REPLACED).await?;
             Ok(())
@@ -64,8 +58,7 @@ async fn with_traffic(
 ) -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let counters = Counters::claim(cluster, &release, COUNT).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
         let traffic = Traffic::start(&release, &before).await?;
         let told = story(&release, &counters).await;
         let sent = traffic.stop().await;

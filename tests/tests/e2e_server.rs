@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
     Component, Counted, Counters, NODES, Release, ReleasePod, SOON, eventually, kill_in_pod,
-    kubectl, measured, on_nodes, processes_in_pod, while_cut, while_killed,
+    kubectl, measured, on_nodes, others, processes_in_pod, while_cut, while_killed,
 };
 
 /// The program, as processes are called.
@@ -50,8 +50,7 @@ async fn its_process_is_killed() -> Result<()> {
 async fn goes(how: &str, go: impl AsyncFnOnce(&ReleasePod, &str) -> Result<()>) -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let counters = Counters::claim(cluster, &release, COUNTERS).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (counters, before) = Counters::agreed(cluster, &release, COUNTERS).await?;
         let old = release.server().await?;
 
         let gone = Instant::now();
@@ -81,11 +80,9 @@ async fn goes(how: &str, go: impl AsyncFnOnce(&ReleasePod, &str) -> Result<()>) 
 async fn its_node_is_killed() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let counters = Counters::claim(cluster, &release, COUNTERS).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (counters, before) = Counters::agreed(cluster, &release, COUNTERS).await?;
         let old = release.server().await?;
-        let elsewhere = NODES.into_iter().filter(|node| *node != old.node);
-        let elsewhere: Vec<&str> = elsewhere.collect();
+        let elsewhere = others(&old.node);
 
         let mut meanwhile = Vec::new();
         while_killed(&old.node, async || {
@@ -120,14 +117,12 @@ async fn its_node_is_killed() -> Result<()> {
 async fn its_node_is_cut_off_and_comes_back() -> Result<()> {
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let counters = Counters::claim(cluster, &release, COUNTERS).await?;
-        let before = counters.agree(&NODES, SOON).await?;
+        let (counters, before) = Counters::agreed(cluster, &release, COUNTERS).await?;
         let old = release.server().await?;
         let old_term = term(&old).await?;
         let beyond = release.agent_on(&old.node).await?;
         let ended_before = ended(&beyond).await?;
-        let elsewhere = NODES.into_iter().filter(|node| *node != old.node);
-        let elsewhere: Vec<&str> = elsewhere.collect();
+        let elsewhere = others(&old.node);
 
         let (mut new, mut meanwhile) = (old.clone(), Vec::new());
         while_cut(&old.node, async || {

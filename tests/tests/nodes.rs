@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
-    Echo, NODES, eventually, kubectl, measured, on_cluster, until_ready_is, while_cut, while_killed,
+    Echo, NODES, NOTICED, eventually, kubectl, measured, on_cluster, until_ready_is, while_cut,
+    while_killed,
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
-
-/// More than twice what the controller manager waits before it takes a node for lost.
-const NOTICED: Duration = Duration::from_secs(30);
 
 /// A node that comes back first gives up connections from before.
 const BACK: Duration = Duration::from_secs(60);

@@ -205,6 +205,9 @@ impl Session {
             let Some(request) = self.queue.get(key) else {
                 continue;
             };
+            // The server that knew it is gone, or its answer is lost: it cannot be told whether the
+            // container of now is the one that was asked.
+            let lost = fresh && self.is_rust() && request.ever_sent && request.in_unknown_life();
             let bound = request.only_in.is_some() && request.only_in != uuid;
             let made_again = matches!(
                 request.owner,
@@ -212,16 +215,10 @@ impl Session {
             );
             if request.owner == Owner::Internal(Internal::Connect) || (fresh && made_again) {
                 self.queue.give_up(key);
-            } else if fresh && self.is_rust() && request.ever_sent && request.in_unknown_life() {
-                // The server that knew it is gone, or its answer is lost: it cannot be told whether
-                // the container of now is the one that was asked.
+            } else if lost || bound {
+                let error = if lost { unknown_life() } else { interrupted() };
                 if let Some(token) = self.queue.give_up(key).and_then(|r| r.owner.token()) {
-                    let result = Err(CallError::Failed(unknown_life()));
-                    out.push(Effect::Answered { token, result });
-                }
-            } else if bound {
-                if let Some(token) = self.queue.give_up(key).and_then(|r| r.owner.token()) {
-                    let result = Err(CallError::Failed(interrupted()));
+                    let result = Err(CallError::Failed(error));
                     out.push(Effect::Answered { token, result });
                 }
             } else if request.stage == Stage::Sent {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use huly_tests::{Cluster, chart, eventually, helm, helm_refuses, kubectl, on_cluster};
+use huly_tests::{Cluster, and_undo, chart, eventually, helm, helm_refuses, kubectl, on_cluster};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
@@ -28,11 +28,7 @@ const NAMESPACED: &str = "deployments,daemonsets,replicasets,pods,services,servi
 #[tokio::test]
 async fn from_nothing_to_a_reinstall() -> Result<()> {
     let _alone = API_SERVER.lock().await;
-    on_cluster(async |cluster| {
-        let told = story(cluster).await;
-        told.and(restore_definitions().await)
-    })
-    .await
+    on_cluster(async |cluster| and_undo(story(cluster), restore_definitions()).await).await
 }
 
 async fn story(cluster: &Cluster) -> Result<()> {

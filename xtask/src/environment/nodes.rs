@@ -90,10 +90,11 @@ impl Environment {
     /// # Errors
     /// When one runs already, or one of its programs ends or is not ready in time.
     pub(crate) async fn start_nodes(&mut self, tools: Tools<'_>, nodes: &[Node]) -> Result<()> {
+        let this = self.keep_this_program()?;
         let mut starting = Vec::new();
         for node in nodes {
             let plugins = &tools.node.network_plugins;
-            starting.push(self.boot(node, plugins).await?);
+            starting.push(self.boot(node, plugins, &this).await?);
         }
         for one in &starting {
             let name = process(&one.node, "containerd");
@@ -153,7 +154,7 @@ impl Environment {
     }
 
     /// Makes a node's namespaces, with nothing but its first process in them, and connects it.
-    async fn boot(&mut self, node: &Node, network_plugins: &Path) -> Result<Starting> {
+    async fn boot(&mut self, node: &Node, network_plugins: &Path, this: &Path) -> Result<Starting> {
         let plan = self.nodes()?;
         self.ensure_down(node)?;
         // A run that was ended by force may have left its cable.
@@ -167,7 +168,6 @@ impl Environment {
         }
         groups.make(&node.space)?;
         let boot_id = Uuid::new_v4().to_string();
-        let this = self.keep_this_program()?;
         let program = Program::new("unshare")
             .arguments(["--mount", "--pid", "--net", "--uts", "--ipc"])
             .arguments(["--fork", "--kill-child", "--mount-proc", "--"])
