@@ -85,6 +85,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<
         print!("{}", list());
         return Ok(());
     }
+    workspace.keep_target()?;
     let mut table = Table::default();
     let mut failed = Vec::new();
     for part in selected(&arguments.parts) {

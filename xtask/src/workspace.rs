@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::cache;
 use crate::command::{self, Program};
 
 /// The folders that everything else is found from.
@@ -45,6 +46,24 @@ impl Workspace {
     /// The folder that `cargo build` puts the workspace's programs in.
     pub(crate) fn binaries(&self) -> PathBuf {
         self.target.join("debug")
+    }
+
+    /// Marks a target folder that is kept in the cache, one for each checkout, as used, and removes
+    /// those that are not any more.
+    ///
+    /// # Errors
+    /// When the cache cannot be changed.
+    pub(crate) fn keep_target(&self) -> Result<()> {
+        let Some((all, name)) = self.target.parent().zip(self.target.file_name()) else {
+            return Ok(());
+        };
+        let name = name.to_string_lossy();
+        match name.rsplit_once('-') {
+            Some((kind, key)) if all == self.cache.join("target") && self.target.exists() => {
+                cache::use_version(all, kind, key)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The folder that holds the folders of running environments.
@@ -108,6 +127,33 @@ mod tests {
     fn the_default_cache_is_below_the_home_folder() {
         let folder = cache_with(&[("HULY_CACHE", ""), ("HOME", "/home/me")]).unwrap();
         assert_eq!(folder, PathBuf::from("/home/me/.cache/huly-network"));
+    }
+
+    #[test]
+    fn of_the_targets_in_the_cache_the_last_two_stay() {
+        let cache = tempfile::tempdir().unwrap();
+        let all = cache.path().join("target");
+        let left = || {
+            let entries = std::fs::read_dir(&all).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect::<std::collections::BTreeSet<_>>()
+        };
+        let keep = |target: PathBuf| {
+            std::fs::create_dir_all(&target).unwrap();
+            let workspace = Workspace {
+                root: PathBuf::from("/checkout"),
+                target,
+                cache: cache.path().to_owned(),
+            };
+            workspace.keep_target().unwrap();
+        };
+        keep(all.join("checkout-1"));
+        keep(all.join("checkout-2"));
+        keep(cache.path().join("elsewhere").join("checkout-4"));
+        assert_eq!(left().len(), 2);
+        keep(all.join("checkout-3"));
+        assert_eq!(left().len(), 2);
+        assert!(left().contains("checkout-3"), "{:?}", left());
     }
 
     #[test]
