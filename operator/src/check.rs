@@ -18,12 +18,15 @@ use huly_program::shutdown_signal;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::watch_object;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use self::progress::Progress;
 use crate::args::CheckArgs;
+use crate::model::Kind;
+use crate::plan::conditions::{condition, is_true};
+use crate::plan::kinds::{KindState, plan_kinds};
 use crate::run::kubernetes;
 
 /// What an echo answers with what it is sent.
@@ -235,15 +238,13 @@ impl Check {
     }
 }
 
-/// The one of a network's objects of one kind name that counts: the oldest.
+/// The one of a network's objects of one kind name that counts: the one that the operator accepts.
 fn oldest(all: Vec<ContainerKind>, network: &str, kind: &str) -> Option<String> {
-    all.into_iter()
-        .filter(|object| object.spec.network_name == network && object.kind_name() == kind)
-        .min_by_key(|object| {
-            let made = object.creation_timestamp().map(|time| time.0);
-            (made, object.uid())
-        })
-        .map(|object| object.name_any())
+    let all: Vec<Kind> = all.into_iter().map(Kind::from).collect();
+    let of_kind = all.iter().filter(|object| object.kind_name() == kind);
+    plan_kinds(network, of_kind)
+        .into_iter()
+        .find_map(|(name, state)| matches!(state, KindState::Accepted(_)).then_some(name))
 }
 
 /// What a delete came to; what was never made need not be deleted.
@@ -255,8 +256,7 @@ fn deleted<T>(outcome: kube::Result<T>) -> kube::Result<()> {
 }
 
 fn is_ready(status: &ContainerClaimStatus) -> bool {
-    let mut conditions = status.conditions.iter();
-    conditions.any(|condition| condition.type_ == READY && condition.status == "True")
+    is_true(&status.conditions, READY)
 }
 
 /// Where a claim's container lives.
@@ -276,10 +276,10 @@ fn place(status: &ContainerClaimStatus) -> String {
 /// Why a claim is not Ready: the condition that comes first says it.
 fn shown(status: &ContainerClaimStatus) -> String {
     let conditions = &status.conditions;
-    let why = conditions
-        .iter()
-        .find(|condition| condition.type_ == BOUND && condition.status != "True")
-        .or_else(|| conditions.iter().find(|condition| condition.type_ == READY));
+    let why = match is_true(conditions, BOUND) {
+        true => condition(conditions, READY),
+        false => condition(conditions, BOUND).or_else(|| condition(conditions, READY)),
+    };
     match why {
         None => "a status without conditions".to_owned(),
         Some(why) => format!(

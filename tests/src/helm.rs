@@ -80,6 +80,31 @@ pub fn rendered(name: &str) -> Result<Vec<Value>> {
     Ok(objects)
 }
 
+/// The commands in the notes after an install, each with all of its lines: what is indented.
+pub fn commands_in(notes: &str) -> Vec<String> {
+    let mut commands: Vec<Vec<&str>> = vec![Vec::new()];
+    for line in notes.lines() {
+        match (line.strip_prefix("    "), commands.last_mut()) {
+            (Some(line), Some(command)) => command.push(line),
+            _ => commands.push(Vec::new()),
+        }
+    }
+    commands.retain(|lines| !lines.is_empty());
+    commands.iter().map(|lines| lines.join("\n")).collect()
+}
+
 fn root(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_what_is_indented() {
+        let notes = "A:\n\n    a\n\nB:\n\n    b \\\n      c\n    d\nE\n";
+        assert_eq!(commands_in(notes), ["a", "b \\\n  c\nd"]);
+        assert!(commands_in("none\n").is_empty());
+    }
 }

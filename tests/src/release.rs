@@ -28,8 +28,10 @@ const NAME: &str = "huly";
 /// The release that the tests share.
 const SHARED: &str = "huly-e2e";
 
-/// What a user of examples/manifests says: the chat rooms there are for agents with a zone.
-const VALUES: &str = "agents[0].name=stock,agents[0].labels.zone=everywhere";
+/// What a user of examples/manifests says: the chat rooms there are for agents with a zone. And a
+/// secret to pull images with, which is not there, for they are.
+const VALUES: &str = "agents[0].name=stock,agents[0].labels.zone=everywhere,\
+    images.pullSecrets[0].name=pull";
 
 const DEFINITIONS: [&str; 2] = [
     "containerkinds.network.huly.io",
@@ -237,6 +239,15 @@ impl Release {
         let place = ["--namespace", &self.namespace, "--timeout", "2m"];
         let said = helm::helm(&[&["test", NAME], &place[..]].concat()).await?;
         Ok(said.stdout + &said.stderr)
+    }
+
+    /// What helm said to the person who installed it.
+    ///
+    /// # Errors
+    /// When helm does not know it.
+    pub async fn notes(&self) -> Result<String> {
+        let notes = ["get", "notes", NAME, "--namespace", &self.namespace];
+        Ok(helm::helm(&notes).await?.stdout)
     }
 
     /// Restarts all agents, one after the other.

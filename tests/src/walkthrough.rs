@@ -1,17 +1,9 @@
 //! Documents whose commands are run as they stand.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use anyhow::{Context, Result, bail, ensure};
-use tokio::process::Command;
-use tokio::time::timeout;
 
-use crate::settings::variable;
-use crate::tools::{Said, said};
-
-/// How long a block may take: several waits of Kubernetes.
-const PATIENCE: Duration = Duration::from_secs(300);
+use crate::shell::shell;
+use crate::tools::Said;
 
 /// The shell blocks (```` ```sh ````) of a document, with what each is to print (```` ```text ````
 /// after it). Blocks with a second word after `sh` are left out: they are for readers without what
@@ -68,8 +60,7 @@ impl Walkthrough {
         Ok(Self { steps })
     }
 
-    /// Runs all blocks, each in a shell of its own in the project's folder with kubectl and helm
-    /// for the cluster of the tests. The last block takes away what the others made: after a
+    /// Runs all blocks, each as [`shell`] does. The last block takes away what the others made: after a
     /// failure it is run, too.
     ///
     /// # Errors
@@ -102,24 +93,7 @@ impl Step {
     }
 
     async fn shell(&self, options: &[&str]) -> Result<Said> {
-        let mut path = Vec::new();
-        for program in ["HULY_TEST_KUBECTL", "HULY_TEST_HELM"] {
-            path.extend(variable(program)?.parent().map(PathBuf::from));
-        }
-        let others = std::env::var_os("PATH").unwrap_or_default();
-        path.extend(std::env::split_paths(&others));
-        let home = tempfile::tempdir()?;
-        let mut shell = Command::new("bash");
-        shell
-            .args(options)
-            // What a terminal shows.
-            .args(["-c", &format!("exec 2>&1\n{}", self.commands)])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .env("PATH", std::env::join_paths(path)?)
-            .env("KUBECONFIG", variable("HULY_TEST_KUBECONFIG")?)
-            .env("HOME", home.path());
-        let said = timeout(PATIENCE, said(shell)).await;
-        said.with_context(|| format!("not done after {PATIENCE:?}"))?
+        shell(&self.commands, options).await
     }
 }
 

@@ -8,7 +8,8 @@ use huly_tests::{Release, eventually, kubectl, on_nodes};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use kube::api::PostParams;
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// How long a Pod may take to come, do its work and go.
 const DONE: Duration = Duration::from_secs(60);
@@ -26,10 +27,14 @@ async fn a_program_in_another_namespace_uses_the_network_by_the_services_name() 
         let theirs = "huly-huly-network.huly.svc:3737";
         ensure!(job.contains(theirs), "{job}");
         let ours = format!("huly-huly-network.{}.svc:3737", release.namespace);
-        let job: Job = serde_yaml_ng::from_str(&job.replace(theirs, &ours))?;
+        let mut job: Value = serde_yaml_ng::from_str(&job.replace(theirs, &ours))?;
+        // Nobody else has visited the container of this test.
+        let uuid = format!("visits-{}", Uuid::new_v4());
+        job["spec"]["template"]["spec"]["containers"][0]["args"] = json!([uuid]);
+        let job: Job = serde_json::from_value(job)?;
         let standard = json!({ "pod-security.kubernetes.io/enforce": "restricted" });
         // The reference of this test keeps the container from ending between the two visits.
-        let visits = release.live.client().get("counter").uuid("visits").await?;
+        let visits = release.live.client().get("counter").uuid(&uuid).await?;
         for visit in 1..=2 {
             let namespace = format!("visitor-{visit}");
             let namespace = cluster.labelled_namespace(&namespace, &standard).await?;
@@ -44,7 +49,7 @@ async fn a_program_in_another_namespace_uses_the_network_by_the_services_name() 
             })
             .await?;
             let log = kubectl(&["logs", "--namespace", &namespace, "job/in-cluster"]).await?;
-            let expected = format!("visit {visit}\nvisits lives at {}\n", visits.endpoint());
+            let expected = format!("visit {visit}\n{uuid} lives at {}\n", visits.endpoint());
             assert_eq!(log, expected);
         }
         visits.release().await?;

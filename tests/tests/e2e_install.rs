@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use huly_tests::{Cluster, Object, Release, SOON, eventually, kubectl, measured, on_nodes};
+use huly_tests::{
+    Cluster, Object, Release, SOON, commands_in, eventually, kubectl, measured, on_nodes, shell,
+};
 use kube::core::DynamicObject;
 
 /// Of the namespace `demo` in examples/manifests.
@@ -24,11 +26,31 @@ async fn from_nothing_to_claims_that_say_where_they_live() -> Result<()> {
             }
             let counted = release.live.increment("counter-1", 2).await?;
             ensure!(counted == 2, "it was at {counted} already");
-            Ok(())
+            notes_are_followed(&release).await
         })
         .await
     })
     .await
+}
+
+/// Types what helm said to type next.
+async fn notes_are_followed(release: &Release) -> Result<()> {
+    let commands = commands_in(&release.notes().await?);
+    let expected: [&[&str]; 3] = [
+        &["-server-", "-operator-", "-agent-stock-", "Running"],
+        &["answers: with what it was sent", "Succeeded"],
+        &["counter-1", "pod \"huly\" deleted"],
+    ];
+    ensure!(commands.len() == expected.len(), "{commands:#?}");
+    for (command, expected) in commands.iter().zip(expected) {
+        let said = shell(command, &["-o", "errexit"]).await?;
+        ensure!(said.success, "{command}: {}", said.stdout);
+        for text in expected {
+            let found = said.stdout.contains(text);
+            ensure!(found, "{command}: no {text:?} in {}", said.stdout);
+        }
+    }
+    Ok(())
 }
 
 /// Applies examples/manifests and deletes what they made when the story has been told.

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use huly_tests::{Component, Prometheus, Release, eventually, on_nodes};
+use huly_tests::{Component, Prometheus, Release, eventually, kubectl, on_nodes};
+use serde_json::json;
 
 const CONFIGURATION: &str = include_str!("../../examples/prometheus/prometheus.yml");
+
+/// What is claimed for the operator to count.
+const CLAIMS: [&str; 2] = ["one", "another"];
 
 /// Many looks of a second each.
 const FOUND: Duration = Duration::from_secs(30);
@@ -61,14 +65,34 @@ async fn every_pod_is_scraped_once() -> Result<()> {
             Ok(())
         })
         .await?;
-        for (metric, value) in [("huly_network_agents", 3.0), ("huly_operator_claims", 0.0)] {
-            let found = prometheus.query(&format!("sum({metric})")).await?;
-            ensure!(
-                found.len() == 1 && found[0].value >= value,
-                "{metric}: {found:?}"
-            );
+        let kind = cluster.kind("echo", json!({})).await?;
+        let namespace = cluster.namespace("watched").await?;
+        for name in CLAIMS {
+            let spec = json!({ "containerKindName": kind });
+            cluster.create_claim(&namespace, name, spec).await?;
         }
-        Ok(())
+        eventually(FOUND, "agents and claims are counted", async || {
+            // A test before may have left some that are about to go.
+            let get = [
+                "get",
+                "containerclaims",
+                "--all-namespaces",
+                "--output=name",
+            ];
+            let claims = kubectl(&get).await?.lines().count();
+            ensure!(claims >= CLAIMS.len(), "there are {claims}");
+            for (metric, count) in [
+                ("huly_network_agents", agents.len()),
+                ("huly_operator_claims", claims),
+            ] {
+                let found = prometheus.query(&format!("sum({metric})")).await?;
+                let found: Vec<f64> = found.iter().map(|found| found.value).collect();
+                let expected = f64::from(u32::try_from(count)?);
+                ensure!(found == [expected], "{metric} is {found:?}, not {expected}");
+            }
+            Ok(())
+        })
+        .await
     })
     .await
 }

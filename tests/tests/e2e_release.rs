@@ -61,8 +61,8 @@ impl Life<'_> {
             Ok(inside)
         })
         .await?;
-        let outside = outside().await?;
-        let release = self.install().await?;
+        let before = [inside, outside().await?];
+        let release = self.install(&released_chart(), &[]).await?;
         let counters = Counters::claim(self.cluster, &release, COUNTERS).await?;
         let first = counters.agree(&NODES, TRUE).await?;
 
@@ -76,30 +76,27 @@ impl Life<'_> {
         ensure!(last != next, "no agent was replaced: {last:?}");
         counters.stayed_bound()?;
 
-        self.uninstall().await?;
-        eventually(CLEARED, "nothing of the release is left", async || {
-            same(&inside, &self.inside().await?)?;
-            same(&outside, &self::outside().await?)
-        })
-        .await?;
+        self.tested_and_gone(&release, &before).await?;
 
         // Another server, other agents, and the claims that were left.
-        self.install().await?;
+        let ha = format!("{present}/values-ha.yaml");
+        let release = self.install(&present, &["--values", &ha]).await?;
+        let [server, operator] = [release.server().await?, release.operator().await?];
+        ensure!(server.node != operator.node, "both are on {}", server.node);
         let again = counters.agree(&NODES, TRUE).await?;
         for (was, is) in last.iter().zip(&again) {
             let anew = is.value == 0 && is.agent != was.agent && is.epoch != was.epoch;
             ensure!(anew, "{was:?} became {is:?}");
         }
-        Ok(())
+        self.tested_and_gone(&release, &before).await
     }
 
-    /// The chart as it was released, for a network of the test's own.
-    async fn install(&self) -> Result<Release> {
+    /// Installs a chart, for a network of the test's own.
+    async fn install(&self, chart: &str, more: &[&str]) -> Result<Release> {
         let network = format!("networkName={},crds.install=false", self.cluster.network());
         let values = format!("{network},{TAGS}");
-        let chart = released_chart();
-        self.helm(&["install", "huly", &chart, "--set", &values])
-            .await?;
+        let install = ["install", "huly", chart, "--set", &values];
+        self.helm(&[&install[..], more].concat()).await?;
         Release::ready(self.cluster, &self.namespace).await
     }
 
@@ -127,6 +124,23 @@ impl Life<'_> {
     async fn uninstall(&self) -> Result<()> {
         self.helm(&["uninstall", "huly", "--ignore-not-found"])
             .await
+    }
+
+    /// Has the release test itself and uninstalls it: nothing is there but what was before, inside
+    /// the namespace and outside.
+    async fn tested_and_gone(
+        &self,
+        release: &Release,
+        [inside, outside]: &[BTreeSet<String>; 2],
+    ) -> Result<()> {
+        let said = release.helm_test().await?;
+        ensure!(said.contains("Phase:          Succeeded"), "{said}");
+        self.uninstall().await?;
+        eventually(CLEARED, "nothing of the release is left", async || {
+            same(inside, &self.inside().await?)?;
+            same(outside, &self::outside().await?)
+        })
+        .await
     }
 
     /// Everything in the namespace but Events, which go by themselves.

@@ -33,7 +33,7 @@ pub(crate) use self::network::{AGENTS, NETWORK};
 use self::ports::Ports;
 pub(crate) use self::process::Identity;
 use self::state::Recorded;
-pub(crate) use self::state::{State, check_name, names};
+pub(crate) use self::state::{State, check_name};
 use crate::command::{Program, append_to};
 use crate::files::{self, Lock};
 use crate::report::show;
@@ -328,6 +328,14 @@ fn tail(log: &Path) -> String {
     format!("{} ends with\n{}", log.display(), files::tail(log, 15))
 }
 
+/// The names of the environments with a folder, or with nodes though it is gone; in order.
+pub(crate) fn names(workspace: &Workspace) -> Vec<String> {
+    let environments = workspace.environments();
+    let mut names = nodes::placed(&environments);
+    names.extend(state::names(&environments));
+    names.into_iter().collect()
+}
+
 /// Ends an environment that an earlier run left or started; false if there is none. Its logs stay
 /// until the next environment of its name.
 ///
@@ -337,7 +345,14 @@ pub(crate) async fn down(workspace: &Workspace, name: &str) -> Result<bool> {
     let environments = workspace.environments();
     let folder = environments.join(name);
     if !folder.exists() {
-        return Ok(false);
+        if !nodes::placed(&environments).contains(name) {
+            return Ok(false);
+        }
+        show(&format!(
+            "{0} is gone, and with it what its control plane runs as: its nodes are ended; \
+             `pgrep -af {0}/` finds the rest",
+            folder.display()
+        ));
     }
     let Some(_lock) = Lock::try_take(&lock_path(&environments, name))? else {
         bail!("{}", in_use(name));

@@ -67,7 +67,12 @@ pub(crate) fn may_install(asked: bool) -> bool {
 
 /// Whether this is a run of CI: it installs what is missing, and what it cannot check is a failure.
 pub(crate) fn in_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| value == "true")
+    std::env::var("CI").is_ok_and(|value| is_set(&value))
+}
+
+/// Whether a variable says yes: services of CI set `true`, others `1` or their own name.
+fn is_set(value: &str) -> bool {
+    !["", "0", "false"].contains(&value.trim().to_lowercase().as_str())
 }
 
 /// Whether nodes can be made here at all.
@@ -253,6 +258,16 @@ async fn has_target(workspace: &Workspace, target: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_services_of_ci_set_is_understood() {
+        for yes in ["true", "True", "1", "woodpecker"] {
+            assert!(is_set(yes), "{yes}");
+        }
+        for no in ["", " ", "0", "false", "FALSE"] {
+            assert!(!is_set(no), "{no}");
+        }
+    }
 
     #[tokio::test]
     async fn every_prerequisite_is_named_with_how_it_is_got() {

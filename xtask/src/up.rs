@@ -190,7 +190,7 @@ pub(crate) async fn down(workspace: &Workspace, arguments: &DownArguments) -> Re
         }
         return Ok(());
     }
-    let names = names(&workspace.environments());
+    let names = names(workspace);
     if names.is_empty() {
         println!("nothing is up");
     }

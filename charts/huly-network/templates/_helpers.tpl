@@ -10,9 +10,10 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The same for what is in no namespace: two releases never share it. */}}
+{{/* The same for what is in no namespace. No namespace has a colon in its name, so that no two
+releases share it. */}}
 {{- define "huly-network.clusterName" -}}
-{{- printf "%s-%s" .Release.Namespace (include "huly-network.fullname" .) -}}
+{{- printf "%s:%s" .Release.Namespace (include "huly-network.fullname" .) -}}
 {{- end -}}
 
 {{/* What selects the release's Pods. */}}
@@ -21,9 +22,23 @@ app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* What every Pod of every release has, whatever its name is. */}}
+{{- define "huly-network.partOf" -}}
+app.kubernetes.io/part-of: huly-network
+{{- end -}}
+
+{{/* A Pod's labels, from (root, own: what its controller selects it by besides, more: the values').
+What selects it stands, whatever is said more. */}}
+{{- define "huly-network.podLabels" -}}
+{{- $selector := include "huly-network.selector" .root | fromYaml -}}
+{{- $partOf := include "huly-network.partOf" .root | fromYaml -}}
+{{- toYaml (merge (dict) $selector $partOf .own .more) -}}
+{{- end -}}
+
 {{/* The labels of everything. */}}
 {{- define "huly-network.labels" -}}
 {{ include "huly-network.selector" . }}
+{{ include "huly-network.partOf" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -104,16 +119,17 @@ livenessProbe:
   failureThreshold: {{ .failures }}
 {{- end -}}
 
-{{/* A Pod's annotations, from (root, port, more). */}}
+{{/* A Pod's annotations, from (root, port, more: the values', which stand). */}}
 {{- define "huly-network.podAnnotations" -}}
-{{- if .root.Values.metrics.scrapeAnnotations }}
-prometheus.io/scrape: "true"
-prometheus.io/port: {{ .port | quote }}
-prometheus.io/path: /metrics
-{{- end }}
-{{- with .more }}
-{{ toYaml . }}
-{{- end }}
+{{- $scrape := dict -}}
+{{- if .root.Values.metrics.scrapeAnnotations -}}
+{{- $_ := set $scrape "prometheus.io/scrape" "true" -}}
+{{- $_ := set $scrape "prometheus.io/port" (toString .port) -}}
+{{- $_ := set $scrape "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- with merge (dict) .more $scrape -}}
+{{- toYaml . -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Nodes that do not answer lose the Pod soon, from (root, more). */}}
@@ -144,9 +160,9 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* Makes something be there for `helm test` alone, in order of a weight. */}}
+{{/* Makes something be there for `helm test` alone, from (events, weight: its place in their order). */}}
 {{- define "huly-network.testHook" -}}
-helm.sh/hook: test
-helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook: {{ .events }}
+helm.sh/hook-weight: {{ .weight | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
 {{- end -}}

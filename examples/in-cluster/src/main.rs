@@ -15,7 +15,10 @@ async fn main() -> Result<()> {
         .context("HULY_NETWORK has to say where the network server is, HOST:PORT")?;
     let client = Client::builder(server).build();
 
-    let visits = client.get("counter").uuid("visits").await?;
+    // Which container counts: the first argument may name another.
+    let uuid = std::env::args().nth(1);
+    let uuid = uuid.as_deref().unwrap_or("visits");
+    let visits = client.get("counter").uuid(uuid).await?;
     let count: Value = visits.request("increment", &json!({ "by": 1 })).await?;
     report(&format!("visit {}", count["value"]));
     report(&format!("{} lives at {}", visits.uuid(), visits.endpoint()));

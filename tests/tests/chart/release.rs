@@ -1,24 +1,24 @@
 //! The life of a release, from a cluster that knows nothing of the network.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use huly_tests::{Cluster, and_undo, chart, eventually, helm, helm_refuses, kubectl, on_cluster};
+use huly_tests::{
+    Cluster, and_undo, chart, commands_in, eventually, helm, helm_refuses, kubectl, on_cluster,
+    shell,
+};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{API_SERVER, restricted};
+use super::definitions::{
+    DEFINITIONS, delete_definitions, restore_definitions, until_definitions_serve,
+};
 
-const DEFINITIONS: [&str; 2] = [
-    "containerkinds.network.huly.io",
-    "containerclaims.network.huly.io",
-];
-
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Every type that the chart makes something of.
 const NAMESPACED: &str = "deployments,daemonsets,replicasets,pods,services,serviceaccounts,secrets,\
@@ -36,21 +36,14 @@ async fn story(cluster: &Cluster) -> Result<()> {
     let namespace = restricted(cluster, "first").await?;
     let release = Release::new("huly", &namespace);
 
-    let said = release.install(&[]).await?;
+    let pull = ["--set", "images.pullSecrets[0].name=pull"];
+    let said = release.install(&pull).await?;
     ensure!(!said.contains("violate"), "{said}");
-    let notes = said.matches("\n    ").count();
-    ensure!(notes == 3, "the notes have {notes} commands: {said}");
-    for definition in DEFINITIONS {
-        let name = format!("crd/{definition}");
-        kubectl(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=20s",
-            &name,
-        ])
-        .await?;
-    }
+    let commands = commands_in(&said);
+    until_definitions_serve().await?;
     pods_are_made(cluster, &namespace).await?;
+    ensure!(commands.len() == 3, "the notes have {commands:#?}");
+    the_noted_pod_is_let_in(&commands[2]).await?;
     roles_are_bound(cluster, &namespace).await?;
     claims_are_for_editors(cluster).await?;
 
@@ -103,14 +96,15 @@ async fn second_release(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-struct Release<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    chart: String,
+pub(crate) struct Release<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) namespace: &'a str,
+    /// What is installed or upgraded to.
+    pub(crate) chart: String,
 }
 
 impl<'r> Release<'r> {
-    fn new(name: &'r str, namespace: &'r str) -> Self {
+    pub(crate) fn new(name: &'r str, namespace: &'r str) -> Self {
         Self {
             name,
             namespace,
@@ -130,16 +124,16 @@ impl<'r> Release<'r> {
     }
 
     /// What is said, warnings too.
-    async fn install(&self, more: &[&str]) -> Result<String> {
+    pub(crate) async fn install(&self, more: &[&str]) -> Result<String> {
         let said = helm(&self.arguments("install", more)).await?;
         Ok(said.stdout + &said.stderr)
     }
 
-    async fn upgrade(&self, more: &[&str]) -> Result<()> {
+    pub(crate) async fn upgrade(&self, more: &[&str]) -> Result<()> {
         helm(&self.arguments("upgrade", more)).await.map(drop)
     }
 
-    async fn uninstall(&self) -> Result<()> {
+    pub(crate) async fn uninstall(&self) -> Result<()> {
         let said = helm(&["uninstall", self.name, "--namespace", self.namespace]).await?;
         ensure!(said.stdout.contains("uninstalled"), "{said:?}");
         Ok(())
@@ -162,6 +156,18 @@ async fn pods_are_made(cluster: &Cluster, namespace: &str) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// The Pod that the notes have made is one of the restricted standard, and pulls as the others do.
+async fn the_noted_pod_is_let_in(command: &str) -> Result<()> {
+    let (make, _) = command.split_once("&&").context("one command alone")?;
+    let dry = " run huly --dry-run=server --output=json ";
+    let said = shell(&make.replace(" run huly ", dry), &[]).await?;
+    ensure!(said.success, "{make}: {}", said.stdout);
+    let pod: Value = serde_json::from_str(&said.stdout).context(said.stdout)?;
+    let secrets = &pod["spec"]["imagePullSecrets"];
+    ensure!(*secrets == json!([{ "name": "pull" }]), "{pod:#}");
+    Ok(())
 }
 
 /// The operator may do what is its own, and nothing else.
@@ -255,7 +261,7 @@ async fn control_secret(cluster: &Cluster, namespace: &str) -> Result<String> {
     Ok(String::from_utf8(value.0.clone())?)
 }
 
-async fn nothing_is_left(namespace: &str) -> Result<()> {
+pub(crate) async fn nothing_is_left(namespace: &str) -> Result<()> {
     eventually(SOON, "nothing of the release is left", async || {
         let ours = [
             "--selector",
@@ -287,33 +293,4 @@ async fn nothing_is_left(namespace: &str) -> Result<()> {
         Ok(())
     })
     .await
-}
-
-async fn delete_definitions() -> Result<()> {
-    let delete = [
-        "delete",
-        "crd",
-        "--ignore-not-found",
-        "--wait",
-        "--timeout=30s",
-    ];
-    kubectl(&[&delete[..], &DEFINITIONS].concat())
-        .await
-        .map(drop)
-}
-
-/// As they were before.
-async fn restore_definitions() -> Result<()> {
-    delete_definitions().await?;
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../crds"));
-    let folder = folder.display().to_string();
-    kubectl(&["apply", "--server-side", "--filename", &folder]).await?;
-    let wait = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=30s",
-        "--filename",
-        &folder,
-    ];
-    kubectl(&wait).await.map(drop)
 }

@@ -24,7 +24,7 @@ pub(super) fn tidy(workspace: &Workspace) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         read => read.with_context(|| format!("cannot list {}", all.display()))?,
     };
-    let there: BTreeSet<String> = names(&workspace.environments()).into_iter().collect();
+    let there: BTreeSet<String> = names(workspace).into_iter().collect();
     let mut left: Vec<(SystemTime, PathBuf)> = entries
         .filter_map(|entry| {
             let entry = entry.ok()?;

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use self::config::Files;
 use self::groups::Groups;
 pub(crate) use self::place::is_of_another;
-pub(super) use self::place::{clear, end};
+pub(super) use self::place::{clear, end, placed};
 pub(crate) use self::plan::{Node, Plan, check_count};
 use self::slot::Slots;
 use super::Environment;
@@ -142,10 +142,15 @@ impl Environment {
         Ok(())
     }
 
+    /// The program that the environment keeps, once its nodes were started.
+    pub(crate) fn kept_program(&self) -> PathBuf {
+        self.folder.join("xtask")
+    }
+
     /// Keeps this program in the environment: cargo may replace the one that runs by another at any
     /// time, as it does when the tests build it.
-    pub(crate) fn keep_this_program(&self) -> Result<PathBuf> {
-        let kept = self.folder.join("xtask");
+    fn keep_this_program(&self) -> Result<PathBuf> {
+        let kept = self.kept_program();
         let unfinished = self.folder.join(".xtask.unfinished");
         fs::copy("/proc/self/exe", &unfinished)
             .and_then(|_| fs::rename(&unfinished, &kept))

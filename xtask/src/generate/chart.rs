@@ -24,10 +24,11 @@ pub(super) const ROLES: &str = "charts/huly-network/files/rbac";
 pub(super) const GOLDEN: &str = "tests/chart/golden";
 
 /// The values that are rendered: the name, the namespace of the release, files in the chart.
-const RENDERED: [(&str, &str, &[&str]); 4] = [
+const RENDERED: [(&str, &str, &[&str]); 5] = [
     ("default", "huly", &[]),
     ("full", "huly", &[]),
     ("ha", "huly", &["values-ha.yaml"]),
+    ("least", "huly", &[]),
     ("second", "second", &[]),
 ];
 

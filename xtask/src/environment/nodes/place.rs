@@ -1,5 +1,6 @@
 //! A cluster's place on this machine: taken before anything is made, given up when all is gone.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -46,6 +47,12 @@ impl Environment {
     pub(crate) fn host(&self) -> Ipv4Addr {
         self.plan().map_or(Ipv4Addr::LOCALHOST, Plan::host)
     }
+}
+
+/// The names of the environments in a folder that have places, though their own folders may be
+/// gone.
+pub(crate) fn placed(environments: &Path) -> BTreeSet<String> {
+    Slots::of_this_machine().owners(environments)
 }
 
 /// Ends the nodes of an environment, whether or not this run or its state knows of them.

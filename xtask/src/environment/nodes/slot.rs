@@ -3,6 +3,7 @@
 //! A slot is claimed by a file before anything of it is made, so that whoever clears an
 //! environment finds what a run that was ended by force had made.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -64,6 +65,18 @@ impl Slots {
             .filter(|slot| {
                 fs::read(self.file(*slot))
                     .is_ok_and(|owner| !Path::new(OsStr::from_bytes(&owner)).exists())
+            })
+            .collect()
+    }
+
+    /// The names of the environments of a folder that have slots, in order.
+    pub(super) fn owners(&self, environments: &Path) -> BTreeSet<String> {
+        (0..SLOTS)
+            .filter_map(|slot| fs::read(self.file(slot)).ok())
+            .filter_map(|owner| {
+                let owner = Path::new(OsStr::from_bytes(&owner));
+                let name = owner.strip_prefix(environments).ok()?.to_str()?;
+                Some(name.to_owned())
             })
             .collect()
     }
@@ -146,6 +159,8 @@ mod tests {
         assert_eq!(slots.of(one), [0]);
         assert_eq!(slots.of(two), [1]);
         assert_eq!(slots.of_others(two), [0]);
+        let owners = slots.owners(Path::new("/cache/run"));
+        assert_eq!(owners, BTreeSet::from(["one".to_owned()]));
         slots.release(0).await.unwrap();
         assert!(slots.of(one).is_empty());
         assert_eq!(slots.claim(two, &nothing).await.unwrap(), 0);

@@ -1,0 +1,217 @@
+//! What values come to in what is rendered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use huly_tests::{chart, helm, rendered};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
+
+use super::super::{ALL, kind, pods};
+
+/// Where what is rendered comes from, and goes to.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/chart");
+
+/// Values that no golden file has otherwise, and why.
+const AS_THEY_ARE: [(&str, &str); 3] = [
+    ("podSecurityContext.runAsNonRoot", RESTRICTED),
+    ("securityContext.allowPrivilegeEscalation", RESTRICTED),
+    ("securityContext.readOnlyRootFilesystem", RESTRICTED),
+];
+
+const RESTRICTED: &str = "all that is rendered passes the standard `restricted`";
+
+const PROMETHEUS: &str = include_str!("../../../examples/prometheus/prometheus.yml");
+
+#[test]
+fn every_value_is_said_otherwise_in_some_golden_file() -> Result<()> {
+    let chart = PathBuf::from(chart());
+    let defaults = read(&chart.join("values.yaml"))?;
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(format!("{FOLDER}/values"))? {
+        let path = entry?.path();
+        let name = path.file_stem().and_then(|name| name.to_str());
+        files.insert(name.context("a file's name")?.to_owned(), read(&path)?);
+    }
+    ensure!(files.keys().eq(&ALL), "{:?} are not all", files.keys());
+
+    let mut leaves = Vec::new();
+    collect(&defaults, "", &mut leaves);
+    ensure!(leaves.len() > 80, "there are {} values", leaves.len());
+    let otherwise = |path: &str, default: &Value| {
+        let mut said = files.values().filter_map(|values| values.pointer(path));
+        said.any(|value| value != default)
+    };
+    let mut same: BTreeSet<String> = leaves
+        .iter()
+        .filter(|(path, default)| !otherwise(path, default))
+        .map(|(path, _)| path[1..].replace('/', "."))
+        .collect();
+    for (name, why) in AS_THEY_ARE {
+        ensure!(same.remove(name), "{name} need not be left out: {why}");
+    }
+    ensure!(
+        same.is_empty(),
+        "in tests/chart/values no file says otherwise: {same:?}"
+    );
+    Ok(())
+}
+
+/// The innermost values, by JSON pointers.
+fn collect<'a>(value: &'a Value, path: &str, leaves: &mut Vec<(String, &'a Value)>) {
+    match value.as_object() {
+        Some(members) if !members.is_empty() => {
+            for (name, member) in members {
+                collect(member, &format!("{path}/{name}"), leaves);
+            }
+        }
+        _ => leaves.push((path.to_owned(), value)),
+    }
+}
+
+fn read(path: &Path) -> Result<Value> {
+    let text = fs::read_to_string(path)?;
+    serde_yaml_ng::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// Labels and annotations of the values are merged with the chart's own.
+#[test]
+fn nothing_is_said_twice() -> Result<()> {
+    let twice = serde_yaml_ng::from_str::<Yaml>("a: 1\na: 2\n");
+    ensure!(twice.is_err(), "twice is once: {twice:?}");
+    for name in ALL {
+        let text = fs::read_to_string(format!("{FOLDER}/golden/{name}.yaml"))?;
+        for document in serde_yaml_ng::Deserializer::from_str(&text) {
+            Yaml::deserialize(document).with_context(|| name)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_controllers_select_pods_by_stands() -> Result<()> {
+    for name in ALL {
+        let mut selectors = 0;
+        for object in rendered(name)? {
+            let pod = &object["spec"]["template"]["metadata"]["labels"];
+            if let Some(selector) = object["spec"]["selector"]["matchLabels"].as_object()
+                && pod.is_object()
+            {
+                selectors += 1;
+                for (label, value) in selector {
+                    ensure!(pod[label] == *value, "{name}: {label} is {}", pod[label]);
+                }
+            }
+        }
+        ensure!(selectors >= 3, "{name} has {selectors} selectors");
+    }
+    Ok(())
+}
+
+/// Examples and values for many releases select Pods whatever a release calls itself.
+#[tokio::test]
+async fn another_name_is_found_all_the_same() -> Result<()> {
+    let chart = chart();
+    let ha = format!("{chart}/values-ha.yaml");
+    let named = ["--set", "nameOverride=hub", "--values", &ha];
+    let objects = template("huly", "huly", &named).await?;
+    let server = pod_labels(&objects, "huly-hub-server")?;
+    ensure!(server["app.kubernetes.io/name"] == json!("hub"), "{server}");
+
+    let operator = found(&objects, "huly-hub-operator", "Deployment")?;
+    let apart = operator
+        .pointer(
+            "/spec/template/spec/affinity/podAntiAffinity\
+             /preferredDuringSchedulingIgnoredDuringExecution/0/podAffinityTerm\
+             /labelSelector/matchLabels",
+        )
+        .and_then(Value::as_object)
+        .context("operator and server are not kept apart")?;
+    ensure!(!apart.is_empty(), "the operator is kept apart from all");
+    for (label, value) in apart {
+        ensure!(server[label] == *value, "{label} of {server}");
+    }
+
+    let prometheus: Value = serde_yaml_ng::from_str(PROMETHEUS)?;
+    let keep = &prometheus["scrape_configs"][0]["relabel_configs"][0];
+    let label = keep["source_labels"][0].as_str();
+    let label = label.and_then(|label| label.strip_prefix("__meta_kubernetes_pod_label_"));
+    let label = label.with_context(|| format!("no label: {keep}"))?;
+    let wanted = keep["regex"].as_str().and_then(|all| all.split_once(';'));
+    let (wanted, _) = wanted.with_context(|| format!("no two parts: {keep}"))?;
+    for name in ALL {
+        for pod in pods(name)? {
+            let labels = &pod["metadata"]["labels"];
+            let labels = labels.as_object().context("a Pod without labels")?;
+            let is = labels.iter().find(|(name, _)| plain(name) == label);
+            let is = is.and_then(|(_, value)| value.as_str());
+            ensure!(is == Some(wanted), "{name}: {label} is {is:?}");
+        }
+    }
+    Ok(())
+}
+
+/// A label's name as Prometheus writes it.
+fn plain(label: &str) -> String {
+    label.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+}
+
+/// Names join a namespace and a release; two pairs that join alike have no name in common.
+#[tokio::test]
+async fn two_releases_never_share_what_is_in_no_namespace() -> Result<()> {
+    let outside = ["ClusterRole", "ClusterRoleBinding"];
+    let mut all = BTreeSet::new();
+    for (name, namespace) in [("b-c", "a"), ("c", "a-b")] {
+        let objects = template(name, namespace, &[]).await?;
+        let names = objects
+            .iter()
+            .filter(|object| outside.contains(&kind(object)))
+            .map(|object| format!("{} {}", kind(object), object["metadata"]["name"]));
+        let mut count = 0;
+        for named in names {
+            count += 1;
+            ensure!(all.insert(named.clone()), "both have {named}");
+        }
+        ensure!(count >= 5, "there are {count}");
+    }
+    Ok(())
+}
+
+/// With `rbac.create=false` nothing is made that gives rights, but for people.
+#[test]
+fn roles_are_left_to_others() -> Result<()> {
+    for name in ["full", "least"] {
+        let bindings = rendered(name)?
+            .iter()
+            .filter(|object| kind(object).ends_with("Binding"))
+            .count();
+        match (name, bindings) {
+            ("full", 0) | ("least", 1) => {}
+            _ => bail!("{name} has {bindings} bindings"),
+        }
+    }
+    Ok(())
+}
+
+/// What helm renders without asking a cluster.
+async fn template(name: &str, namespace: &str, more: &[&str]) -> Result<Vec<Value>> {
+    let chart = chart();
+    let base = ["template", name, &chart, "--namespace", namespace];
+    let text = helm(&[&base[..], more].concat()).await?.stdout;
+    let documents = serde_yaml_ng::Deserializer::from_str(&text).map(Value::deserialize);
+    Ok(documents.collect::<Result<_, _>>()?)
+}
+
+fn found<'a>(objects: &'a [Value], name: &str, of: &str) -> Result<&'a Value> {
+    let mut all = objects.iter();
+    let object = all.find(|object| kind(object) == of && object["metadata"]["name"] == json!(name));
+    object.with_context(|| format!("there is no {of} {name}"))
+}
+
+fn pod_labels<'a>(objects: &'a [Value], deployment: &str) -> Result<&'a Value> {
+    let deployment = found(objects, deployment, "Deployment")?;
+    Ok(&deployment["spec"]["template"]["metadata"]["labels"])
+}
