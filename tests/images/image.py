@@ -1,17 +1,17 @@
 """Images unpacked into folders, and their programs run as a container runtime does."""
 
-import json
 import os
 import random
 import shutil
 import socket
 import subprocess
-import tarfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from archive import Archive
 
 ARCHIVES = Path(os.environ["HULY_IMAGES"])
 
@@ -39,13 +39,10 @@ class Image:
     def __init__(self, name: str, folder: Path):
         self.name = name
         self.root = folder / name
-        with tarfile.open(ARCHIVES / f"{name}.tar") as archive:
-            self.manifest = json.load(archive.extractfile("manifest.json"))[0]
-            self.config = json.load(archive.extractfile(self.manifest["Config"]))
-            (layer,) = self.manifest["Layers"]
-            with tarfile.open(fileobj=archive.extractfile(layer)) as files:
-                self.files = {member.name: member for member in files}
-                files.extractall(self.root, filter="tar")
+        archive = Archive(ARCHIVES / f"{name}.tar")
+        self.manifest, self.config = archive.manifest, archive.config
+        self.files = archive.files()
+        archive.unpack(self.root)
         # What a kubelet and a container runtime add to every container.
         (self.root / "etc").mkdir()
         (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n")

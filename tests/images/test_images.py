@@ -43,7 +43,7 @@ def test_an_image_is_one_program_that_its_user_may_run(name: str, tmp_path: Path
     image = Image(name, tmp_path)
     assert set(image.files) == {name}
     file = image.files[name]
-    assert (file.mode, file.uid, file.gid) == (0o755, 0, 0)
+    assert (file.mode, file.owner) == (0o755, (0, 0))
     config = image.config["config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == [f"/{name}"]

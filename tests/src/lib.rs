@@ -50,7 +50,7 @@ pub use self::live::Live;
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};
 pub use self::nodes::{
-    NODES, NOTICED, others, until_ready_is, while_cordoned, while_cut, while_killed,
+    NODES, NOTICED, others, ready_is, until_ready_is, while_cordoned, while_cut, while_killed,
 };
 pub use self::object::{Condition, Object};
 pub use self::pod_process::{kill_in_pod, processes_in_pod};

@@ -83,18 +83,23 @@ pub async fn until_ready_is(
     expected: &str,
     deadline: Duration,
 ) -> Result<()> {
-    let nodes: Api<Node> = Api::all(cluster.client());
-    eventually(
-        deadline,
-        &format!("{node} is Ready={expected}"),
-        async || {
-            let status = nodes.get(node).await?.status.unwrap_or_default();
-            let conditions = status.conditions.unwrap_or_default();
-            let ready = conditions.iter().find(|one| one.type_ == "Ready");
-            let ready = ready.map(|one| one.status.as_str());
-            ensure!(ready == Some(expected), "it is {ready:?}");
-            Ok(())
-        },
-    )
+    let what = format!("{node} is Ready={expected}");
+    eventually(deadline, &what, async || {
+        ready_is(cluster, node, expected).await
+    })
     .await
+}
+
+/// Expects Kubernetes to say this of a node's readiness now.
+///
+/// # Errors
+/// When it says something else.
+pub async fn ready_is(cluster: &Cluster, node: &str, expected: &str) -> Result<()> {
+    let nodes: Api<Node> = Api::all(cluster.client());
+    let status = nodes.get(node).await?.status.unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let ready = conditions.iter().find(|one| one.type_ == "Ready");
+    let ready = ready.map(|one| one.status.as_str());
+    ensure!(ready == Some(expected), "{node} is Ready={ready:?}");
+    Ok(())
 }

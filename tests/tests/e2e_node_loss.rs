@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
-    AgentPod, Component, Counted, Counters, NODES, NOTICED, Release, SOON, eventually, kubectl,
-    measured, on_nodes, others, processes_in_pod, until_ready_is, while_cut, while_killed,
+    AgentPod, Cluster, Component, Counted, Counters, NODES, NOTICED, Release, SOON, eventually,
+    kubectl, measured, on_nodes, others, processes_in_pod, ready_is, until_ready_is, while_cut,
+    while_killed,
 };
 
 const COUNT: usize = 9;
@@ -29,8 +30,15 @@ async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Res
         let mut meanwhile = Vec::new();
         let gone = Instant::now();
         while_killed(node, async || {
-            meanwhile =
-                bound_elsewhere(&release, &counters, &before, &victim, ("killed", gone)).await?;
+            meanwhile = bound_elsewhere(
+                cluster,
+                &release,
+                &counters,
+                &before,
+                &victim,
+                ("killed", gone),
+            )
+            .await?;
             // It changes nothing when Kubernetes notices, too.
             until_ready_is(cluster, node, "Unknown", NOTICED).await?;
             let noticed = counters.agree(&others(node), SOON).await?;
@@ -75,8 +83,15 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
         let mut meanwhile = Vec::new();
         let gone = Instant::now();
         while_cut(node, async || {
-            meanwhile =
-                bound_elsewhere(&release, &counters, &before, &victim, ("cut off", gone)).await?;
+            meanwhile = bound_elsewhere(
+                cluster,
+                &release,
+                &counters,
+                &before,
+                &victim,
+                ("cut off", gone),
+            )
+            .await?;
             until_ready_is(cluster, node, "Unknown", NOTICED).await
         })
         .await?;
@@ -114,8 +129,15 @@ async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> R
         let mut meanwhile = Vec::new();
         let gone = Instant::now();
         while_cut(node, async || {
-            meanwhile =
-                bound_elsewhere(&release, &counters, &before, &victim, ("cut off", gone)).await?;
+            meanwhile = bound_elsewhere(
+                cluster,
+                &release,
+                &counters,
+                &before,
+                &victim,
+                ("cut off", gone),
+            )
+            .await?;
             let force = ["delete", "pod", "--force", "--grace-period=0"];
             let pod = ["--namespace", &release.namespace, &victim.pod.name];
             kubectl(&[&force[..], &pod].concat()).await?;
@@ -141,8 +163,10 @@ async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> R
     .await
 }
 
-/// Waits until the victim's claims are bound on other nodes, and says how all stand then.
+/// Waits until the victim's claims are bound on other nodes, while Kubernetes still believes its node
+/// ready, and says how all stand then.
 async fn bound_elsewhere(
+    cluster: &Cluster,
     release: &Release,
     counters: &Counters<'_>,
     before: &[Counted],
@@ -152,6 +176,7 @@ async fn bound_elsewhere(
     let node = victim.pod.node.as_str();
     let lost = victim.those_on_it(before)?;
     let bound = counters.until_bound_again(&lost, CEILING).await?;
+    ready_is(cluster, node, "True").await?;
     measured(
         &format!("node {what} → its claims Bound elsewhere"),
         bound - gone,

@@ -186,6 +186,12 @@ impl Running {
         self.group = None;
         Ok(status)
     }
+
+    /// Ends it by force (SIGKILL), but nothing that it has started, and waits for its end.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        self.child.start_kill().context("cannot end a program")?;
+        self.wait().await.map(drop)
+    }
 }
 
 impl Drop for Running {

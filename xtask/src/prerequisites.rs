@@ -26,6 +26,8 @@ pub(crate) enum Prerequisite {
     MuslTarget,
     /// A C compiler for static programs, for the parts in C of crates.
     MuslCompiler,
+    /// buildah, which makes images from Dockerfiles.
+    Buildah,
     /// runc, which containerd starts Pods by.
     Runc,
     /// nft, which kube-proxy makes Services by.
@@ -58,6 +60,7 @@ pub(crate) const TESTS: &[Prerequisite] = &[
     Prerequisite::Python,
     Prerequisite::MuslTarget,
     Prerequisite::MuslCompiler,
+    Prerequisite::Buildah,
 ];
 
 /// Whether a missing prerequisite may be installed by this program.
@@ -153,6 +156,7 @@ impl Prerequisite {
             Self::Python => "Python 3 with venv",
             Self::MuslTarget => "Rust's library for static programs (musl)",
             Self::MuslCompiler => "musl-gcc",
+            Self::Buildah => "buildah",
             Self::Runc => "runc",
             Self::Nftables => "nftables",
             Self::Iproute => "iproute2",
@@ -166,6 +170,7 @@ impl Prerequisite {
             Self::Go => go::BY_HAND,
             Self::RustComponents | Self::MuslTarget => "see https://rustup.rs",
             Self::MuslCompiler => "see https://musl.libc.org",
+            Self::Buildah => "see https://buildah.io",
             Self::Git => "see https://git-scm.com/downloads",
             Self::Python => "take it from https://www.python.org/downloads/",
             Self::Runc => "see https://github.com/opencontainers/runc",
@@ -192,6 +197,7 @@ impl Prerequisite {
             }
             Self::MuslTarget => return has_target(workspace, &program::target()).await,
             Self::MuslCompiler => vec![Program::new("musl-gcc").argument("--version")],
+            Self::Buildah => vec![Program::new("buildah").argument("--version")],
             Self::Runc => vec![Program::new("runc").argument("--version")],
             Self::Nftables => vec![Program::new("nft").argument("--version")],
             Self::Iproute => vec![Program::new("ip").argument("-Version")],
@@ -232,6 +238,7 @@ impl Prerequisite {
             Self::Git => &["git"],
             Self::Python => &["python3", "python3-venv"],
             Self::MuslCompiler => &["musl-tools"],
+            Self::Buildah => &["buildah"],
             Self::RustComponents | Self::MuslTarget => &[],
             Self::Runc => &["runc"],
             Self::Nftables => &["nftables"],

@@ -1,6 +1,7 @@
 //! `test`: every check, in order, each with its time.
 
 mod cluster;
+mod crash;
 mod deny;
 mod images;
 mod machine;
@@ -35,7 +36,8 @@ pub(crate) struct Arguments {
     /// Install what is missing on this machine
     #[arg(long)]
     install: bool,
-    /// Of the part cluster, run only this file of tests/tests, without its `.rs`; may be repeated
+    /// Of the parts cluster and nodes, run only this file of tests/tests, without its `.rs`; may be
+    /// repeated
     #[arg(long, value_name = "FILE")]
     file: Vec<String>,
 }
@@ -61,7 +63,7 @@ enum Part {
     Deny,
     /// Peers in Python on libzmq against the programs
     Python,
-    /// The images are small, packed alike twice, and what is in them runs
+    /// The images are small, packed alike twice, made by buildah too, and what is in them runs
     Images,
     /// The Kubernetes programs build
     ControlPlane,
@@ -157,7 +159,7 @@ impl Part {
             Self::Cluster => cluster::run(workspace, &arguments.file)
                 .await
                 .map(|()| Passed::Fully),
-            Self::Nodes => nodes::run(workspace, install).await,
+            Self::Nodes => nodes::run(workspace, &arguments.file, install).await,
             part => interruptible(part.check(workspace, install)).await,
         }
     }

@@ -51,7 +51,7 @@ pub(super) async fn build(
 }
 
 /// The folder below a target folder that built programs are in.
-pub(super) fn folder(target_folder: &Path) -> PathBuf {
+pub(crate) fn folder(target_folder: &Path) -> PathBuf {
     target_folder.join(target()).join(PROFILE)
 }
 

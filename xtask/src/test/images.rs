@@ -1,4 +1,5 @@
-//! The images: their sizes, that packing is repeatable, and that what is in them runs.
+//! The images: their sizes, that packing is repeatable, that what is in them runs, and that
+//! Dockerfiles make the same.
 
 use anyhow::{Context, Result};
 
@@ -28,6 +29,7 @@ pub(super) async fn run(workspace: &Workspace) -> Result<()> {
     let pytest = Program::new(python)
         .arguments(["-m", "pytest", "tests/images"])
         .variable("HULY_IMAGES", folder.path())
+        .variable("HULY_PROGRAMS", images::program::folder(&workspace.target))
         .variable("PYTHONDONTWRITEBYTECODE", "1")
         .folder(&workspace.root);
     command::stream(pytest).await

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use super::crash::crash;
 use super::machine::Machine;
 use super::{Passed, cargo};
 use crate::command::{self, Program};
@@ -27,9 +28,9 @@ const NODES: u8 = 3;
 const ECHO: &str = "localhost/huly-network/echo:1";
 
 /// The packages whose images the chart and the tests name.
-const IMAGES: [&str; 5] = {
+const IMAGES: [&str; 6] = {
     let [server, agent, operator, cli] = images::NETWORK;
-    [server, agent, operator, cli, "in-cluster"]
+    [server, agent, operator, cli, "in-cluster", "own-agent"]
 };
 
 /// What the tests put on the cluster, or beside it.
@@ -38,8 +39,8 @@ struct Subjects {
     prometheus: PathBuf,
 }
 
-/// Starts a cluster for all tests that need nodes, runs them, and looks whether the machine is
-/// afterwards as it was before; so it does after a cluster that was left as by a crash.
+/// Starts a cluster for all tests that need nodes, runs them or those of some files, and looks whether the machine is
+/// afterwards as it was before; so it does after an `up` that was ended by force half-way.
 ///
 /// The tests get, as variables: HULY_TEST_KUBECONFIG, HULY_TEST_KUBECTL, HULY_TEST_HELM,
 /// HULY_TEST_PROMETHEUS, HULY_BIN (the folder of the huly programs), and HULY_TEST_XTASK and
@@ -48,7 +49,8 @@ struct Subjects {
 ///
 /// # Errors
 /// When a test fails, the cluster does not start or end, or something of it is left.
-pub(super) async fn run(workspace: &Workspace, install: bool) -> Result<Passed> {
+pub(super) async fn run(workspace: &Workspace, files: &[String], install: bool) -> Result<Passed> {
+    let files = chosen(programs(workspace)?, files)?;
     if let Err(missing) = prerequisites::may_make_nodes() {
         if prerequisites::in_ci() {
             return Err(missing);
@@ -81,11 +83,23 @@ pub(super) async fn run(workspace: &Workspace, install: bool) -> Result<Passed> 
     let before = Machine::look(&folder)?;
 
     let outcome = interruptible(async {
-        leave_half(workspace, &name, tools).await?;
-        let environment = Environment::create(workspace, &name).await?;
-        let cleared = before.is_restored(&folder);
-        step("Clear what a crash left", cleared).await?;
-        test(workspace, environment, tools, &subjects).await
+        // One node has started nothing yet, and the other is being made.
+        let half = crash(workspace, &name, "node-2", &before);
+        step("End `up` by force between two nodes", half).await?;
+        step("Clear what that left: down", async {
+            environment::down(workspace, &name).await?;
+            before.is_restored(&folder).await
+        })
+        .await?;
+        let half = crash(workspace, &name, "node-2-kubelet", &before);
+        step("End `up` by force once both kubelets run", half).await?;
+        let cleared = async {
+            let environment = Environment::create(workspace, &name).await?;
+            before.is_restored(&folder).await?;
+            Ok(environment)
+        };
+        let environment = step("Clear what that left: the next up", cleared).await?;
+        test(workspace, environment, tools, &subjects, &files).await
     })
     .await;
     if outcome.is_err() {
@@ -99,17 +113,12 @@ pub(super) async fn run(workspace: &Workspace, install: bool) -> Result<Passed> 
         .map(|()| Passed::Fully)
 }
 
-/// Starts a cluster and forgets it: what a run leaves that is ended by force.
-async fn leave_half(workspace: &Workspace, name: &str, tools: Tools<'_>) -> Result<()> {
-    let mut environment = Environment::create(workspace, name).await?;
-    start_cluster(&mut environment, tools, 1).await
-}
-
 async fn test(
     workspace: &Workspace,
     mut environment: Environment,
     tools: Tools<'_>,
     subjects: &Subjects,
+    files: &[String],
 ) -> Result<()> {
     start_cluster(&mut environment, tools, NODES).await?;
     let echo = environment.folder.join("echo.tar");
@@ -129,10 +138,10 @@ async fn test(
     // The tests work on it through `cargo xtask node`.
     drop(environment);
 
-    for program in programs(workspace)? {
+    for program in files {
         let began = Instant::now();
         let tests = Program::cargo()
-            .arguments(["test", "--package", "huly-tests", "--test", &program])
+            .arguments(["test", "--package", "huly-tests", "--test", program])
             .arguments(["--", "--ignored", "--test-threads=1"])
             .variable("HULY_BIN", workspace.binaries())
             .variable("HULY_TEST_KUBECONFIG", &kubeconfig)
@@ -167,6 +176,20 @@ fn programs(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// Those of the test programs that are asked for: all, if none is.
+///
+/// # Errors
+/// When one is asked for that there is not.
+fn chosen(all: Vec<String>, asked: &[String]) -> Result<Vec<String>> {
+    if let Some(unknown) = asked.iter().find(|file| !all.contains(file)) {
+        bail!("{unknown} is none of {}", all.join(", "));
+    }
+    let chosen = all
+        .into_iter()
+        .filter(|program| asked.is_empty() || asked.contains(program));
+    Ok(chosen.collect())
+}
+
 /// A name that no other run of these tests has, until the lock is dropped.
 fn unused(workspace: &Workspace) -> Result<(String, Lock)> {
     for number in 1..=9 {
@@ -177,4 +200,28 @@ fn unused(workspace: &Workspace) -> Result<(String, Lock)> {
         }
     }
     bail!("nine runs of these tests are at work")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_test_programs_run_unless_some_are_asked_for() {
+        let all = || {
+            ["nodes", "e2e_agents", "e2e_server"]
+                .map(str::to_owned)
+                .to_vec()
+        };
+        assert_eq!(chosen(all(), &[]).unwrap(), all());
+        let some = ["e2e_server", "nodes"].map(str::to_owned);
+        assert_eq!(chosen(all(), &some).unwrap(), ["nodes", "e2e_server"]);
+        let error = chosen(all(), &["claims".to_owned()])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("claims") && error.contains("e2e_agents"),
+            "{error}"
+        );
+    }
 }
