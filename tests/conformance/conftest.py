@@ -8,11 +8,39 @@ from typing import Any
 
 import pytest
 
+import rows
 from peers import TypeScriptClient
 from programs import Agent, Network, Program
 from raw import Raw
 from ts_agent import TypeScriptAgent
 from wire import fresh
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--covered", action="store_true", help="print what of the protocol which test covers"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "covers(*identifiers): lines and rows of the protocol that it shows; see rows.py"
+    )
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    if not config.getoption("covered"):
+        return None
+    print(rows.table())
+    return 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known = rows.known()
+    for item in items:
+        for mark in item.iter_markers("covers"):
+            if unknown := set(mark.args) - known:
+                raise pytest.UsageError(f"{item.nodeid} covers what is not there: {unknown}")
 
 
 class Programs:
