@@ -8,11 +8,40 @@ from typing import Any
 
 import pytest
 
+import rows
 from peers import TypeScriptClient
 from programs import Agent, Network, Program
 from raw import Raw
+from relay import Relay
 from ts_agent import TypeScriptAgent
 from wire import fresh
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--covered", action="store_true", help="print what of the protocol which test covers"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "covers(*identifiers): lines and rows of the protocol that it shows; see rows.py"
+    )
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    if not config.getoption("covered"):
+        return None
+    print(rows.table())
+    return 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known = rows.known()
+    for item in items:
+        for mark in item.iter_markers("covers"):
+            if unknown := set(mark.args) - known:
+                raise pytest.UsageError(f"{item.nodeid} covers what is not there: {unknown}")
 
 
 class Programs:
@@ -25,7 +54,7 @@ class Programs:
     def network(self, **flags: Any) -> Network:
         return self._start(Network(self.folder, f"network-{len(self.started)}", **flags))
 
-    def agent(self, network: Network, **flags: Any) -> Agent:
+    def agent(self, network: Network | Relay, **flags: Any) -> Agent:
         return self._start(Agent(network, self.folder, fresh("agent"), **flags))
 
     def end(self) -> None:
@@ -80,7 +109,7 @@ class Peers:
         self.stack = ExitStack()
         self.clients: list[TypeScriptClient] = []
 
-    def client(self, network: Network, **options: Any) -> TypeScriptClient:
+    def client(self, network: Network | Relay, **options: Any) -> TypeScriptClient:
         client = self.stack.enter_context(TypeScriptClient(network.address, **options))
         self.clients.append(client)
         return client
@@ -92,12 +121,16 @@ class Peers:
         return client
 
     def agent(
-        self, network: Network, kinds: list[str], alive_timeout: float = 3, **options: Any
+        self, network: Network | Relay, kinds: list[str], alive_timeout: float = 3, **options: Any
     ) -> TypeScriptAgent:
         agent = self.stack.enter_context(TypeScriptAgent(kinds, **options))
         agent.serve_at(network.address, alive_timeout)
         self.clients.append(agent.client)
         return agent
+
+    def relay(self, program: Network | Agent) -> Relay:
+        """A connection to a program that the test can cut: give it to a peer in its stead."""
+        return self.stack.enter_context(Relay(program.host))
 
     def raw(self, address: str, **options: Any) -> Raw:
         return self.stack.enter_context(Raw(address, **options))

@@ -9,7 +9,7 @@ import socket as os_socket
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -71,11 +71,17 @@ class TypeScriptClient:
         """The uuid of the last hello, None before one and after askHello."""
         self.sessions: list[str] = []
         """Each new uuid that a hello brought."""
+        self.hellos: list[str] = []
+        """The uuid of each hello, new or not."""
         self.references: dict[str, tuple[str, dict[str, Any]]] = {}
         """What it holds: by uuid the kind and the request as it was first made."""
         self.endpoints: dict[str, str] = {}
         self.events: list[Any] = []
         self.violations: list[str] = []
+        self.asked: dict[str, str] = {}
+        """What was ever asked: the method by request id."""
+        self.answers: Counter[str] = Counter()
+        """How many answers came, by request id."""
         self.retries = 0
         self.asked_hello = 0
         self.pongs = 0
@@ -107,6 +113,7 @@ class TypeScriptClient:
             pending = Pending(f"{self.client_id}-{self._counter}", method, params)
             self._counter += 1
             self._pending[pending.id] = pending
+            self.asked[pending.id] = method
             if self.server is not None:
                 self._put(pending)
         return pending.future
@@ -188,6 +195,10 @@ class TypeScriptClient:
             for entry in event["agents"]
             if entry["id"] == agent
         ]
+
+    def ids(self, method: str) -> list[str]:
+        """The ids of its requests of that method, in the order asked."""
+        return [id for id, asked in list(self.asked.items()) if asked == method]
 
     # The thread.
 
@@ -271,6 +282,8 @@ class TypeScriptClient:
             if frame.op == EVENT and self.of == "agent":
                 asked = "agent"
             self.violations.extend(violations(frame, asked))
+            if frame.op in (RESPONSE, ERROR):
+                self.answers[frame.id] += 1
             self._take(frame, pending)
 
     def _take(self, frame: Frame, pending: Pending | None) -> None:
@@ -299,6 +312,7 @@ class TypeScriptClient:
                 self._take_call(frame)
 
     def _take_hello(self, server: str) -> None:
+        self.hellos.append(server)
         if server == self.server:
             return
         self.server = server

@@ -18,6 +18,7 @@ def rust(peers: Peers, network: Network, **options: Any) -> Raw:
     return raw
 
 
+@pytest.mark.covers("frame 0 hello client", "frame 0 hello server")
 def test_hello_answer(peers: Peers, network: Network) -> None:
     """The answer to a Rust hello has a payload; that to any other has none."""
     raw = peers.raw(network.address)
@@ -30,6 +31,7 @@ def test_hello_answer(peers: Peers, network: Network) -> None:
     assert peers.raw(network.address).hello().payload == ""
 
 
+@pytest.mark.covers("frame 0 hello server")
 def test_one_instance(peers: Peers, network: Network) -> None:
     """The instance is the server's, the uuid the session's."""
     one, other = peers.raw(network.address), peers.raw(network.address)
@@ -38,6 +40,7 @@ def test_one_instance(peers: Peers, network: Network) -> None:
     assert first.id != second.id
 
 
+@pytest.mark.covers("frame 5 ping client", "frame 6 pong server")
 def test_pong_repeats_the_number(peers: Peers, network: Network, agent: Agent) -> None:
     """A pong's payload is its ping's, of the server and of the agent's ROUTER."""
     for address in (network.address, agent.address):
@@ -49,6 +52,7 @@ def test_pong_repeats_the_number(peers: Peers, network: Network, agent: Agent) -
             assert pong.payload == number
 
 
+@pytest.mark.covers("method gg client → server")
 def test_get_has_a_placement(peers: Peers, network: Network, agent: Agent) -> None:
     """`gg`: a Rust peer gets [uuid, endpoint, placement], any other [uuid, endpoint]."""
     uuid = fresh("echo")
@@ -60,6 +64,7 @@ def test_get_has_a_placement(peers: Peers, network: Network, agent: Agent) -> No
     assert plain == got[:2]
 
 
+@pytest.mark.covers("W12")
 def test_the_epoch_in_the_endpoint(peers: Peers, network: Network, agent: Agent) -> None:
     """soundness.md, epochs: a Rust agent's endpoint texts have one member more than W12's."""
     _, endpoint = peers.client(network).get("echo", {"uuid": fresh("echo")})
@@ -67,6 +72,7 @@ def test_the_epoch_in_the_endpoint(peers: Peers, network: Network, agent: Agent)
     assert len(members) == 1
 
 
+@pytest.mark.covers("method gg client → server")
 def test_placement_of_a_typescript_agent(peers: Peers, network: Network) -> None:
     """A Rust peer is told where a container of a TypeScript agent lives as well."""
     kind = fresh("kind")
@@ -76,6 +82,7 @@ def test_placement_of_a_typescript_agent(peers: Peers, network: Network) -> None
     assert agent.id in text(got[2])
 
 
+@pytest.mark.covers("frame 3 responseError server")
 def test_error_codes(peers: Peers, network: Network) -> None:
     """Errors to Rust peers have a code, and rejections where nobody fits."""
     raw = rust(peers, network)
@@ -91,6 +98,7 @@ def test_error_codes(peers: Peers, network: Network) -> None:
     assert e.value.code == "badRequest"
 
 
+@pytest.mark.covers("frame 3 responseError client", "frame 3 responseError server")
 def test_error_of_the_container_has_a_code(peers: Peers, network: Network, agent: Agent) -> None:
     """`failed`: the container's own error. A TypeScript agent's errors say no code, so none is made
     up for them: they may as well be the agent's own.
@@ -105,6 +113,9 @@ def test_error_of_the_container_has_a_code(peers: Peers, network: Network, agent
         assert raised.value.code in codes
 
 
+@pytest.mark.covers(
+    "method kl client → server", "method kr client → server", "method xs client → server",
+)
 def test_control_needs_the_secret(peers: Peers, programs: Programs, tmp_path) -> None:
     """Control methods answer notAllowed to who did not say the secret; the session is ordinary."""
     file = tmp_path / "secret"
@@ -135,6 +146,7 @@ def test_no_control_without_a_secret_file(peers: Peers, network: Network) -> Non
         assert raw.hello(huly=rust_hello(secret=secret)).json()["control"] is False
 
 
+@pytest.mark.covers("method xd client → server", "method xs client → server")
 def test_durable_references(peers: Peers, programs: Programs, tmp_path) -> None:
     """A durable reference outlives its session and the server; a sync without it ends it."""
     file = tmp_path / "secret"
@@ -175,6 +187,7 @@ def test_durable_references(peers: Peers, programs: Programs, tmp_path) -> None:
     assert agent.running
 
 
+@pytest.mark.covers("method xs client → server")
 def test_missing_in_a_sync(peers: Peers, programs: Programs, tmp_path) -> None:
     """A sync says what the server does not hold; it comes in numbered chunks."""
     file = tmp_path / "secret"
@@ -189,6 +202,7 @@ def test_missing_in_a_sync(peers: Peers, programs: Programs, tmp_path) -> None:
     assert sorted(answer["missing"]) == sorted(wanted)
 
 
+@pytest.mark.covers("method xs client → server")
 def test_half_a_sync_releases_nothing(peers: Peers, programs: Programs, tmp_path) -> None:
     """A chunk out of order is refused: what was in the lost one stays held."""
     file = tmp_path / "secret"
@@ -215,6 +229,7 @@ def test_half_a_sync_releases_nothing(peers: Peers, programs: Programs, tmp_path
     assert raw.call("xs", sync) == {"released": [], "missing": []}
 
 
+@pytest.mark.covers("method gg client → server")
 def test_new_and_strict(peers: Peers, network: Network) -> None:
     """`gg.huly`: `new` never reuses; `strict` makes a uuid of another kind an error."""
     raw = rust(peers, network)
@@ -232,6 +247,7 @@ def test_new_and_strict(peers: Peers, network: Network) -> None:
     assert raised.value.code == "otherKind"
 
 
+@pytest.mark.covers("frame 4 event server")
 def test_held_events(peers: Peers, programs: Programs) -> None:
     """A Rust holder is sent `held` when its container moves, and no NetworkEvent ever."""
     network = programs.network()
@@ -251,6 +267,7 @@ def test_held_events(peers: Peers, programs: Programs) -> None:
     assert all("containers" not in each.json() for each in raw.seen if each.op == EVENT)
 
 
+@pytest.mark.covers("W05", "method gg client → server")
 def test_answers_to_gets_are_remembered(peers: Peers, network: Network) -> None:
     """A get that is sent again under its id is answered as it was, with no new container."""
     raw = rust(peers, network)
@@ -264,12 +281,16 @@ def test_answers_to_gets_are_remembered(peers: Peers, network: Network) -> None:
     assert len(agent.containers) == 1
 
 
+@pytest.mark.covers("method xr client → server")
 def test_reassertion(peers: Peers, network: Network) -> None:
     """`xr` answers with the containers that are known."""
     raw = rust(peers, network)
     assert raw.call("xr", {"gets": []}) == []
 
 
+@pytest.mark.covers(
+    "method xw client → server", "method xu client → server", "frame 4 event server",
+)
 def test_feed(peers: Peers, network: Network) -> None:
     """`xw`: a position, a snapshot of its revision, then each event with the next."""
     raw = rust(peers, network)
@@ -300,6 +321,10 @@ def test_feed(peers: Peers, network: Network) -> None:
     assert raw.call("xu", {}) == "ok"
 
 
+@pytest.mark.covers(
+    "method ar client → server", "method gg server → agent's client",
+    "method cs server → agent's client",
+)
 def test_a_rust_agent_is_told_what_it_keeps(peers: Peers, network: Network) -> None:
     """To an agent that registers with `huly`: a uuid always, StartExt at `gg`, CallExt at `cs`."""
     agent = rust(peers, network)
@@ -325,6 +350,7 @@ def test_a_rust_agent_is_told_what_it_keeps(peers: Peers, network: Network) -> N
     assert (ext["client"], ext["request"]) == (caller.client_id, "call")
 
 
+@pytest.mark.covers("method cs client → agent's ROUTER", "method cs server → agent's client")
 def test_a_resend_at_the_agents_router_runs_once(
     peers: Peers, network: Network, agent: Agent
 ) -> None:

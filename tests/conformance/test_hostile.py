@@ -186,6 +186,10 @@ def test_wrong_params_to_the_network(
     bystander.check()
 
 
+@pytest.mark.covers(
+    "method cc client → agent's ROUTER", "method cd client → agent's ROUTER",
+    "method cs client → agent's ROUTER",
+)
 @pytest.mark.parametrize(("method", "params"), TO_AGENT)
 def test_wrong_params_to_the_agent(
     method: str, params: str, peers: Peers, agent: Agent, bystander: Bystander
@@ -223,6 +227,7 @@ def test_bad_hello(name: str, peers: Peers, target: Target, bystander: Bystander
     bystander.check()
 
 
+@pytest.mark.covers("frame 0 hello client")
 @pytest.mark.parametrize("id", [b"", b"\xff\xfe", b"c" * MEGABYTE])
 def test_hello_of_a_bad_client_id(
     id: bytes, peers: Peers, target: Target, bystander: Bystander
@@ -237,6 +242,7 @@ def test_hello_of_a_bad_client_id(
     bystander.check()
 
 
+@pytest.mark.covers("frame 2 response client", "frame 3 responseError client")
 @pytest.mark.parametrize("op", [RESPONSE, ERROR])
 @pytest.mark.parametrize("payload", [b"", b"{", b"null", b'{"message":7}', b'["a","b"]'])
 def test_an_answer_nobody_asked_for(
@@ -263,6 +269,7 @@ def test_what_only_servers_say(
     bystander.check()
 
 
+@pytest.mark.covers("frame 0 hello client", "frame 5 ping client")
 def test_more_frames_than_four(peers: Peers, target: Target, bystander: Bystander) -> None:
     """What follows the third frame is ignored; a missing payload reads as empty."""
     raw = peers.raw(target.address)
@@ -273,6 +280,7 @@ def test_more_frames_than_four(peers: Peers, target: Target, bystander: Bystande
     bystander.check()
 
 
+@pytest.mark.covers("W02")
 def test_odd_texts_are_served(peers: Peers, network: Network, agent: Agent) -> None:
     """Texts that are unusual but text: they come out as they went in, by both routes."""
     client, direct = peers.client(network), peers.direct(agent)
@@ -283,6 +291,7 @@ def test_odd_texts_are_served(peers: Peers, network: Network, agent: Agent) -> N
         assert direct.request(uuid, "echo", value) == value
 
 
+@pytest.mark.covers("W01")
 def test_bytes_that_are_not_zmtp(target: Target, bystander: Bystander) -> None:
     """Whatever comes before a ZMTP handshake ends at most its own connection."""
     host, port = target.address.removeprefix("tcp://").split(":")

@@ -10,6 +10,7 @@ from raw import rust_hello
 from wire import ERROR, REQUEST, RESPONSE, PeerError, fresh, text
 
 
+@pytest.mark.covers("frame 2 response client", "frame 3 responseError client")
 def test_answers_to_the_request_of_another(
     peers: Peers, network: Network, bystander: Bystander
 ) -> None:
@@ -48,6 +49,7 @@ def test_answers_to_the_request_of_another(
     bystander.check()
 
 
+@pytest.mark.covers("W05")
 def test_one_request_id_of_two_clients(peers: Peers, network: Network) -> None:
     """W05: a request id is unique within its sender only."""
     one, other = peers.raw(network.address), peers.raw(network.address)
@@ -103,6 +105,7 @@ BAD_ANSWERS = [
 ]
 
 
+@pytest.mark.covers("method gg server → agent's client", "frame 2 response client")
 @pytest.mark.parametrize("payload", BAD_ANSWERS, ids=range(len(BAD_ANSWERS)))
 def test_bad_answers_of_an_agent(
     payload: str, peers: Peers, network: Network, bystander: Bystander
@@ -120,6 +123,9 @@ def test_bad_answers_of_an_agent(
     bystander.check()
 
 
+@pytest.mark.covers(
+    "method cs server → agent's client", "frame 2 response client", "frame 3 responseError client",
+)
 def test_bad_answers_to_a_request(
     peers: Peers, network: Network, bystander: Bystander
 ) -> None:

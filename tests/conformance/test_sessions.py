@@ -12,6 +12,7 @@ from wire import ASK_HELLO, HELLO, PING, PONG, RESPONSE, RETRY, PeerError
 from wire import eventually, fresh, is_uuid
 
 
+@pytest.mark.covers("W04", "frame 0 hello client", "frame 0 hello server")
 def test_hello(peers: Peers, network: Network) -> None:
     """W04: hello is answered with a uuid; said again on the same connection, with the same one."""
     raw = peers.raw(network.address)
@@ -20,11 +21,13 @@ def test_hello(peers: Peers, network: Network) -> None:
     assert raw.hello().id == first.id
 
 
+@pytest.mark.covers("W04", "frame 0 hello server")
 def test_sessions_are_told_apart(peers: Peers, network: Network) -> None:
     """soundness.md, sessions: the uuid in hello belongs to the session, not to the server."""
     assert peers.raw(network.address).hello().id != peers.raw(network.address).hello().id
 
 
+@pytest.mark.covers("W04", "frame 0 hello server")
 def test_a_rust_session_goes_on_over_a_new_connection(
     peers: Peers, network: Network
 ) -> None:
@@ -41,6 +44,7 @@ def test_a_rust_session_goes_on_over_a_new_connection(
     assert second.call("ak", {}) == second.call("ak", {})
 
 
+@pytest.mark.covers("W04", "frame 0 hello server")
 def test_a_new_nonce_is_a_new_incarnation(peers: Peers, network: Network) -> None:
     """soundness.md, sessions: another process under the same client id gets another uuid."""
     first = peers.raw(network.address)
@@ -49,6 +53,7 @@ def test_a_new_nonce_is_a_new_incarnation(peers: Peers, network: Network) -> Non
     assert second.hello(huly=rust_hello()).id != session
 
 
+@pytest.mark.covers("W07", "frame 5 ping client", "frame 6 pong server")
 def test_ping(peers: Peers, network: Network) -> None:
     """W07: a pong with the uuid of hello, and no askHello to who is known."""
     raw = peers.raw(network.address)
@@ -58,6 +63,7 @@ def test_ping(peers: Peers, network: Network) -> None:
     assert ASK_HELLO not in [frame.op for frame in raw.seen]
 
 
+@pytest.mark.covers("W07", "frame 5 ping client", "frame 6 pong server", "frame 9 askHello server")
 def test_ping_of_an_unknown_peer(peers: Peers, network: Network) -> None:
     """W07: pong and askHello, as recorded."""
     raw = peers.raw(network.address)
@@ -66,6 +72,7 @@ def test_ping_of_an_unknown_peer(peers: Peers, network: Network) -> None:
     assert ops == {PONG, ASK_HELLO}
 
 
+@pytest.mark.covers("W07", "frame 9 askHello server")
 def test_ask_hello_is_followed_by_service(peers: Peers, network: Network) -> None:
     """W07: after askHello and hello the peer is known."""
     raw = peers.raw(network.address)
@@ -75,6 +82,7 @@ def test_ask_hello_is_followed_by_service(peers: Peers, network: Network) -> Non
     assert isinstance(raw.call("al", {}), list)
 
 
+@pytest.mark.covers("W06", "frame 7 retry server")
 def test_request_of_an_unknown_peer(peers: Peers, network: Network) -> None:
     """W06: retry with 1; the same request sent again after hello is answered."""
     raw = peers.raw(network.address)
@@ -86,6 +94,7 @@ def test_request_of_an_unknown_peer(peers: Peers, network: Network) -> None:
     assert raw.answer_to(id).op == RESPONSE
 
 
+@pytest.mark.covers("W05", "frame 1 request client")
 def test_a_resend_runs_once(peers: Peers, network: Network) -> None:
     """W05: a request id that is in flight is dropped."""
     agent, uuid, raw = held_by_raw(peers, network)
@@ -102,6 +111,7 @@ def test_a_resend_runs_once(peers: Peers, network: Network) -> None:
     assert id not in [frame.id for frame in raw.seen]
 
 
+@pytest.mark.covers("W05")
 def test_a_resend_over_a_new_connection_runs_once(peers: Peers, network: Network) -> None:
     """W05, soundness.md: the answer goes to the connection of the day."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -122,6 +132,7 @@ def test_a_resend_over_a_new_connection_runs_once(peers: Peers, network: Network
     assert [op for op, _ in agent.containers[uuid].calls] == ["wait", "echo"]
 
 
+@pytest.mark.covers("W06", "frame 7 retry server")
 def test_the_limit_of_requests(peers: Peers, programs: Programs) -> None:
     """W06, soundness.md: 1,024 in flight; over the limit retry, to TypeScript peers always 1."""
     network = programs.network(requests_in_flight=1024)
@@ -140,6 +151,7 @@ def test_the_limit_of_requests(peers: Peers, programs: Programs) -> None:
     assert raw.answer_to(over).op == RESPONSE
 
 
+@pytest.mark.covers("W08", "W16")
 def test_silence(peers: Peers, network: Network) -> None:
     """W08: who is silent for its aliveTimeout is forgotten; its references end (W16)."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -155,6 +167,7 @@ def test_silence(peers: Peers, network: Network) -> None:
     assert raw.hello(alive_timeout=1).id != session
 
 
+@pytest.mark.covers("W07", "W08", "frame 5 ping client")
 def test_pings_keep_it(peers: Peers, network: Network) -> None:
     """W07, W08: a client that only pings is not forgotten, nor is what it holds."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -169,6 +182,7 @@ def test_pings_keep_it(peers: Peers, network: Network) -> None:
     assert holder.request(uuid, "echo")["n"] == 1
 
 
+@pytest.mark.covers("W08", "W16", "frame 8 close client")
 def test_close_releases_at_once(peers: Peers, network: Network) -> None:
     """W08, W16: close drops the references without waiting for the aliveTimeout."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -182,6 +196,7 @@ def test_close_releases_at_once(peers: Peers, network: Network) -> None:
     assert time.monotonic() - closed > 4
 
 
+@pytest.mark.covers("W06", "W08", "frame 8 close client", "frame 7 retry server")
 def test_after_close_it_is_unknown(peers: Peers, network: Network) -> None:
     """W06, W08: a request after close is answered with retry."""
     raw = peers.raw(network.address)
@@ -191,6 +206,7 @@ def test_after_close_it_is_unknown(peers: Peers, network: Network) -> None:
     assert raw.answer_to(id).op == RETRY
 
 
+@pytest.mark.covers("W16", "frame 8 close client")
 def test_close_of_one_leaves_the_other(peers: Peers, network: Network) -> None:
     """W16: a second holder's reference keeps the container when the first closes."""
     kind, uuid, gone = fresh("kind"), fresh("room"), fresh("room")
@@ -205,6 +221,7 @@ def test_close_of_one_leaves_the_other(peers: Peers, network: Network) -> None:
     assert agent.terminated == [gone]
 
 
+@pytest.mark.covers("W16")
 def test_the_idle_end_is_called_off(peers: Peers, network: Network) -> None:
     """W16: a container that is got again before its end lives on."""
     kind, uuid, gone = fresh("kind"), fresh("room"), fresh("room")
@@ -219,6 +236,7 @@ def test_the_idle_end_is_called_off(peers: Peers, network: Network) -> None:
     assert len(agent.calls_of("gg")) == 2
 
 
+@pytest.mark.covers("W04", "W21")
 def test_server_restarted_typescript(peers: Peers, programs: Programs) -> None:
     """W04, W21: agents register again, references are got again, containers live on."""
     network = programs.network()
@@ -239,6 +257,7 @@ def test_server_restarted_typescript(peers: Peers, programs: Programs) -> None:
     assert set(agent.containers) == {uuid, unlabelled}
 
 
+@pytest.mark.covers("W05", "W21")
 def test_server_restarted_with_a_request_in_flight(peers: Peers, programs: Programs) -> None:
     """W05, W21: what was pending is sent again with its id, and answered or fails; never hangs."""
     network = programs.network()
@@ -261,6 +280,7 @@ def test_server_restarted_with_a_request_in_flight(peers: Peers, programs: Progr
         assert str(error)
 
 
+@pytest.mark.covers("W04", "W10")
 def test_server_restarted_rust_agent(peers: Peers, programs: Programs) -> None:
     """Issue 3: a container of the stock agent keeps its value over a restart of the server."""
     network = programs.network()
@@ -300,6 +320,7 @@ def test_a_late_agent_after_a_restart(peers: Peers, programs: Programs) -> None:
     assert agent.terminated == []
 
 
+@pytest.mark.covers("W18")
 def test_a_frozen_rust_agent(peers: Peers, programs: Programs) -> None:
     """W18, soundness.md: frozen for longer than the alive time-out its containers move; thawed,
     its copy is ended and answers nobody."""
@@ -333,6 +354,7 @@ def test_a_frozen_rust_agent(peers: Peers, programs: Programs) -> None:
     assert client.request(uuid, "increment") == {"value": 1}
 
 
+@pytest.mark.covers("W18")
 @pytest.mark.parametrize("named", [True, False], ids=["by uuid", "without uuid"])
 def test_an_agent_killed(named: bool, peers: Peers, programs: Programs) -> None:
     """W18: a killed agent's container is placed on the other, its holder told; within 3 s."""
@@ -372,6 +394,7 @@ def held_by_raw(peers: Peers, network: Network) -> tuple[TypeScriptAgent, str, R
     return agent, uuid, raw
 
 
+@pytest.mark.covers("frame 3 responseError server")
 def test_an_error_of_a_call_names_no_extension(peers: Peers, network: Network) -> None:
     """docs/protocol.md, errors: TypeScript peers get message and stack alone."""
     raw = peers.raw(network.address)

@@ -15,6 +15,10 @@ def _agent(agent: Agent) -> None:
     """Every test here needs the stock agent."""
 
 
+@pytest.mark.covers(
+    "W13", "W16", "method gg client → server", "method cs client → server",
+    "method cr client → server",
+)
 def test_get_request_release(peers: Peers, network: Network) -> None:
     """W13, W16: a container is made at the first get, answers, and ends 5 s after its release."""
     client = peers.client(network)
@@ -36,6 +40,7 @@ def test_get_request_release(peers: Peers, network: Network) -> None:
         client.request(uuid, "echo", 1)
 
 
+@pytest.mark.covers("W12")
 def test_endpoint(peers: Peers, network: Network, agent: Agent) -> None:
     """W12: the endpoint of a container leads to its agent's ROUTER."""
     client = peers.client(network)
@@ -45,6 +50,7 @@ def test_endpoint(peers: Peers, network: Network, agent: Agent) -> None:
     assert f"{seen['host']}:{seen['port']}" == agent.host
 
 
+@pytest.mark.covers("W13", "method gg client → server")
 def test_same_uuid_is_the_same_container(peers: Peers, network: Network) -> None:
     """W13: who gets a uuid that lives gets that container."""
     one, other = peers.client(network), peers.client(network)
@@ -56,6 +62,7 @@ def test_same_uuid_is_the_same_container(peers: Peers, network: Network) -> None
     assert one.request(uuid, "value") == {"value": 5}
 
 
+@pytest.mark.covers("W13")
 def test_gets_at_once_make_one(peers: Peers, network: Network) -> None:
     """W13: a get of a uuid that is just starting waits for that one."""
     clients = [peers.client(network) for _ in range(4)]
@@ -67,6 +74,7 @@ def test_gets_at_once_make_one(peers: Peers, network: Network) -> None:
     assert values == [1, 2, 3, 4]
 
 
+@pytest.mark.covers("W16", "method cr client → server")
 def test_the_second_reference_keeps_it(peers: Peers, network: Network) -> None:
     """W16: a container lives as long as one reference is held."""
     one, other = peers.client(network), peers.client(network)
@@ -81,6 +89,7 @@ def test_the_second_reference_keeps_it(peers: Peers, network: Network) -> None:
     assert other.request(uuid, "value") == {"value": 1}
 
 
+@pytest.mark.covers("W14")
 def test_get_without_uuid_makes_a_uuid(peers: Peers, network: Network) -> None:
     """W14: without a uuid the network or the agent makes one."""
     client = peers.client(network)
@@ -88,6 +97,7 @@ def test_get_without_uuid_makes_a_uuid(peers: Peers, network: Network) -> None:
     assert uuid and client.request(uuid, "echo", 7) == 7
 
 
+@pytest.mark.covers("W14")
 def test_get_by_labels(peers: Peers, network: Network) -> None:
     """W14: a get by labels joins a container whose labels include them all, and only such a one."""
     one, other = peers.client(network), peers.client(network)
@@ -99,6 +109,7 @@ def test_get_by_labels(peers: Peers, network: Network) -> None:
     assert other.get("echo", {"labels": [red]})[0] != first
 
 
+@pytest.mark.covers("W10", "W20", "method cl client → server")
 def test_labels_in_lists(peers: Peers, network: Network, agent: Agent) -> None:
     """W10: `cl` says labels, extra and endpoint of a container."""
     client = peers.client(network)
@@ -115,6 +126,7 @@ def test_labels_in_lists(peers: Peers, network: Network, agent: Agent) -> None:
     assert uuid not in listed(client, "counter")
 
 
+@pytest.mark.covers("W12", "method al client → server", "method ak client → server")
 def test_agents_and_kinds(peers: Peers, network: Network, agent: Agent) -> None:
     """`al` and `ak`; the agent's own endpoint is of kind 1 and has no uuid (W12)."""
     client = peers.client(network)
@@ -128,6 +140,7 @@ def test_agents_and_kinds(peers: Peers, network: Network, agent: Agent) -> None:
     assert {"echo", "counter", "chat-room"} <= set(client.call("ak", {}))
 
 
+@pytest.mark.covers("frame 3 responseError server", "method cs client → server")
 def test_error_of_the_container(peers: Peers, network: Network) -> None:
     """Op 3: the container's own error reaches the caller and harms nothing."""
     client = peers.client(network)
@@ -150,6 +163,7 @@ def test_a_panic_ends_that_container_alone(peers: Peers, network: Network) -> No
     assert client.request(neighbour, "increment") == {"value": 2}
 
 
+@pytest.mark.covers("W28")
 def test_requests_run_side_by_side(peers: Peers, network: Network) -> None:
     """W28: a slow request does not hold up a later one to the same container."""
     client = peers.client(network)
@@ -160,6 +174,7 @@ def test_requests_run_side_by_side(peers: Peers, network: Network) -> None:
     slow.result(10)
 
 
+@pytest.mark.covers("W28")
 def test_requests_start_in_order(peers: Peers, network: Network) -> None:
     """W28: requests of one client start in the order sent."""
     client = peers.client(network)
@@ -168,6 +183,7 @@ def test_requests_start_in_order(peers: Peers, network: Network) -> None:
     assert [each.result(10)["value"] for each in asked] == list(range(1, 301))
 
 
+@pytest.mark.covers("W15", "frame 3 responseError server")
 def test_unknown_kind(peers: Peers, network: Network) -> None:
     """W15: the text by which TypeScript clients know to ask again, then served at once."""
     client = peers.client(network)
@@ -176,6 +192,7 @@ def test_unknown_kind(peers: Peers, network: Network) -> None:
         client.call("gg", {"kind": kind, "request": {}})
 
 
+@pytest.mark.covers("frame 3 responseError server", "method cs client → server")
 def test_unknown_container(peers: Peers, network: Network) -> None:
     """A request to a container that does not live is answered with an error, not held for ever."""
     client = peers.client(network)
@@ -183,6 +200,7 @@ def test_unknown_container(peers: Peers, network: Network) -> None:
         client.request(fresh("nothing"), "echo", 1)
 
 
+@pytest.mark.covers("W15")
 def test_round_robin(peers: Peers, programs: Programs) -> None:
     """W15: two agents that serve the kind take turns."""
     network = programs.network()
@@ -194,6 +212,10 @@ def test_round_robin(peers: Peers, programs: Programs) -> None:
     assert all(one != other for one, other in zip(order, order[1:], strict=False))
 
 
+@pytest.mark.covers(
+    "W12", "W27", "method cc client → agent's ROUTER", "method cd client → agent's ROUTER",
+    "method cs client → agent's ROUTER", "frame 4 event agent's ROUTER",
+)
 def test_direct(peers: Peers, network: Network, agent: Agent) -> None:
     """W12, W27: `cc`, `cs`, the event, `cd` on the agent's ROUTER."""
     client, direct = peers.client(network), peers.direct(agent)
@@ -218,6 +240,7 @@ def test_direct(peers: Peers, network: Network, agent: Agent) -> None:
     assert len(direct.events) == 2
 
 
+@pytest.mark.covers("W27", "method cc client → agent's ROUTER", "frame 4 event agent's ROUTER")
 def test_direct_only_to_those_connected(
     peers: Peers, network: Network, agent: Agent
 ) -> None:
@@ -234,6 +257,7 @@ def test_direct_only_to_those_connected(
     assert [uuid for uuid, _ in other.events] == rooms[1:]
 
 
+@pytest.mark.covers("method cd client → agent's ROUTER", "method cs client → agent's ROUTER")
 def test_direct_errors(peers: Peers, agent: Agent) -> None:
     """`cc`, `cd` and `cs` of a container that the agent does not host are errors."""
     direct = peers.direct(agent)

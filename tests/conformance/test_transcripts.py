@@ -133,6 +133,11 @@ def comparable(payload: str) -> Any:
     return value
 
 
+@pytest.mark.covers(
+    "W01", "frame 0 hello client", "frame 0 hello server", "frame 1 request client",
+    "frame 1 request server", "frame 2 response client", "frame 2 response server",
+    "frame 3 responseError client", "frame 3 responseError server",
+)
 def test_network(peers: Peers, network: Network) -> None:
     """W01–W16: the recorded session of clients and an agent, frame by frame, events aside."""
     replay = Replay(peers, network)

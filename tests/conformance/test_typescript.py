@@ -11,6 +11,11 @@ from wire import ADDED, REMOVED, REQUEST, RESPONSE, UPDATED, PeerError
 from wire import eventually, fresh, text
 
 
+@pytest.mark.covers(
+    "W03", "method gg server → agent's client", "method cs server → agent's client",
+    "method cs client → server", "method gg client → server", "frame 1 request server",
+    "frame 2 response client", "frame 3 responseError client", "frame 3 responseError server",
+)
 def test_serves_a_client(peers: Peers, network: Network) -> None:
     """W03: `gg`, `cs` and their answers pass through the network as the agent said them."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -37,6 +42,7 @@ def test_serves_a_client(peers: Peers, network: Network) -> None:
         client.request(uuid, "fail", 1)
 
 
+@pytest.mark.covers("W02", "W09", "method cs server → agent's client", "frame 2 response server")
 def test_payload_is_passed_through(peers: Peers, network: Network) -> None:
     """Payloads are opaque: numbers, escapes, blanks and order come out as they went in."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -59,6 +65,7 @@ def test_payload_is_passed_through(peers: Peers, network: Network) -> None:
     assert caller.answer_to("asked").payload == data
 
 
+@pytest.mark.covers("W14", "method gg client → server")
 def test_get_without_uuid(peers: Peers, network: Network) -> None:
     """W14: what the agent names it, or the network did."""
     kind = fresh("kind")
@@ -70,6 +77,7 @@ def test_get_without_uuid(peers: Peers, network: Network) -> None:
     assert client.request(uuid, "echo")["n"] == 1
 
 
+@pytest.mark.covers("W11", "W16", "method ct server → agent's client", "frame 4 event server")
 def test_ended_when_unreferenced(peers: Peers, network: Network) -> None:
     """W16: `ct` to the agent 5 s after the last release, `removed` to everyone (W11)."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -84,6 +92,9 @@ def test_ended_when_unreferenced(peers: Peers, network: Network) -> None:
     )
 
 
+@pytest.mark.covers(
+    "W11", "method au client → server", "method ak client → server", "frame 4 event server",
+)
 def test_events_of_agents(peers: Peers, network: Network) -> None:
     """W11: an agent's coming and going; `au` at once."""
     watcher = peers.client(network)
@@ -96,6 +107,20 @@ def test_events_of_agents(peers: Peers, network: Network) -> None:
     assert kind not in watcher.call("ak", {})
 
 
+@pytest.mark.covers("W09", "method al client → server")
+def test_an_agent_without_a_router(peers: Peers, network: Network) -> None:
+    """W09: what is undefined in the original's answer is written as null."""
+    agent = peers.agent(network, [fresh("kind")])
+    listed = {each["agentId"]: each for each in peers.client(network).call("al", {})}
+    assert listed[agent.id] == {
+        "agentId": agent.id,
+        "endpoint": None,
+        "kinds": agent.kinds,
+        "containers": 0,
+    }
+
+
+@pytest.mark.covers("W11", "W20")
 def test_events_are_prompt(peers: Peers, network: Network) -> None:
     """Events to TypeScript clients within 100 ms and a little, not 3 s (W20, docs/protocol.md)."""
     watcher = peers.client(network)
@@ -103,6 +128,7 @@ def test_events_are_prompt(peers: Peers, network: Network) -> None:
     eventually("added", lambda: watcher.agent_events(agent.id) == [ADDED], 1)
 
 
+@pytest.mark.covers("W15", "W25")
 def test_a_get_that_failed_succeeds_when_an_agent_comes(
     peers: Peers, network: Network
 ) -> None:
@@ -118,6 +144,7 @@ def test_a_get_that_failed_succeeds_when_an_agent_comes(
         assert got.result(5)[0] == uuid
 
 
+@pytest.mark.covers("W17", "method ar client → server")
 def test_first_registration_wins(peers: Peers, network: Network) -> None:
     """W17: a uuid that lives on another agent goes into the answer to `ar`."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -132,6 +159,7 @@ def test_first_registration_wins(peers: Peers, network: Network) -> None:
     assert first.containers[uuid].calls
 
 
+@pytest.mark.covers("W17", "W24", "method ar client → server")
 def test_missing_at_the_next_registration(peers: Peers, network: Network) -> None:
     """W17: a container that its agent no longer registers is removed, or placed again if held."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -148,6 +176,7 @@ def test_missing_at_the_next_registration(peers: Peers, network: Network) -> Non
     )
 
 
+@pytest.mark.covers("W17", "W25", "frame 4 event server")
 def test_the_agent_moves_its_endpoint(peers: Peers, network: Network) -> None:
     """W17, W25: the same agent may register another endpoint text: `updated`."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -165,6 +194,7 @@ def test_the_agent_moves_its_endpoint(peers: Peers, network: Network) -> None:
     assert [event for event, _ in client.container_events(uuid)] == [ADDED, UPDATED]
 
 
+@pytest.mark.covers("W30", "method gg server → agent's client")
 def test_another_uuid_than_asked_is_an_error(peers: Peers, network: Network) -> None:
     """W30, soundness.md: an agent that answers with another uuid has failed."""
     kind = fresh("kind")
@@ -178,6 +208,7 @@ def test_another_uuid_than_asked_is_an_error(peers: Peers, network: Network) -> 
     assert client.get(kind, {"uuid": uuid})[0] == uuid
 
 
+@pytest.mark.covers("W19", "W26")
 def test_stateless(peers: Peers, network: Network) -> None:
     """W19, W26: one agent owns the uuid, the other's stays in reserve and takes over."""
     uuid, kind = fresh("leader"), fresh("leader-kind")
@@ -202,6 +233,7 @@ def test_stateless(peers: Peers, network: Network) -> None:
     assert len(second.containers[uuid].calls) == 1
 
 
+@pytest.mark.covers("W18", "W11")
 def test_failover(peers: Peers, programs: Programs) -> None:
     """W18: what is held is placed on another agent, and the holder is sent one `updated`."""
     network = programs.network()
@@ -216,9 +248,11 @@ def test_failover(peers: Peers, programs: Programs) -> None:
     assert client.request(uuid, "echo")["n"] == 1
     [[_, request]] = left.calls_of("gg")
     assert (request["uuid"], request["labels"]) == (uuid, ["a"])
-    assert [event for event, _ in client.container_events(uuid)] == [ADDED, UPDATED]
+    told = [(event, record["agentId"]) for event, record in client.container_events(uuid)]
+    assert told[1:] == [(UPDATED, left.id)]
 
 
+@pytest.mark.covers("W14", "W18")
 def test_failover_of_a_container_got_without_uuid(peers: Peers, programs: Programs) -> None:
     """W14, W18: it is placed again under the uuid that its holder knows, whoever made it."""
     network = programs.network()
@@ -235,6 +269,7 @@ def test_failover_of_a_container_got_without_uuid(peers: Peers, programs: Progra
     assert client.request(uuid, "echo")["n"] == 1
 
 
+@pytest.mark.covers("W08", "W18")
 def test_failover_of_a_silent_agent(peers: Peers, programs: Programs) -> None:
     """W08, W18: an agent whose client is silent for its aliveTimeout is dead."""
     network = programs.network()
@@ -250,6 +285,7 @@ def test_failover_of_a_silent_agent(peers: Peers, programs: Programs) -> None:
     eventually("the agent is gone", lambda: client.agent_events(lost.id)[-1:] == [REMOVED])
 
 
+@pytest.mark.covers("W18")
 def test_a_request_in_flight_at_a_lost_agent_is_answered(
     peers: Peers, programs: Programs
 ) -> None:
@@ -266,6 +302,7 @@ def test_a_request_in_flight_at_a_lost_agent_is_answered(
         asked.result(40)
 
 
+@pytest.mark.covers("W03")
 def test_serves_the_command_line(peers: Peers, network: Network) -> None:
     """A Rust client, the CLI, gets a container of a TypeScript agent and asks it."""
     kind, uuid = fresh("kind"), fresh("room")
@@ -284,6 +321,7 @@ def test_serves_the_command_line(peers: Peers, network: Network) -> None:
     assert uuid in huly(network, "containers")
 
 
+@pytest.mark.covers("W12", "method cs client → agent's ROUTER")
 def test_serves_the_command_line_directly(peers: Peers, network: Network) -> None:
     """A Rust client asks a container through the TypeScript agent's own ROUTER (W12)."""
     kind, uuid = fresh("kind"), fresh("room")

@@ -143,8 +143,8 @@ pub struct AgentExt {
 pub struct AgentInfo {
     /// The agent.
     pub agent_id: String,
-    /// The endpoint text of its own ROUTER.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The endpoint text of its own ROUTER; without one null, as the original writes it (W09).
+    #[serde(default)]
     pub endpoint: Option<String>,
     /// The kinds that it can host.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -45,6 +45,9 @@ pub(crate) struct Waiter {
     pub(crate) request: String,
     /// Whether the client held a reference before: else a failed get leaves it none.
     pub(crate) held_before: bool,
+    /// Whether the container may be older than this get: then its client may know another place
+    /// of it.
+    pub(crate) again: bool,
 }
 
 /// A request that waits for its container's agent.

@@ -30,6 +30,8 @@ pub(crate) struct Feed {
     plain_containers: IndexMap<String, ContainerEvent>,
     /// What followed a removal that they are still to be told: in the batch after it.
     plain_later: IndexMap<String, ContainerEvent>,
+    /// What a TypeScript client alone is to be told: where the containers are that it got again.
+    plain_again: IndexMap<Id, IndexMap<String, ContainerEvent>>,
     last_batch: Option<Duration>,
 }
 
@@ -142,6 +144,20 @@ impl Registry {
         }
     }
 
+    /// Tells a TypeScript client where a container is that it may have held before: it takes that
+    /// from `updated` alone (W25), and the one that was sent may be lost, or was sent to nobody.
+    pub(crate) fn publish_again(&mut self, client: &Id, uuid: &Id) {
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
+        let told = ContainerEvent {
+            container: entry.record(false),
+            event: EventKind::Updated,
+        };
+        let own = self.feed.plain_again.entry(client.clone()).or_default();
+        own.insert(uuid.to_string(), told);
+    }
+
     pub(crate) fn publish_settled(&mut self) {
         self.feed.settled_now = true;
     }
@@ -153,6 +169,22 @@ impl Registry {
                 self.send_event(&client, &PeerEvent::Held(events.into_values().collect()));
             }
         }
+        self.flush_watched();
+        let feed = &self.feed;
+        if feed.plain_agents.is_empty()
+            && feed.plain_containers.is_empty()
+            && feed.plain_again.is_empty()
+        {
+            return;
+        }
+        let due = feed.last_batch.map(|last| last + self.config.event_batch);
+        match due.filter(|due| *due > self.now.mono) {
+            Some(due) => self.timers.set(due, Timer::Events),
+            None => self.send_batch(),
+        }
+    }
+
+    fn flush_watched(&mut self) {
         let feed = &mut self.feed;
         if feed.agents.is_empty() && feed.containers.is_empty() && !feed.settled_now {
             return;
@@ -175,30 +207,16 @@ impl Registry {
                 self.send_to_client(&client, Frame::new(Op::Event, "", payload.clone()));
             }
         }
-        if self.feed.plain_agents.is_empty() && self.feed.plain_containers.is_empty() {
-            return;
-        }
-        let due = self
-            .feed
-            .last_batch
-            .map(|last| last + self.config.event_batch);
-        match due.filter(|due| *due > self.now.mono) {
-            Some(due) => self.timers.set(due, Timer::Events),
-            None => self.send_batch(),
-        }
     }
 
     /// Sends TypeScript clients what they are still to be told.
     pub(crate) fn send_batch(&mut self) {
-        let batch = NetworkEvent {
-            agents: std::mem::take(&mut self.feed.plain_agents)
-                .into_values()
-                .collect(),
-            containers: std::mem::take(&mut self.feed.plain_containers)
-                .into_values()
-                .collect(),
-        };
-        if batch.agents.is_empty() && batch.containers.is_empty() {
+        let agents = std::mem::take(&mut self.feed.plain_agents);
+        let containers = std::mem::take(&mut self.feed.plain_containers);
+        let again = std::mem::take(&mut self.feed.plain_again);
+        let agents: Vec<AgentEvent> = agents.into_values().collect();
+        let news = !agents.is_empty() || !containers.is_empty();
+        if !news && again.is_empty() {
             return;
         }
         self.feed.last_batch = Some(self.now.mono);
@@ -207,17 +225,25 @@ impl Registry {
             let due = self.now.mono + self.config.event_batch;
             self.timers.set(due, Timer::Events);
         }
+        let encoded = |containers: Vec<ContainerEvent>| {
+            let agents = agents.clone();
+            let event = NetworkEvent { agents, containers };
+            serde_json::to_vec(&event).ok().map(bytes::Bytes::from)
+        };
+        let all = encoded(containers.values().cloned().collect());
         let plain = self
             .sessions
             .iter()
             .filter(|(_, session)| !session.is_rust());
         let plain: Vec<Id> = plain.map(|(client, _)| client.clone()).collect();
-        let Ok(payload) = serde_json::to_vec(&batch) else {
-            return;
-        };
-        let payload = bytes::Bytes::from(payload);
         for client in plain {
-            self.send_to_client(&client, Frame::new(Op::Event, "", payload.clone()));
+            let payload = match again.get(&client) {
+                Some(own) => encoded(with_own(&containers, own)),
+                None => all.clone().filter(|_| news),
+            };
+            if let Some(payload) = payload {
+                self.send_to_client(&client, Frame::new(Op::Event, "", payload));
+            }
         }
     }
 
@@ -286,6 +312,24 @@ impl Registry {
         }
         Ok(None)
     }
+}
+
+/// What all are told and what one client is told beside it; what happened goes first, but for
+/// `added`, which says no client where its container is (W25).
+fn with_own(
+    all: &IndexMap<String, ContainerEvent>,
+    own: &IndexMap<String, ContainerEvent>,
+) -> Vec<ContainerEvent> {
+    let mut told = all.clone();
+    for (uuid, event) in own {
+        if all
+            .get(uuid)
+            .is_none_or(|known| known.event == EventKind::Added)
+        {
+            told.insert(uuid.clone(), event.clone());
+        }
+    }
+    told.into_values().collect()
 }
 
 fn both(agent: &Agent, event: EventKind) -> (AgentFeedEvent, AgentEvent) {

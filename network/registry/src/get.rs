@@ -245,10 +245,12 @@ impl Registry {
             return;
         };
         entry.last_visit = visit;
+        let unheard_of = !entry.announced && !entry.lived_before && entry.waiters.is_empty();
         let waiter = Waiter {
             client: client.clone(),
             request: id.to_owned(),
             held_before,
+            again: entry.state != State::Waiting || !unheard_of,
         };
         if let State::Live { agent } = &entry.state
             && self.agents.get(agent).is_some_and(|agent| !agent.suspected)
@@ -281,6 +283,9 @@ impl Registry {
             session.remember_get(&waiter.request, uuid.clone());
         }
         self.respond(&waiter.client, &waiter.request, payload);
+        if waiter.again && !rust {
+            self.publish_again(&waiter.client, uuid);
+        }
     }
 
     pub(crate) fn answer_waiters(&mut self, uuid: &Id) {

@@ -350,30 +350,3 @@ fn an_agent_that_returns_is_added_again() {
         .clone();
     assert_eq!((&last["id"], &last["event"]), (&json!("a"), &json!(0)));
 }
-
-#[test]
-fn what_registers_again_unchanged_while_settling_is_no_news() {
-    let mut world = World::new();
-    let agent = world.agent("a", Rust, &["k"]);
-    let plain = world.client("p", Plain);
-    for uuid in ["held", "other"] {
-        world.get(plain, "k", json!({"uuid": uuid}));
-    }
-    world.restart_server();
-    world.connect(plain);
-    let get = world.request(
-        plain,
-        "gg",
-        json!({"kind": "k", "request": {"uuid": "held"}}),
-    );
-    world.events(plain);
-    world.reconnect(agent);
-    assert!(world.answer(plain, &get).unwrap().is_ok());
-    world.run(2_000);
-    let containers: Vec<Value> = world
-        .events(plain)
-        .iter()
-        .flat_map(|event| event["containers"].as_array().unwrap().clone())
-        .collect();
-    assert_eq!(containers, [] as [Value; 0]);
-}

@@ -5,6 +5,7 @@
     reason = "a test that fails says so by a panic"
 )]
 
+mod again;
 mod calls;
 mod chunks;
 mod ends;

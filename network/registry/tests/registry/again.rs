@@ -1,0 +1,80 @@
+//! What TypeScript clients are told of containers that they may have known before (W11, W25).
+
+use serde_json::{Value, json};
+
+use crate::support::{Peer, Plain, Rust, World};
+
+#[test]
+fn what_registers_again_unchanged_while_settling_is_no_news() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let plain = world.client("p", Plain);
+    for uuid in ["held", "other"] {
+        world.get(plain, "k", json!({"uuid": uuid}));
+    }
+    world.restart_server();
+    world.connect(plain);
+    world.events(plain);
+    world.reconnect(agent);
+    world.run(2_000);
+    assert_eq!(containers(&mut world, plain), [] as [Value; 0]);
+}
+
+/// What TypeScript clients were told of containers.
+fn containers(world: &mut World, plain: Peer) -> Vec<Value> {
+    let events = world.events(plain);
+    let told = events
+        .iter()
+        .map(|event| event["containers"].as_array().unwrap());
+    told.flatten().cloned().collect()
+}
+
+/// It takes the place of a container from `updated` alone, and that one may have been lost (W25).
+#[test]
+fn a_typescript_client_that_gets_again_is_told_where_it_is() {
+    let mut world = World::new();
+    let first = world.agent("a", Plain, &["k"]);
+    let plain = world.client("p", Plain);
+    let watcher = world.client("w", Plain);
+    world.get(plain, "k", json!({"uuid": "u"}));
+    world.run(200);
+    let told = containers(&mut world, plain);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["event"], 0, "of a new one its answer says where");
+    world.agent("b", Plain, &["k"]);
+    world.close(plain);
+    world.close(first);
+    world.run(1_500);
+    world.events(watcher);
+    world.connect(plain);
+    world.events(plain);
+    world.get(plain, "k", json!({"uuid": "u"}));
+    world.run(200);
+    let told = containers(&mut world, plain);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["event"], 1);
+    assert_eq!(told[0]["container"]["agentId"], "b");
+    assert_eq!(containers(&mut world, watcher), [] as [Value; 0]);
+}
+
+/// The server knows of no earlier place, but who asks while it settles may.
+#[test]
+fn what_is_placed_anew_after_a_restart_is_updated_to_who_got_it_while_settling() {
+    let mut world = World::new();
+    world.agent("a", Plain, &["k"]);
+    let second = world.agent("b", Plain, &["k"]);
+    let plain = world.client("p", Plain);
+    world.get(plain, "k", json!({"uuid": "u"}));
+    world.restart_server();
+    world.connect(plain);
+    let params = json!({"kind": "k", "request": {"uuid": "u"}});
+    let get = world.request(plain, "gg", params);
+    world.reconnect(second);
+    world.events(plain);
+    world.run(4_000);
+    assert!(world.answer(plain, &get).unwrap().is_ok());
+    let told = containers(&mut world, plain);
+    assert_eq!(told.len(), 1, "in the stead of added");
+    assert_eq!(told[0]["event"], 1);
+    assert_eq!(told[0]["container"]["agentId"], "b");
+}
