@@ -65,6 +65,8 @@ pub(super) enum Reason {
     ByItself,
     /// It panicked.
     Panicked,
+    /// It was asked whether it is well, and is not.
+    PingFailed,
 }
 
 impl Reason {
@@ -78,12 +80,16 @@ impl Reason {
             Self::StartFailed => "StartFailed",
             Self::ByItself => "ByItself",
             Self::Panicked => "Panicked",
+            Self::PingFailed => "PingFailed",
         }
     }
 
     /// Whether the server has to be told: it does not know of these ends.
     pub(super) fn is_news(self) -> bool {
-        matches!(self, Self::Drain | Self::ByItself | Self::Panicked)
+        matches!(
+            self,
+            Self::Drain | Self::ByItself | Self::Panicked | Self::PingFailed
+        )
     }
 }
 
