@@ -54,6 +54,10 @@ enum Deadline {
     HeldStart(Token),
     /// A container is asked whether it is well.
     Ping(Run),
+    /// The agent's leaving takes too long.
+    Drain,
+    /// What was aborted then has had its time to end.
+    Drained,
     /// The registration failed and is tried again.
     Register,
     /// Containers have started that the last registration had left out.
@@ -175,6 +179,8 @@ impl Agent {
             Deadline::Hold(call) => self.hold_is_over(call),
             Deadline::HeldStart(token) => self.held_start_is_over(token),
             Deadline::Ping(run) => self.ping_next(run),
+            Deadline::Drain => self.drain_is_late(),
+            Deadline::Drained => self.drained(),
             Deadline::Register => self.register(),
             // Another registration may have said it meanwhile.
             Deadline::Report if self.reports_soon => self.register(),

@@ -11,6 +11,8 @@ use huly_protocol::PodRef;
 
 const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 
+const DRAIN_TIMEOUT_MS: u64 = 50_000;
+
 const PING_INTERVAL_MS: u64 = 10_000;
 
 /// `host:port`.
@@ -113,6 +115,10 @@ pub struct AgentOptions {
     /// How many bytes of answers are remembered for them.
     #[arg(long, env = "HULY_ANSWERS_BYTES", default_value_t = 16 << 20)]
     pub answers_bytes: usize,
+    /// How long leaving may take, in ms: containers that have not ended by then are aborted.
+    #[arg(long, env = "HULY_DRAIN_TIMEOUT_MS", default_value_t = DRAIN_TIMEOUT_MS,
+          value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
+    pub drain_timeout_ms: u64,
     /// How often a container is asked whether it is well, in ms; 0: only when somebody gets it
     /// again. One that is not is ended, and placed again if it is referenced.
     #[arg(long, env = "HULY_PING_INTERVAL_MS", default_value_t = PING_INTERVAL_MS,
@@ -149,6 +155,7 @@ impl AgentOptions {
             lease_ms: 1_000,
             answers_ms: 60_000,
             answers_bytes: 16 << 20,
+            drain_timeout_ms: DRAIN_TIMEOUT_MS,
             ping_interval_ms: PING_INTERVAL_MS,
             ping_timeout_ms: None,
             blocked_after: BLOCKED_AFTER,
@@ -157,6 +164,10 @@ impl AgentOptions {
 
     pub(crate) fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
     }
 
     pub(crate) fn ping_interval(&self) -> Duration {
@@ -299,6 +310,7 @@ mod tests {
             ("--lease-ms", "5000"),
             ("--ping-interval-ms", "often"),
             ("--ping-timeout-ms", "0"),
+            ("--drain-timeout-ms", "50s"),
         ] {
             let error = parse(&[flag, value]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{flag} {value}");

@@ -43,6 +43,8 @@ pub struct Config {
     pub absent_clients: usize,
     /// Containers that are ended at once when the agent leaves.
     pub drain_at_once: usize,
+    /// How long the agent's leaving may take in all.
+    pub drain_timeout: Duration,
     /// How often a container is asked whether it is well; zero: only when somebody gets it again.
     pub ping_interval: Duration,
     /// How long it may take to answer that.
@@ -75,6 +77,7 @@ impl Config {
             message_bytes: 16 << 20,
             absent_clients: 10_000,
             drain_at_once: 64,
+            drain_timeout: Duration::from_secs(50),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(10),
             register_again: Duration::from_secs(1),

@@ -149,7 +149,12 @@ pub enum Effect {
     Update(NetworkEvent),
     /// Tell the server that the agent takes nothing new (`xg`).
     AnnounceDrain,
-    /// Every container has ended after [`Input::Drain`].
+    /// The agent's leaving takes too long: so many containers are aborted. For the log.
+    DrainIsLate {
+        /// How many.
+        containers: usize,
+    },
+    /// After [`Input::Drain`] every container has ended, or the time for that is over.
     Drained,
     /// Answer a call of the server.
     Answer {

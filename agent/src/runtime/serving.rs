@@ -148,6 +148,9 @@ impl Serving {
             Effect::Register(registration) => self.link.register(registration),
             Effect::Update(event) => self.link.update(event),
             Effect::AnnounceDrain => self.link.drain(),
+            Effect::DrainIsLate { containers } => {
+                tracing::warn!(containers, "leaving takes too long: containers are aborted");
+            }
             Effect::Drained => {}
             Effect::Answer { token, result } => {
                 if let Some(reply) = desk.replies.remove(&token) {

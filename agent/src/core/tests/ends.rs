@@ -117,6 +117,41 @@ fn the_agent_leaves_container_by_container() {
 }
 
 #[test]
+fn leaving_has_a_limit() {
+    let mut rig = Rig::with(|config| {
+        config.drain_at_once = 1;
+        config.drain_timeout = 3_000 * MS;
+    });
+    rig.register_and_renew();
+    let (a, b, c) = (rig.living("a", 1), rig.living("b", 2), rig.living("c", 3));
+    let waiting = rig.request("c", json!(1), "r1");
+    rig.input(Input::Drain);
+    rig.pass_leased(2_900 * MS);
+    rig.ended(a, EndReport::Stopped);
+    let aborted = |rig: &Rig, run: Run| {
+        rig.has(|effect| matches!(effect, Effect::Abort { run: of } if *of == run))
+    };
+    assert!(!aborted(&rig, b) && !aborted(&rig, c));
+    rig.pass_leased(100 * MS);
+    assert!(aborted(&rig, b) && aborted(&rig, c));
+    assert!(
+        !rig.has(|effect| matches!(effect, Effect::Drained)),
+        "they have a moment"
+    );
+    rig.ended(c, EndReport::Aborted);
+    assert_eq!(removed(&rig), ["a", "c"]);
+    assert_eq!(rig.code(waiting), ErrorCode::OutcomeUnknown);
+    // The other blocks its worker.
+    rig.pass_leased(900 * MS);
+    assert!(!rig.has(|effect| matches!(effect, Effect::Drained)));
+    rig.pass_leased(100 * MS);
+    assert!(rig.has(|effect| matches!(effect, Effect::Drained)));
+    rig.take();
+    rig.ended(b, EndReport::Stopped);
+    assert!(!rig.has(|effect| matches!(effect, Effect::Drained)), "once");
+}
+
+#[test]
 fn an_agent_without_containers_leaves_at_once() {
     let mut rig = Rig::registered();
     rig.input(Input::Drain);
