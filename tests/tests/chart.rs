@@ -215,7 +215,9 @@ fn drain_seconds(daemon_set: &Value) -> Result<i64> {
     let env = pod["containers"][0]["env"]
         .as_array()
         .context("an agent without variables")?;
-    let told = env.iter().find(|one| one["name"] == json!("HULY_DRAIN_TIMEOUT_MS"));
+    let told = env
+        .iter()
+        .find(|one| one["name"] == json!("HULY_DRAIN_TIMEOUT_MS"));
     let ms = match told {
         None => 50_000,
         Some(told) => told["value"].as_str().context("not a text")?.parse()?,

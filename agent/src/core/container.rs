@@ -145,6 +145,17 @@ impl Container {
         self.told.epoch
     }
 
+    /// The highest that this agent knows of the uuid: that of what is to follow, if there is any.
+    fn latest_epoch(&self) -> Option<Epoch> {
+        let next = match &self.state {
+            State::Stopping {
+                next: Some(next), ..
+            } => next.told.epoch,
+            _ => None,
+        };
+        self.epoch().max(next)
+    }
+
     pub(super) fn start_timeout(&self) -> Duration {
         let ms = self.told.spec.as_ref().map_or(
             KindSpec::DEFAULT_START_TIMEOUT_MS,
@@ -188,7 +199,7 @@ impl Container {
             extra: self.request.extra.clone(),
             labels: self.request.labels.clone(),
             huly: Some(RecordExt {
-                epoch: told.epoch,
+                epoch: self.latest_epoch(),
                 spec: told.spec.clone(),
                 holders: told.holders.clone(),
                 references: None,

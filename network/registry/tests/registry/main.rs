@@ -20,5 +20,6 @@ mod registration;
 mod requests;
 mod restart;
 mod sessions;
+mod stopping;
 mod support;
 mod terms;
