@@ -33,9 +33,14 @@ pub trait Container: Send + Sync + 'static {
         async {}
     }
 
-    /// Somebody got the container again.
-    fn ping(&self) -> impl Future<Output = ()> + Send {
-        async {}
+    /// Whether the container is well. It is asked when somebody gets it again and regularly
+    /// (`--ping-interval-ms`), past the requests that wait.
+    ///
+    /// # Errors
+    /// What is wrong. The container is ended then, as it is after a panic here or when there is no
+    /// answer in time (`--ping-timeout-ms`), and placed again if somebody holds a reference.
+    fn ping(&self) -> impl Future<Output = Result<(), ContainerError>> + Send {
+        async { Ok(()) }
     }
 
     /// The container is being ended: no request follows. When this has returned and the requests
@@ -216,7 +221,7 @@ pub(crate) trait DynContainer: Send + Sync {
     fn request(&self, call: Call) -> BoxFuture<'_, Result<Json, ContainerError>>;
     fn connected<'a>(&'a self, client: &'a str) -> BoxFuture<'a, ()>;
     fn disconnected<'a>(&'a self, client: &'a str) -> BoxFuture<'a, ()>;
-    fn ping(&self) -> BoxFuture<'_, ()>;
+    fn ping(&self) -> BoxFuture<'_, Result<(), ContainerError>>;
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -230,7 +235,7 @@ impl<C: Container> DynContainer for C {
     fn disconnected<'a>(&'a self, client: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(Container::disconnected(self, client))
     }
-    fn ping(&self) -> BoxFuture<'_, ()> {
+    fn ping(&self) -> BoxFuture<'_, Result<(), ContainerError>> {
         Box::pin(Container::ping(self))
     }
     fn stop(&self) -> BoxFuture<'_, ()> {

@@ -14,6 +14,7 @@ mod drain;
 mod events;
 mod lease;
 mod link;
+mod ping;
 mod session;
 mod start;
 mod stop;
@@ -51,6 +52,12 @@ enum Deadline {
     Hold(CallNumber),
     /// A start that came while the agent was fenced has not begun yet.
     HeldStart(Token),
+    /// A container is asked whether it is well.
+    Ping(Run),
+    /// The agent's leaving takes too long.
+    Drain,
+    /// What was aborted then has had its time to end.
+    Drained,
     /// The registration failed and is tried again.
     Register,
     /// Containers have started that the last registration had left out.
@@ -171,6 +178,9 @@ impl Agent {
             Deadline::Stop(run) => self.stop_is_late(run),
             Deadline::Hold(call) => self.hold_is_over(call),
             Deadline::HeldStart(token) => self.held_start_is_over(token),
+            Deadline::Ping(run) => self.ping_next(run),
+            Deadline::Drain => self.drain_is_late(),
+            Deadline::Drained => self.drained(),
             Deadline::Register => self.register(),
             // Another registration may have said it meanwhile.
             Deadline::Report if self.reports_soon => self.register(),
@@ -204,6 +214,7 @@ impl Agent {
             Input::Unreadable { reason } => self.bad_message(reason),
             Input::Closed { conn } => self.connection_closed(&conn),
             Input::Started { run, result } => self.has_started(run, result),
+            Input::PingFailed { run, cause } => self.ping_failed(run, cause),
             Input::Answered { call, result } => self.answered(call, result),
             Input::Ended { run, how } => self.has_ended(run, how),
             Input::Event { run, to, data } => self.event(run, &to, &data),

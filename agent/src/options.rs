@@ -11,6 +11,10 @@ use huly_protocol::PodRef;
 
 const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 
+const DRAIN_TIMEOUT_MS: u64 = 50_000;
+
+const PING_INTERVAL_MS: u64 = 10_000;
+
 /// `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPort {
@@ -111,6 +115,20 @@ pub struct AgentOptions {
     /// How many bytes of answers are remembered for them.
     #[arg(long, env = "HULY_ANSWERS_BYTES", default_value_t = 16 << 20)]
     pub answers_bytes: usize,
+    /// How long leaving may take, in ms: containers that have not ended by then are aborted.
+    #[arg(long, env = "HULY_DRAIN_TIMEOUT_MS", default_value_t = DRAIN_TIMEOUT_MS,
+          value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
+    pub drain_timeout_ms: u64,
+    /// How often a container is asked whether it is well, in ms; 0: only when somebody gets it
+    /// again. One that is not is ended, and placed again if it is referenced.
+    #[arg(long, env = "HULY_PING_INTERVAL_MS", default_value_t = PING_INTERVAL_MS,
+          value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    pub ping_interval_ms: u64,
+    /// How long a container may take to answer that, in ms; as long as the interval unless given
+    /// (10 s where that is 0).
+    #[arg(long, env = "HULY_PING_TIMEOUT_MS",
+          value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub ping_timeout_ms: Option<u64>,
     /// After how long a container that does not reach an await is said to block its worker.
     #[arg(skip = BLOCKED_AFTER)]
     pub blocked_after: Duration,
@@ -137,12 +155,31 @@ impl AgentOptions {
             lease_ms: 1_000,
             answers_ms: 60_000,
             answers_bytes: 16 << 20,
+            drain_timeout_ms: DRAIN_TIMEOUT_MS,
+            ping_interval_ms: PING_INTERVAL_MS,
+            ping_timeout_ms: None,
             blocked_after: BLOCKED_AFTER,
         })
     }
 
     pub(crate) fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+
+    pub(crate) fn ping_interval(&self) -> Duration {
+        Duration::from_millis(self.ping_interval_ms)
+    }
+
+    pub(crate) fn ping_timeout(&self) -> Duration {
+        let interval = match self.ping_interval_ms {
+            0 => PING_INTERVAL_MS,
+            interval => interval,
+        };
+        Duration::from_millis(self.ping_timeout_ms.unwrap_or(interval))
     }
 
     pub(crate) fn answers_window(&self) -> Duration {
@@ -247,6 +284,15 @@ mod tests {
     }
 
     #[test]
+    fn a_ping_may_take_as_long_as_its_interval() {
+        let timeout = |args: &[&str]| parse(args).unwrap().ping_timeout().as_millis();
+        assert_eq!(timeout(&[]), 10_000);
+        assert_eq!(timeout(&["--ping-interval-ms", "500"]), 500);
+        assert_eq!(timeout(&["--ping-interval-ms", "0"]), 10_000);
+        assert_eq!(timeout(&["--ping-timeout-ms", "70"]), 70);
+    }
+
+    #[test]
     fn a_wrong_value_is_named() {
         for (flag, value) in [
             ("--network", "nowhere"),
@@ -262,6 +308,9 @@ mod tests {
             ("--id", ""),
             ("--workers", "0"),
             ("--lease-ms", "5000"),
+            ("--ping-interval-ms", "often"),
+            ("--ping-timeout-ms", "0"),
+            ("--drain-timeout-ms", "50s"),
         ] {
             let error = parse(&[flag, value]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{flag} {value}");

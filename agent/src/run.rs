@@ -194,6 +194,9 @@ fn config(options: &AgentOptions, kinds: &Kinds, id: &str, advertised: &HostPort
         lease: options.lease(),
         answers_window: options.answers_window(),
         answers_bytes: options.answers_bytes,
+        drain_timeout: options.drain_timeout(),
+        ping_interval: options.ping_interval(),
+        ping_timeout: options.ping_timeout(),
         zero_ms: wall.saturating_sub(boot_clock()).as_secs_f64() * 1e3,
         ..Config::new(id, Uuid::new_v4(), &advertised.host, advertised.port)
     }

@@ -206,11 +206,32 @@ fn agents_may_take_longer_to_leave_than_their_containers_to_end() -> Result<()> 
                     grace >= 2 * containers,
                     "{name}: {grace} s, containers {containers} s"
                 );
+                let leaving = drain_seconds(&object)?;
+                ensure!(
+                    grace == leaving + 10,
+                    "{name}: {grace} s, the agent takes {leaving} s"
+                );
             }
         }
         ensure!(agents > 0, "{name} has no agents");
     }
     Ok(())
+}
+
+/// How long the agents of a DaemonSet take at most to leave, in s: 50 unless they are told.
+fn drain_seconds(daemon_set: &Value) -> Result<i64> {
+    let pod = &daemon_set["spec"]["template"]["spec"];
+    let env = pod["containers"][0]["env"]
+        .as_array()
+        .context("an agent without variables")?;
+    let told = env
+        .iter()
+        .find(|one| one["name"] == json!("HULY_DRAIN_TIMEOUT_MS"));
+    let ms = match told {
+        None => 50_000,
+        Some(told) => told["value"].as_str().context("not a text")?.parse()?,
+    };
+    Ok(ms / 1_000)
 }
 
 /// Makes a namespace that takes Pods of the restricted standard alone, and warns of others.

@@ -43,6 +43,12 @@ pub struct Config {
     pub absent_clients: usize,
     /// Containers that are ended at once when the agent leaves.
     pub drain_at_once: usize,
+    /// How long the agent's leaving may take in all.
+    pub drain_timeout: Duration,
+    /// How often a container is asked whether it is well; zero: only when somebody gets it again.
+    pub ping_interval: Duration,
+    /// How long it may take to answer that.
+    pub ping_timeout: Duration,
     /// How long after a failed registration the next is tried.
     pub register_again: Duration,
     /// What the boot clock's zero is in ms since 1970, for the times in records (W29).
@@ -71,6 +77,9 @@ impl Config {
             message_bytes: 16 << 20,
             absent_clients: 10_000,
             drain_at_once: 64,
+            drain_timeout: Duration::from_secs(50),
+            ping_interval: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(10),
             register_again: Duration::from_secs(1),
             zero_ms: 0.0,
         }

@@ -65,6 +65,8 @@ pub(super) enum Reason {
     ByItself,
     /// It panicked.
     Panicked,
+    /// It was asked whether it is well, and is not.
+    PingFailed,
 }
 
 impl Reason {
@@ -78,12 +80,16 @@ impl Reason {
             Self::StartFailed => "StartFailed",
             Self::ByItself => "ByItself",
             Self::Panicked => "Panicked",
+            Self::PingFailed => "PingFailed",
         }
     }
 
     /// Whether the server has to be told: it does not know of these ends.
     pub(super) fn is_news(self) -> bool {
-        matches!(self, Self::Drain | Self::ByItself | Self::Panicked)
+        matches!(
+            self,
+            Self::Drain | Self::ByItself | Self::Panicked | Self::PingFailed
+        )
     }
 }
 
@@ -139,6 +145,17 @@ impl Container {
         self.told.epoch
     }
 
+    /// The highest that this agent knows of the uuid: that of what is to follow, if there is any.
+    fn latest_epoch(&self) -> Option<Epoch> {
+        let next = match &self.state {
+            State::Stopping {
+                next: Some(next), ..
+            } => next.told.epoch,
+            _ => None,
+        };
+        self.epoch().max(next)
+    }
+
     pub(super) fn start_timeout(&self) -> Duration {
         let ms = self.told.spec.as_ref().map_or(
             KindSpec::DEFAULT_START_TIMEOUT_MS,
@@ -182,7 +199,7 @@ impl Container {
             extra: self.request.extra.clone(),
             labels: self.request.labels.clone(),
             huly: Some(RecordExt {
-                epoch: told.epoch,
+                epoch: self.latest_epoch(),
                 spec: told.spec.clone(),
                 holders: told.holders.clone(),
                 references: None,

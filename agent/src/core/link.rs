@@ -17,14 +17,16 @@ use super::{Agent, Deadline, error, json};
 const REPORT_DELAY: Duration = Duration::from_millis(100);
 
 impl Agent {
-    /// Says what the agent is and what it has. Containers that are starting or being ended are left
-    /// out: the answer to the call that began it says what becomes of them. That answer is lost when
-    /// the session of the call is over, so those that were starting are said once they have.
+    /// Says what the agent is and what it has. Containers that are starting are left out: the answer
+    /// to the call that began it says what becomes of them. That answer is lost when the session of
+    /// the call is over, so they are said once they have started.
     pub(super) fn register(&mut self) {
         self.registrations += 1;
         self.reports_soon = false;
         let living = || self.containers.values().filter(|c| c.is_live());
         let containers: Vec<ContainerRecord> = living().map(|c| c.record(&self.config)).collect();
+        let stopping = self.containers.values().filter(|c| c.is_stopping());
+        let stopping = stopping.map(|c| c.record(&self.config)).collect();
         self.reported = living().map(|c| (c.uuid.clone(), c.run)).collect();
         let config = &self.config;
         let endpoint = Endpoint {
@@ -46,6 +48,7 @@ impl Agent {
                 pod: config.pod.clone(),
                 specs: self.specs.values().cloned().collect(),
                 draining: self.drain.is_on(),
+                stopping,
                 chunk: None,
             }),
         };

@@ -120,7 +120,7 @@ impl Agent {
                 container.last_visit = now;
                 let run = container.run;
                 let answer = got(container);
-                self.effect(Effect::Ping { run });
+                self.ping_now(run);
                 Ok(Some(answer))
             }
         }
@@ -199,6 +199,7 @@ impl Agent {
             }
         }
         self.dispatch_waiting(&uuid);
+        self.ping_first(run);
     }
 
     pub(super) fn start_is_late(&mut self, run: Run) {

@@ -1,5 +1,5 @@
 //! How containers end: nothing but the answer to `ar`, `ct`, a new life of the uuid, the agent's
-//! leaving and the container itself ends one.
+//! leaving and the container itself, when it wishes to, panics or is not well, ends one.
 
 use huly_protocol::{
     CallExt, ContainerEvent, ErrorCode, ErrorPayload, EventKind, Json, NetworkEvent,

@@ -5,6 +5,7 @@ mod deadlines;
 mod direct;
 mod ends;
 mod lease;
+mod pings;
 mod requests;
 mod starts;
 

@@ -84,6 +84,13 @@ pub enum Input {
         /// What it said.
         result: Result<(), ErrorPayload>,
     },
+    /// A container is not well.
+    PingFailed {
+        /// Which.
+        run: Run,
+        /// What it said, or that it said nothing.
+        cause: String,
+    },
     /// A container answered a request.
     Answered {
         /// Which request.
@@ -142,7 +149,12 @@ pub enum Effect {
     Update(NetworkEvent),
     /// Tell the server that the agent takes nothing new (`xg`).
     AnnounceDrain,
-    /// Every container has ended after [`Input::Drain`].
+    /// The agent's leaving takes too long: so many containers are aborted. For the log.
+    DrainIsLate {
+        /// How many.
+        containers: usize,
+    },
+    /// After [`Input::Drain`] every container has ended, or the time for that is over.
     Drained,
     /// Answer a call of the server.
     Answer {
@@ -191,10 +203,22 @@ pub enum Effect {
         /// Who.
         client: Id,
     },
-    /// Somebody asked for the container again.
+    /// Ask a container whether it is well, past its mailbox; if it is not, that comes as
+    /// [`Input::PingFailed`].
     Ping {
         /// Which.
         run: Run,
+        /// How long it may take.
+        within: Duration,
+    },
+    /// A container is ended because it is not well: for the log.
+    Unwell {
+        /// Its kind.
+        kind: Id,
+        /// Its uuid.
+        uuid: Id,
+        /// What it said.
+        cause: String,
     },
     /// Tell a container to end, past its mailbox.
     Stop {

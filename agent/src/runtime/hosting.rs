@@ -5,6 +5,7 @@ mod life;
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -127,8 +128,8 @@ impl Hosting {
         self.tell(run, Command::Disconnected(client));
     }
 
-    pub(crate) fn ping(&self, run: Run) {
-        self.tell(run, Command::Ping);
+    pub(crate) fn ping(&self, run: Run, within: Duration) {
+        self.tell(run, Command::Ping { within });
     }
 
     pub(crate) fn stop(&self, run: Run) {

@@ -115,10 +115,9 @@ impl Metrics {
             metrics.containers.with_label_values(&[kind]).set(0);
             metrics.worker_blocks.with_label_values(&[kind]).reset();
             metrics.starts.with_label_values(&[kind, "ok"]).reset();
-            metrics
-                .ends
-                .with_label_values(&[kind, "Terminated"])
-                .reset();
+            for reason in ["Terminated", "PingFailed"] {
+                metrics.ends.with_label_values(&[kind, reason]).reset();
+            }
             for route in ["routed", "direct"] {
                 let requests = [kind, route, "ok"];
                 metrics.requests.with_label_values(&requests).reset();

@@ -148,6 +148,9 @@ impl Serving {
             Effect::Register(registration) => self.link.register(registration),
             Effect::Update(event) => self.link.update(event),
             Effect::AnnounceDrain => self.link.drain(),
+            Effect::DrainIsLate { containers } => {
+                tracing::warn!(containers, "leaving takes too long: containers are aborted");
+            }
             Effect::Drained => {}
             Effect::Answer { token, result } => {
                 if let Some(reply) = desk.replies.remove(&token) {
@@ -174,7 +177,10 @@ impl Serving {
             Effect::Dispatch { run, asked } => self.hosting.request(run, asked),
             Effect::Connected { run, client } => self.hosting.connected(run, client),
             Effect::Disconnected { run, client } => self.hosting.disconnected(run, client),
-            Effect::Ping { run } => self.hosting.ping(run),
+            Effect::Ping { run, within } => self.hosting.ping(run, within),
+            Effect::Unwell { kind, uuid, cause } => {
+                tracing::warn!(%kind, %uuid, cause, "a container's ping failed: it is ended");
+            }
             Effect::Stop { run } => self.hosting.stop(run),
             Effect::Abort { run } => self.hosting.abort(run),
             Effect::Observed(observed) => self.metrics.observe(&observed),

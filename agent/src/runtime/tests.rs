@@ -5,6 +5,7 @@ mod direct;
 mod gate;
 mod host;
 mod life;
+mod ping;
 mod watchdog;
 
 use std::time::Duration;

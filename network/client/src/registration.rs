@@ -1,6 +1,6 @@
 //! What a registration is on the wire.
 
-use huly_protocol::{AgentExt, AgentRegistration, ContainerRecord, Json};
+use huly_protocol::{AgentRegistration, ContainerRecord, Json};
 
 /// Containers in one chunk of a registration.
 const CHUNK: usize = 500;
@@ -21,46 +21,76 @@ pub(crate) fn chunks(
     mut registration: AgentRegistration,
     message_bytes: u64,
 ) -> Vec<AgentRegistration> {
-    let containers = std::mem::take(&mut registration.containers);
+    let living = std::mem::take(&mut registration.containers);
+    let stopping = registration.huly.as_mut();
+    let stopping = stopping.map(|ext| std::mem::take(&mut ext.stopping));
     let frame = size_of(&registration) + ENVELOPE;
-    let mut parts: Vec<Vec<ContainerRecord>> = vec![Vec::new()];
+    let mut parts = vec![Part::default()];
     let mut bytes = frame;
-    for record in containers {
+    let living = living.into_iter().map(|record| (record, true));
+    let stopping = stopping.into_iter().flatten().map(|record| (record, false));
+    for (record, lives) in living.chain(stopping) {
         let size = size_of(&record) + 1;
         let fits = bytes + size <= message_bytes;
         match parts.last_mut() {
-            Some(part) if part.is_empty() || (fits && part.len() < CHUNK) => {
+            Some(part) if part.len() == 0 || (fits && part.len() < CHUNK) => {
                 bytes += size;
-                part.push(record);
+                part.push(record, lives);
             }
             _ => {
                 bytes = frame + size;
-                parts.push(vec![record]);
+                let mut part = Part::default();
+                part.push(record, lives);
+                parts.push(part);
             }
         }
     }
     let count = parts.len();
-    let whole = |containers| AgentRegistration {
-        containers,
-        ..registration.clone()
-    };
-    if count == 1 {
-        return parts.into_iter().map(whole).collect();
-    }
-    let ext = registration.huly.clone().unwrap_or_default();
     let numbered = parts.into_iter().enumerate();
     numbered
-        .map(|(number, part)| AgentRegistration {
-            huly: Some(AgentExt {
-                chunk: Some((
-                    u32::try_from(number).unwrap_or(u32::MAX),
-                    number + 1 == count,
-                )),
-                ..ext.clone()
-            }),
-            ..whole(part)
-        })
+        .map(|(number, part)| part.of(&registration, number, count))
         .collect()
+}
+
+/// The records of one chunk.
+#[derive(Default)]
+struct Part {
+    living: Vec<ContainerRecord>,
+    stopping: Vec<ContainerRecord>,
+}
+
+impl Part {
+    fn len(&self) -> usize {
+        self.living.len() + self.stopping.len()
+    }
+
+    fn push(&mut self, record: ContainerRecord, lives: bool) {
+        let list = match lives {
+            true => &mut self.living,
+            false => &mut self.stopping,
+        };
+        list.push(record);
+    }
+
+    /// The chunk of that number; one whole, if there is no other.
+    fn of(
+        self,
+        registration: &AgentRegistration,
+        number: usize,
+        count: usize,
+    ) -> AgentRegistration {
+        let mut registration = registration.clone();
+        registration.containers = self.living;
+        if count > 1 {
+            let last = number + 1 == count;
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            registration.huly.get_or_insert_default().chunk = Some((number, last));
+        }
+        if let Some(ext) = &mut registration.huly {
+            ext.stopping = self.stopping;
+        }
+        registration
+    }
 }
 
 fn size_of<T: serde::Serialize>(value: &T) -> u64 {
@@ -69,6 +99,8 @@ fn size_of<T: serde::Serialize>(value: &T) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use huly_protocol::AgentExt;
+
     use super::*;
 
     fn registration(count: usize, extra: usize) -> AgentRegistration {
@@ -116,5 +148,24 @@ mod tests {
         }
         let all: usize = parts.iter().map(|part| part.containers.len()).sum();
         assert_eq!(all, 30);
+    }
+
+    #[test]
+    fn what_is_being_ended_is_cut_like_the_rest() {
+        let mut whole = registration(10, 1_000);
+        whole.huly = Some(AgentExt {
+            stopping: registration(20, 1_000).containers,
+            draining: true,
+            ..AgentExt::default()
+        });
+        let parts = chunks(whole.clone(), 10_000);
+        assert!(parts.iter().all(|part| size_of(part) <= 10_000));
+        let exts = || parts.iter().map(|part| part.huly.as_ref().unwrap());
+        assert!(exts().all(|ext| ext.draining));
+        assert_eq!(exts().map(|ext| ext.stopping.len()).sum::<usize>(), 20);
+        let all: usize = parts.iter().map(|part| part.containers.len()).sum();
+        assert_eq!(all, 10);
+        let one = chunks(whole.clone(), 1 << 20);
+        assert_eq!(one, [whole]);
     }
 }

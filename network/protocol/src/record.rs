@@ -114,7 +114,7 @@ pub struct AgentRegistration {
 }
 
 /// What a Rust agent says of itself beside the original's registration (extension).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentExt {
     /// Its agent labels.
@@ -132,6 +132,10 @@ pub struct AgentExt {
     /// Whether it takes nothing new.
     #[serde(default)]
     pub draining: bool,
+    /// Containers that it is ending and that have not ended: they take nothing any more, but their
+    /// uuids are not free yet. The epoch is the highest that it knows of the uuid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopping: Vec<ContainerRecord>,
     /// Which chunk of the registration this is and whether the last; one whole when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk: Option<(u32, bool)>,

@@ -27,6 +27,7 @@ mod requests;
 mod routed;
 mod session;
 mod stats;
+mod stopping;
 mod timer;
 
 pub use config::Config;

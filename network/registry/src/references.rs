@@ -209,7 +209,7 @@ impl Registry {
     }
 
     /// Tells an agent to end a container.
-    fn tell_to_end(&mut self, uuid: &Id, agent: Id) {
+    pub(crate) fn tell_to_end(&mut self, uuid: &Id, agent: Id) {
         let grace = self.spec_of(uuid).map_or(
             KindSpec::DEFAULT_TERMINATION_GRACE_MS,
             KindSpec::termination_grace_ms,
@@ -264,19 +264,26 @@ impl Registry {
 
     /// An agent has ended a container. Whoever asked for it meanwhile gets a new one.
     pub(crate) fn stopped(&mut self, agent: &Id, uuid: &Id) {
+        let settling = self.settling();
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
         if !matches!(&entry.state, State::Stopping { agent: on, .. } if on == agent) {
             return;
         }
-        entry.state = State::Waiting;
+        // A later life of it may be about to be registered: who wants it waits for that.
+        let settles = entry.lived_before && settling;
+        entry.state = match settles {
+            true => State::Expected,
+            false => State::Waiting,
+        };
         entry.lived_before = false;
         entry.stop_is_late = false;
         let (kind, wanted) = (entry.kind.clone(), entry.wanted());
         self.fail_calls(agent, Some(uuid));
         self.detach(agent, uuid, &kind);
         match wanted {
+            true if settles => {}
             true => self.place(uuid),
             false => {
                 self.remove_entry(uuid, None);

@@ -61,6 +61,17 @@ impl Registry {
                 end.push(record.uuid.clone());
             }
         }
+        let ext = registration.huly.unwrap_or_default();
+        for record in &ext.stopping {
+            if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
+                self.bad_message("bad_record");
+                continue;
+            }
+            let uuid = Id::from(record.uuid.as_str());
+            if !left.contains(&uuid) && seen.insert(uuid.clone()) {
+                self.claim_stopping(&agent, &uuid, record);
+            }
+        }
         let had = self
             .agents
             .get(&agent)
@@ -79,7 +90,7 @@ impl Registry {
                 EventKind::Added
             },
         );
-        self.exchange_specs(&agent, registration.huly.unwrap_or_default().specs);
+        self.exchange_specs(&agent, ext.specs);
         Ok(Some(serde_json::to_vec(&end).unwrap_or_default()))
     }
 
@@ -106,7 +117,7 @@ impl Registry {
         if chunk == 0 {
             session.forget_chunks(agent);
         }
-        let more = part.containers.len();
+        let more = records(&part);
         if session.chunked + more > MAX_CHUNKED {
             session.forget_chunks(agent);
             let message = format!("a client registers at most {MAX_CHUNKED} containers at once");
@@ -127,6 +138,7 @@ impl Registry {
             whole.containers.extend(part.containers);
             if let (Some(whole), Some(part)) = (&mut whole.huly, part.huly) {
                 whole.chunk = part.chunk;
+                whole.stopping.extend(part.stopping);
             }
         }
         session.chunked += more;
@@ -156,6 +168,7 @@ impl Registry {
         let rust = said.huly.is_some();
         let mut ext = said.huly.clone().unwrap_or_default();
         ext.specs.clear();
+        ext.stopping.clear();
         let kinds = said
             .kinds
             .iter()
@@ -237,6 +250,13 @@ impl Registry {
                     return true;
                 }
                 self.is_standby(agent, record)
+            }
+            // What ends there is an earlier life of it.
+            State::Stopping { agent: on, .. } if said.is_some() && said > entry.epoch => {
+                let on = on.clone();
+                self.leave_behind(&on, uuid);
+                self.is_back(agent, uuid, record);
+                true
             }
             State::Stopping { .. } => self.is_standby(agent, record),
         }
@@ -328,7 +348,7 @@ impl Registry {
     }
 
     /// Durable holders that came back with the container's record.
-    fn restore_holders(&mut self, uuid: &Id, record: &ContainerRecord) {
+    pub(crate) fn restore_holders(&mut self, uuid: &Id, record: &ContainerRecord) {
         let Some(ext) = &record.huly else { return };
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
@@ -383,4 +403,10 @@ impl Registry {
         }
         now("ok")
     }
+}
+
+/// How many containers a registration, or a chunk of one, tells of.
+pub(crate) fn records(part: &AgentRegistration) -> usize {
+    let stopping = part.huly.as_ref().map_or(0, |ext| ext.stopping.len());
+    part.containers.len() + stopping
 }

@@ -7,6 +7,7 @@ use huly_protocol::{AgentRegistration, Frame, Op};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::control::BegunSync;
+use crate::registration::records;
 use crate::registry::{ConnId, Id, Registry};
 use crate::timer::Timer;
 
@@ -81,8 +82,8 @@ impl Session {
     /// Takes out the chunks of a registration.
     pub(crate) fn forget_chunks(&mut self, agent: &Id) -> Option<Chunks> {
         let chunks = self.chunks.remove(agent)?;
-        let containers = chunks.registration.containers.len();
-        self.chunked = self.chunked.saturating_sub(containers);
+        let count = records(&chunks.registration);
+        self.chunked = self.chunked.saturating_sub(count);
         Some(chunks)
     }
 

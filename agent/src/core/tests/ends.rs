@@ -117,6 +117,90 @@ fn the_agent_leaves_container_by_container() {
 }
 
 #[test]
+fn a_fresh_session_is_told_what_is_still_being_ended() {
+    let mut rig = Rig::registered();
+    let run = rig.living("u", 1);
+    rig.living("v", 2);
+    rig.call("ct", json!(["u"]), json!({ "epoch": [10, 1] }));
+    rig.input(Input::Register);
+    let said = rig.registrations().pop().unwrap();
+    let uuids = |records: &[huly_protocol::ContainerRecord]| -> Vec<String> {
+        records.iter().map(|record| record.uuid.clone()).collect()
+    };
+    let stopping = said.huly.unwrap().stopping;
+    assert_eq!(
+        (uuids(&said.containers), uuids(&stopping)),
+        (vec!["v".into()], vec!["u".into()])
+    );
+    assert_eq!(
+        stopping[0].huly.as_ref().unwrap().epoch,
+        Some((10, 1).into())
+    );
+    // The server of that session asks for the end, too, and hears of it.
+    rig.input(Input::Registered { end: Vec::new() });
+    let token = rig.call("ct", json!(["u"]), json!({ "epoch": [10, 1] }));
+    assert!(rig.answered(token).is_none());
+    rig.ended(run, EndReport::Stopped);
+    assert_eq!(rig.answer(token), Ok(json!("")));
+    rig.take();
+    rig.input(Input::Register);
+    let said = rig.registrations().pop().unwrap();
+    assert!(said.huly.unwrap().stopping.is_empty());
+}
+
+/// The server that asked for the next life is gone: where it is to be is the new one's to say.
+#[test]
+fn what_was_to_follow_ends_with_what_is_being_ended() {
+    let mut rig = Rig::registered();
+    let run = rig.living("u", 1);
+    let next = rig.get("u", 2);
+    rig.input(Input::Register);
+    let said = rig.registrations().pop().unwrap();
+    let epoch = said.huly.unwrap().stopping[0].huly.as_ref().unwrap().epoch;
+    assert_eq!(epoch, Some((10, 2).into()));
+    rig.call("ct", json!(["u"]), json!({ "epoch": [10, 2] }));
+    assert_eq!(rig.code(next), ErrorCode::Interrupted);
+    rig.take();
+    rig.ended(run, EndReport::Stopped);
+    assert!(rig.starts().is_empty());
+}
+
+#[test]
+fn leaving_has_a_limit() {
+    let mut rig = Rig::with(|config| {
+        config.drain_at_once = 1;
+        config.drain_timeout = 3_000 * MS;
+    });
+    rig.register_and_renew();
+    let (a, b, c) = (rig.living("a", 1), rig.living("b", 2), rig.living("c", 3));
+    let waiting = rig.request("c", json!(1), "r1");
+    rig.input(Input::Drain);
+    rig.pass_leased(2_900 * MS);
+    rig.ended(a, EndReport::Stopped);
+    let aborted = |rig: &Rig, run: Run| {
+        rig.has(|effect| matches!(effect, Effect::Abort { run: of } if *of == run))
+    };
+    assert!(!aborted(&rig, b) && !aborted(&rig, c));
+    rig.pass_leased(100 * MS);
+    assert!(aborted(&rig, b) && aborted(&rig, c));
+    assert!(
+        !rig.has(|effect| matches!(effect, Effect::Drained)),
+        "they have a moment"
+    );
+    rig.ended(c, EndReport::Aborted);
+    assert_eq!(removed(&rig), ["a", "c"]);
+    assert_eq!(rig.code(waiting), ErrorCode::OutcomeUnknown);
+    // The other blocks its worker.
+    rig.pass_leased(900 * MS);
+    assert!(!rig.has(|effect| matches!(effect, Effect::Drained)));
+    rig.pass_leased(100 * MS);
+    assert!(rig.has(|effect| matches!(effect, Effect::Drained)));
+    rig.take();
+    rig.ended(b, EndReport::Stopped);
+    assert!(!rig.has(|effect| matches!(effect, Effect::Drained)), "once");
+}
+
+#[test]
 fn an_agent_without_containers_leaves_at_once() {
     let mut rig = Rig::registered();
     rig.input(Input::Drain);

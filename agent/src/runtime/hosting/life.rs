@@ -1,11 +1,14 @@
 //! A container's task: it takes commands in order and lets requests interleave.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use huly_client::boot_clock;
 use huly_protocol::{ErrorCode, ErrorPayload};
 use tokio::sync::{Notify, mpsc};
@@ -14,6 +17,7 @@ use crate::container::{Call, DynContainer};
 use crate::core::{Asked, EndReport, Id, Input, Run};
 use crate::kinds::Made;
 use crate::runtime::gate::Gate;
+use crate::runtime::hosting::panic_message;
 
 /// What a container's task is told.
 pub(super) enum Command {
@@ -24,7 +28,10 @@ pub(super) enum Command {
     },
     Connected(Id),
     Disconnected(Id),
-    Ping,
+    Ping {
+        /// How long its answer may take.
+        within: Duration,
+    },
     Stop,
 }
 
@@ -61,12 +68,15 @@ impl Life {
 
     async fn serve(mut self, container: Arc<dyn DynContainer>) -> EndReport {
         let mut mailbox = Mailbox {
+            run: self.run,
             container,
             gate: self.gate.clone(),
             reports: self.reports.clone(),
             running: FuturesUnordered::new(),
             requests: 0,
             held: VecDeque::new(),
+            pinged: false,
+            stopping: false,
             stopped: false,
         };
         while !mailbox.is_done() {
@@ -99,6 +109,7 @@ impl Life {
 
 /// What a container was told and does.
 struct Mailbox {
+    run: Run,
     container: Arc<dyn DynContainer>,
     gate: Gate,
     reports: mpsc::UnboundedSender<Input>,
@@ -108,6 +119,9 @@ struct Mailbox {
     requests: usize,
     /// Requests that the gate holds up.
     held: VecDeque<Asked>,
+    /// Whether a ping is without an answer: one at a time is enough.
+    pinged: bool,
+    stopping: bool,
     stopped: bool,
 }
 
@@ -128,11 +142,49 @@ impl Mailbox {
                     self.held.push_back(asked);
                 }
             }
+            Command::Ping { within } => self.ping(within),
             Command::Stop => {
+                self.stopping = true;
                 self.give_up_held();
                 self.tell(Command::Stop);
             }
             told => self.tell(told),
+        }
+    }
+
+    fn ping(&mut self, within: Duration) {
+        if self.stopping || std::mem::replace(&mut self.pinged, true) {
+            return;
+        }
+        let container = self.container.clone();
+        // The time counts from when it is asked, so that one does not die of a worker that another
+        // one blocks.
+        self.running.push(Box::pin(async move {
+            let answer = AssertUnwindSafe(container.ping()).catch_unwind();
+            Piece::Ping(match tokio::time::timeout(within, answer).await {
+                Ok(Ok(Ok(()))) => Ok(()),
+                Ok(Ok(Err(error))) => Err(Unwell::Said(error.message().to_owned())),
+                Ok(Err(panic)) => Err(Unwell::Panicked(panic)),
+                Err(_) => Err(Unwell::Said(format!(
+                    "no answer within {} ms",
+                    within.as_millis()
+                ))),
+            })
+        }));
+    }
+
+    fn is_unwell(&self, how: Unwell) {
+        let report = |cause| {
+            let run = self.run;
+            let _ = self.reports.send(Input::PingFailed { run, cause });
+        };
+        match how {
+            Unwell::Said(cause) => report(cause),
+            Unwell::Panicked(panic) => {
+                report(format!("panicked: {}", panic_message(panic.as_ref())));
+                // As any other panic, it ends the task.
+                resume_unwind(panic);
+            }
         }
     }
 
@@ -176,6 +228,12 @@ impl Mailbox {
     fn ended(&mut self, piece: Piece) {
         match piece {
             Piece::Request => self.requests -= 1,
+            Piece::Ping(answer) => {
+                self.pinged = false;
+                if let Err(how) = answer {
+                    self.is_unwell(how);
+                }
+            }
             Piece::Stop => self.stopped = true,
             Piece::Other => {}
         }
@@ -185,8 +243,15 @@ impl Mailbox {
 /// What has come to its end.
 enum Piece {
     Request,
+    Ping(Result<(), Unwell>),
     Stop,
     Other,
+}
+
+/// How a container is not well.
+enum Unwell {
+    Said(String),
+    Panicked(Box<dyn Any + Send>),
 }
 
 impl Command {
@@ -194,11 +259,10 @@ impl Command {
     fn future(self, container: Arc<dyn DynContainer>) -> BoxFuture<'static, Piece> {
         Box::pin(async move {
             match self {
-                // Requests have their own way, through the gate.
-                Self::Request { .. } => {}
+                // These have their own way.
+                Self::Request { .. } | Self::Ping { .. } => {}
                 Self::Connected(client) => container.connected(&client).await,
                 Self::Disconnected(client) => container.disconnected(&client).await,
-                Self::Ping => container.ping().await,
                 Self::Stop => {
                     container.stop().await;
                     return Piece::Stop;

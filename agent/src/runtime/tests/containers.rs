@@ -117,6 +117,42 @@ impl Container for Blocker {
     }
 }
 
+/// Says that it is well, until it is told what else to do.
+pub(super) struct Patient {
+    ping: Mutex<String>,
+}
+
+impl Patient {
+    pub(super) fn kind() -> Kinds {
+        Kinds::new().serve("patient", |_| async {
+            Ok(Self {
+                ping: Mutex::default(),
+            })
+        })
+    }
+}
+
+impl Container for Patient {
+    async fn request(&self, call: Call) -> Result<Json, ContainerError> {
+        match call.operation.as_str() {
+            "be" => *self.ping.lock().unwrap() = call.read()?,
+            "wait" => std::future::pending().await,
+            _ => {}
+        }
+        answer(&json!(null))
+    }
+
+    async fn ping(&self) -> Result<(), ContainerError> {
+        let ping = self.ping.lock().unwrap().clone();
+        match ping.as_str() {
+            "" => Ok(()),
+            "hang" => std::future::pending().await,
+            "panic" => panic!("as told"),
+            other => Err(ContainerError::new(other)),
+        }
+    }
+}
+
 /// Cannot start.
 pub(super) async fn broken() -> Result<Stubborn, ContainerError> {
     Err(ContainerError::new("no disk"))

@@ -89,6 +89,23 @@ async fn the_agent_leaves_in_order() {
 }
 
 #[tokio::test]
+async fn leaving_waits_for_no_container_beyond_its_limit() {
+    let mut rig = Rig::with(kinds(), |options| options.drain_timeout_ms = 100);
+    rig.register().await;
+    // It would take its grace of 10 s, which is as long as a test waits.
+    rig.get("stubborn", "u", Value::Null).await.unwrap();
+    patient(rig.agent.leave()).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(one) = patient(rig.told.recv()).await {
+        told.push(one);
+    }
+    assert!(
+        matches!(&told[..], [Told::Drain, Told::Update(_), Told::Left]),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn dropped_it_ends_without_a_word() {
     let mut rig = Rig::registered().await;
     rig.get("probe", "u", Value::Null).await.unwrap();

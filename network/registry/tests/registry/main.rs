@@ -21,5 +21,6 @@ mod registration;
 mod requests;
 mod restart;
 mod sessions;
+mod stopping;
 mod support;
 mod terms;

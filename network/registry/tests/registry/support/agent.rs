@@ -36,6 +36,8 @@ pub(crate) struct AgentSim {
     pub(crate) specs: Value,
     pub(crate) draining: bool,
     pub(crate) containers: BTreeMap<String, Copy>,
+    /// Containers that it is ending.
+    pub(crate) stopping: BTreeMap<String, Copy>,
     /// Calls of these methods are left unanswered.
     pub(crate) mute: Vec<&'static str>,
     /// Why it refuses to start anything.
@@ -58,6 +60,7 @@ impl AgentSim {
             specs: json!([]),
             draining: false,
             containers: BTreeMap::new(),
+            stopping: BTreeMap::new(),
             mute: Vec::new(),
             refuses: None,
             calls: Vec::new(),
@@ -69,10 +72,8 @@ impl AgentSim {
 
     /// The parameters of `ar`.
     pub(crate) fn registration(&self) -> Value {
-        let containers: Vec<Value> = self
-            .containers
-            .iter()
-            .map(|(uuid, copy)| {
+        let records = |of: &BTreeMap<String, Copy>| -> Vec<Value> {
+            let record = |(uuid, copy): (&String, &Copy)| {
                 let mut record = json!({
                     "agentId": self.id, "uuid": uuid, "kind": copy.kind,
                     "endpoint": copy.endpoint, "lastVisit": 0,
@@ -84,8 +85,10 @@ impl AgentSim {
                     record["huly"] = copy.huly.clone();
                 }
                 record
-            })
-            .collect();
+            };
+            of.iter().map(record).collect()
+        };
+        let containers = records(&self.containers);
         let mut params = json!({
             "uuid": self.id, "kinds": self.kinds, "containers": containers,
             "endpoint": self.endpoint(None, &Value::Null),
@@ -93,6 +96,7 @@ impl AgentSim {
         if self.side == Side::Rust {
             params["huly"] = json!({
                 "labels": self.labels, "specs": self.specs, "draining": self.draining,
+                "stopping": records(&self.stopping),
             });
         }
         params
@@ -118,6 +122,12 @@ impl AgentSim {
             ..Copy::default()
         };
         self.containers.insert(uuid.into(), copy);
+    }
+
+    /// Begins to end a container, for its own reasons or because a server said so.
+    pub(crate) fn begin_to_end(&mut self, uuid: &str) {
+        let copy = self.containers.remove(uuid).expect("a container");
+        self.stopping.insert(uuid.into(), copy);
     }
 
     /// Takes a call; returns the answer if it gives one now.
@@ -147,6 +157,7 @@ impl AgentSim {
                     .get(&uuid)
                     .map(|copy| copy.huly["epoch"].clone());
                 let meant = &call.ext["epoch"];
+                self.stopping.remove(&uuid);
                 if meant.is_null() || known.as_ref().is_none_or(|known| known == meant) {
                     self.containers.remove(&uuid);
                 }

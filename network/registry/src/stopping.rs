@@ -1,0 +1,93 @@
+//! Containers that an agent is ending as it registers: their uuids are not free yet.
+//!
+//! The server that told it to may be gone, and of those that end by themselves the word may have
+//! been lost. So the agent says which they are, and is told to end them once more: it answers when
+//! they have.
+
+use huly_protocol::{ContainerRecord, GetRequest};
+
+use crate::entry::{Lost, State, epoch_of};
+use crate::registry::{Id, Registry};
+
+impl Registry {
+    /// An agent says that it is ending a container.
+    pub(crate) fn claim_stopping(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
+        let said = epoch_of(record);
+        let (new, lived_here) = match self.entries.get(uuid) {
+            None => (true, false),
+            Some(entry) => match &entry.state {
+                // Who asks for it may know of a later life than this one, elsewhere.
+                State::Expected | State::Waiting
+                    if entry
+                        .epoch
+                        .max(entry.known_epoch)
+                        .is_none_or(|of| said >= Some(of)) =>
+                {
+                    (true, false)
+                }
+                State::Live { agent: on } if on == agent && said >= entry.epoch => (false, true),
+                // It is known, or it is an earlier life.
+                _ => return,
+            },
+        };
+        if new {
+            self.note_stopping(agent, uuid, record);
+        }
+        let now = self.now.mono;
+        let draining = self.agents.get(agent).is_some_and(|agent| agent.draining);
+        let reason = if draining {
+            "AgentDraining"
+        } else {
+            "ContainerEnded"
+        };
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            entry.epoch = said.or(entry.epoch);
+            match &mut entry.lost {
+                Some(lost) => lost.reason = reason,
+                None if lived_here => {
+                    entry.lost = Some(Lost {
+                        from: agent.to_string(),
+                        reason,
+                        at: now,
+                        counted: false,
+                    });
+                }
+                None => {}
+            }
+        }
+        self.tell_to_end(uuid, agent.clone());
+    }
+
+    /// Takes up a container that this server did not know to live there.
+    fn note_stopping(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
+        let kind = Id::from(record.kind.as_str());
+        if !self.entries.contains_key(uuid) {
+            let state = State::Live {
+                agent: agent.clone(),
+            };
+            self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
+        }
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.lived_before = true;
+        entry.adopt(record, agent);
+        let kind = entry.kind.clone();
+        self.waiting.remove(uuid);
+        self.attach(agent, uuid, &kind);
+        self.restore_holders(uuid, record);
+    }
+
+    /// What is ended at an agent is an earlier life of a container that lives elsewhere.
+    pub(crate) fn leave_behind(&mut self, agent: &Id, uuid: &Id) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.stop_is_late = false;
+        let kind = entry.kind.clone();
+        if let State::Stopping { call, .. } = entry.state {
+            self.take_call(call);
+        }
+        self.detach(agent, uuid, &kind);
+    }
+}
