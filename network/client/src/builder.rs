@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use huly_protocol::Secret;
 use huly_session::{Config, Peer};
-use uuid::Uuid;
 
 use crate::client::{Client, Inner};
 use crate::direct::Pool;
 use crate::driver;
+use crate::ground::Ground;
 
 /// Makes a [`Client`].
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
     server: String,
+    ground: Ground,
     client_id: Option<String>,
     control_secret: Option<Secret>,
     alive_timeout: Duration,
@@ -24,11 +25,19 @@ impl ClientBuilder {
     pub(crate) fn new(server: String) -> Self {
         Self {
             server,
+            ground: Ground::default(),
             client_id: None,
             control_secret: None,
             alive_timeout: Config::ALIVE_TIMEOUT,
             request_timeout: Config::REQUEST_TIMEOUT,
         }
+    }
+
+    /// In a test's network.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_process(mut self, process: crate::testing::Process) -> Self {
+        self.ground.process = Some(process);
+        self
     }
 
     /// The client's id; a random uuid unless told.
@@ -66,22 +75,24 @@ impl ClientBuilder {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn build(self) -> Client {
-        let client_id = self.client_id.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let process: u32 = rand::random();
+        let ground = self.ground;
+        let client_id = self.client_id.unwrap_or_else(|| ground.uuid().to_string());
+        let process = ground.random() >> 32;
         let config = Config {
             peer: Peer::Server,
             request_prefix: format!("{client_id}-{process:08x}-"),
             client_id,
-            nonce: Uuid::new_v4().to_string(),
+            nonce: ground.uuid().to_string(),
             secret: self.control_secret,
             alive_timeout: self.alive_timeout,
             request_timeout: self.request_timeout,
-            seed: rand::random(),
+            seed: ground.random(),
         };
-        let handle = driver::start(&self.server, config.clone(), true);
+        let handle = driver::start(&self.server, config.clone(), ground.clone(), true);
         Client {
             inner: Arc::new(Inner {
                 config,
+                ground,
                 handle,
                 pool: Pool::default(),
                 requests: AtomicU64::new(1),

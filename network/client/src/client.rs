@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use uuid::Uuid;
 
 use crate::Json;
 use crate::agent::AgentLink;
@@ -20,6 +19,7 @@ use crate::builder::ClientBuilder;
 use crate::direct::Pool;
 use crate::error::{Error, ErrorKind};
 use crate::get::Get;
+use crate::ground::Ground;
 use crate::handle::{Command, Handle};
 use crate::state::SessionState;
 use crate::updates::{Update, updates_of};
@@ -51,6 +51,7 @@ pub struct Client {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) config: Config,
+    pub(crate) ground: Ground,
     pub(crate) handle: Handle,
     pub(crate) pool: Pool,
     pub(crate) requests: AtomicU64,
@@ -218,7 +219,7 @@ impl Client {
         let handle = &self.inner.handle;
         // A half of a sync would release what is in the other.
         let session = handle.state.borrow().session.clone();
-        let sync = Uuid::new_v4().to_string();
+        let sync = self.inner.ground.uuid().to_string();
         let mut rest = uuids;
         let mut chunk = 0;
         loop {

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::Stream;
 use huly_protocol::{Endpoint, method};
@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::Json;
@@ -111,7 +112,8 @@ fn link_to(client: &Client, location: &Location) -> Option<Arc<DirectLink>> {
         return None;
     }
     let endpoint = Endpoint::parse(&location.endpoint).ok()?;
-    client.inner.pool.link(&client.inner.config, &endpoint)
+    let inner = &client.inner;
+    inner.pool.link(&inner.config, &inner.ground, &endpoint)
 }
 
 /// Follows a container from agent to agent.
@@ -145,6 +147,7 @@ impl Follower {
         while let Some(link) = link_to(&self.client, &self.at) {
             let beginning = Subscription::begin(link, &self.uuid, self.events.clone());
             let begun = tokio::select! {
+                biased;
                 begun = beginning => begun,
                 moved = self.location.changed() => {
                     if moved.is_err() {
@@ -168,6 +171,7 @@ impl Follower {
                 }
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(RETRY) => {}
                 moved = self.location.changed() => {
                     if moved.is_err() {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::driver;
 use crate::error::Error;
+use crate::ground::Ground;
 use crate::handle::{Command, Handle};
 
 /// A connection to a ROUTER that is not the network server's.
@@ -81,7 +82,12 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// The link to where an endpoint says; nothing if a container takes no direct connections.
-    pub(crate) fn link(&self, config: &Config, endpoint: &Endpoint) -> Option<Arc<DirectLink>> {
+    pub(crate) fn link(
+        &self,
+        config: &Config,
+        ground: &Ground,
+        endpoint: &Endpoint,
+    ) -> Option<Arc<DirectLink>> {
         let of_agent = match endpoint.kind {
             EndpointKind::NoConnection => return None,
             EndpointKind::Routed => true,
@@ -103,11 +109,11 @@ impl Pool {
             // An agent has no business with it.
             secret: None,
             request_prefix: format!("{}l", config.request_prefix),
-            seed: rand::random(),
+            seed: ground.random(),
             ..config.clone()
         };
         let link = Arc::new(DirectLink {
-            handle: driver::start(&key.0, config, of_agent),
+            handle: driver::start(&key.0, config, ground.clone(), of_agent),
             of_agent,
         });
         links.insert(key, Arc::downgrade(&link));

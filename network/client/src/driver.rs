@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use zeromq::ZmqResult;
 
 use crate::agent::LinkEvent;
-use crate::clock::{boot_clock, instant_of};
+use crate::clock::Clock;
 use crate::direct::Fanout;
+use crate::ground::Ground;
 use crate::handle::{Answer, Command, Handle, Hold, WeakCommands};
 use crate::socket::Connection;
 use crate::state::SessionState;
@@ -42,6 +43,8 @@ struct Subscriber {
 
 pub(crate) struct Driver {
     session: Session,
+    ground: Ground,
+    clock: Clock,
     endpoint: String,
     /// Whether events name their container: not those of a container's own ROUTER.
     events_named: bool,
@@ -65,11 +68,13 @@ pub(crate) struct Driver {
 }
 
 /// Starts a task on the current runtime.
-pub(crate) fn start(server: &str, config: Config, events_named: bool) -> Handle {
+pub(crate) fn start(server: &str, config: Config, ground: Ground, events_named: bool) -> Handle {
     let (sender, commands) = mpsc::unbounded_channel();
     let (state, state_seen) = watch::channel(SessionState::default());
     let driver = Driver {
         session: Session::new(config),
+        clock: ground.clock(),
+        ground,
         endpoint: format!("tcp://{server}"),
         events_named,
         commands,
@@ -156,7 +161,7 @@ impl Driver {
             input = received(&mut self.connection) => Next::Input(input),
             dialed = dialed(&mut self.dialing) => Next::Dialed(dialed),
             command = self.commands.recv(), if !self.deserted => Next::Command(command),
-            () = sleep_until(wake) => Next::Input(Input::Wake),
+            () = sleep_until(self.clock, wake) => Next::Input(Input::Wake),
         }
     }
 
@@ -167,7 +172,7 @@ impl Driver {
 
     fn handle(&mut self, input: Input) {
         let mut effects = Vec::new();
-        self.session.handle(boot_clock(), input, &mut effects);
+        self.session.handle(self.clock.now(), input, &mut effects);
         for effect in effects {
             self.effect(effect);
         }
@@ -190,9 +195,9 @@ async fn dialed(
     }
 }
 
-async fn sleep_until(at: Option<Duration>) {
+async fn sleep_until(clock: Clock, at: Option<Duration>) {
     match at {
-        Some(at) => tokio::time::sleep_until(instant_of(at)).await,
+        Some(at) => tokio::time::sleep_until(clock.instant_of(at)).await,
         None => std::future::pending().await,
     }
 }

@@ -27,17 +27,20 @@ mod direct;
 mod driver;
 mod error;
 mod get;
+mod ground;
 mod handle;
 mod reference;
 mod registration;
 mod socket;
 mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod updates;
 
 pub use agent::{AgentHandle, AgentLink, BackCall, LinkEvent, Responder};
 pub use builder::ClientBuilder;
 pub use client::{Client, RequestOptions};
-pub use clock::boot_clock;
+pub use clock::{Clock, boot_clock};
 pub use connection::Connection;
 pub use error::{Error, ErrorKind};
 pub use get::Get;

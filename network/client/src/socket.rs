@@ -12,35 +12,67 @@ use zeromq::{
     SocketSend, ZmqMessage, ZmqResult,
 };
 
-/// How long connecting and the handshake may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+#[cfg(feature = "testing")]
+use crate::testing::Wire;
 
-pub(crate) struct Connection {
+/// How long connecting and the handshake may take.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A connection to a ROUTER.
+pub(crate) enum Connection {
+    Socket(Dealer),
+    /// To one in a test's network.
+    #[cfg(feature = "testing")]
+    Wire(Wire),
+}
+
+impl Connection {
+    /// What comes next. Safe to be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Input {
+        match self {
+            Self::Socket(dealer) => dealer.next().await,
+            #[cfg(feature = "testing")]
+            Self::Wire(wire) => wire.next().await,
+        }
+    }
+
+    /// Hands a message over; says whether it was taken. Never waits: a peer that does not read for
+    /// so long that the socket's queue is full counts as gone.
+    pub(crate) fn send(&mut self, frame: Frame) -> bool {
+        match self {
+            Self::Socket(dealer) => dealer.send(frame),
+            #[cfg(feature = "testing")]
+            Self::Wire(wire) => {
+                wire.send(frame);
+                true
+            }
+        }
+    }
+}
+
+pub(crate) struct Dealer {
     send: DealerSendHalf,
     recv: DealerRecvHalf,
     monitor: Receiver<SocketEvent>,
 }
 
-/// Connects after a while.
-pub(crate) async fn dial(endpoint: String, after: Duration) -> ZmqResult<Connection> {
-    tokio::time::sleep(after).await;
+pub(crate) async fn dial(endpoint: &str) -> ZmqResult<Dealer> {
     let mut options = SocketOptions::default();
     options.connect_timeout(CONNECT_TIMEOUT);
     let mut socket = DealerSocket::with_options(options);
     // Taken before the split: it alone tells of the connection's end.
     let monitor = socket.monitor();
-    socket.connect(&endpoint).await?;
+    socket.connect(endpoint).await?;
     let (send, recv) = socket.split();
-    Ok(Connection {
+    Ok(Dealer {
         send,
         recv,
         monitor,
     })
 }
 
-impl Connection {
-    /// What comes next. Safe to be dropped and called again.
-    pub(crate) async fn next(&mut self) -> Input {
+impl Dealer {
+    async fn next(&mut self) -> Input {
         loop {
             tokio::select! {
                 biased;
@@ -65,9 +97,7 @@ impl Connection {
         }
     }
 
-    /// Hands a message to the socket; says whether it took it. Never waits: a peer that does not
-    /// read for so long that the socket's queue is full counts as gone.
-    pub(crate) fn send(&mut self, frame: Frame) -> bool {
+    fn send(&mut self, frame: Frame) -> bool {
         let [op, id, payload] = frame.encode();
         let mut message = ZmqMessage::from(op);
         message.push_back(id);

@@ -8,7 +8,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Counter, GaugeVec, IntCounterVec, Opts};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::run::Ask;
+use crate::serve::Ask;
 
 /// How long a scrape waits for the serving loop.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -5,22 +5,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use futures::future::BoxFuture;
 use huly_program::{Probe, init_tracing, serve_http, shutdown_signal};
-use huly_registry::Snapshot;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::args::Args;
 use crate::metrics::StatsCollector;
-use crate::serve::{Loop, Outcome};
+use crate::serve::router::Router;
+use crate::serve::{Ask, Loop};
 
-/// Asks the serving loop.
-pub(crate) enum Ask {
-    /// Whether it goes round.
-    Live(oneshot::Sender<()>),
-    /// What it holds.
-    Ready(oneshot::Sender<Snapshot>),
-    /// The same, for a scrape, which cannot wait as a future.
-    Scrape(std::sync::mpsc::Sender<Snapshot>),
+/// How serving ended.
+enum Outcome {
+    /// By a signal.
+    Signal(&'static str),
+    /// Another server took over.
+    Superseded(String),
 }
 
 struct Serving(mpsc::UnboundedSender<Ask>);
@@ -72,10 +70,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let mut shutdown = shutdown_signal()?;
         let listener = TcpListener::bind(args.listen)
             .with_context(|| format!("cannot listen on --listen {}", args.listen))?;
-        let mut serving = Loop::bind(listener, config, asked).await?;
+        let router = Router::bind(listener).await?;
+        let endpoint = router.endpoint().to_owned();
+        let mut serving = Loop::new(router, config, asked);
         let http = serve_http(args.http, registry, Arc::new(Serving(ask)))?;
         tracing::info!(
-            listen = %serving.endpoint(),
+            listen = %endpoint,
             http = %http.local_addr(),
             network = args.network_name,
             instance,
@@ -83,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "network server listens"
         );
         tokio::select! {
-            outcome = serving.run() => outcome,
+            outcome = serving.run() => outcome.map(Outcome::Superseded),
             signal = shutdown.recv() => Ok(Outcome::Signal(signal)),
         }
     })?;

@@ -1,77 +1,94 @@
-//! The serving loop: the one thread through which every message goes.
+//! The serving loop: the one task through which every message goes.
 
-use std::net::TcpListener;
-use std::time::{Duration, Instant};
+#[cfg(feature = "program")]
+pub(crate) mod router;
 
-use bytes::Bytes;
-use futures::channel::mpsc::Receiver;
-use futures::{FutureExt, StreamExt};
+use std::time::Duration;
+
 use huly_protocol::Frame;
-use huly_registry::{Config, ConnId, Effect, Input, Now, Registry};
+use huly_registry::{Config, ConnId, Effect, Input, Now, Registry, Snapshot};
 use tokio::sync::mpsc::UnboundedReceiver;
-use zeromq::{
-    RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
-    ZmqMessage,
-};
-
-use crate::run::{Ask, wall_ms};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// Messages after which closed connections and questions are looked at, however many more wait.
 const BURST: u32 = 64;
 
-/// How the loop ended.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// By a signal.
-    Signal(&'static str),
-    /// Another server took over.
-    Superseded(String),
+/// The connections of the peers, and the time of day.
+pub trait Sockets: Send {
+    /// Why they cannot serve any more.
+    type Error;
+
+    /// What comes next, messages first: a close then comes after all that its connection had sent.
+    /// Nothing where the registry need not know. Safe to be dropped and called again.
+    ///
+    /// # Errors
+    /// When nothing more can come.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Input>, Self::Error>> + Send;
+
+    /// The same of what is no message.
+    ///
+    /// # Errors
+    /// When nothing more can come.
+    fn next_beside(&mut self) -> impl Future<Output = Result<Option<Input>, Self::Error>> + Send;
+
+    /// Sends a message; says whether its connection took it. Never waits: a peer that does not read
+    /// must not hold up the others.
+    fn send(&mut self, conn: &ConnId, frame: Frame) -> bool;
+
+    /// Now, in ms since 1970.
+    fn wall_ms(&self) -> u64;
 }
 
-pub(crate) struct Loop {
+/// A question to the loop.
+#[derive(Debug)]
+pub enum Ask {
+    /// Whether it goes round.
+    Live(oneshot::Sender<()>),
+    /// What it holds.
+    Ready(oneshot::Sender<Snapshot>),
+    /// The same, for a scrape, which cannot wait as a future.
+    Scrape(std::sync::mpsc::Sender<Snapshot>),
+}
+
+/// A registry and what it serves.
+pub struct Loop<S> {
     registry: Registry,
     started: Instant,
-    endpoint: String,
-    recv: RouterRecvHalf,
-    send: RouterSendHalf,
-    monitor: Receiver<SocketEvent>,
+    sockets: S,
     asked: UnboundedReceiver<Ask>,
     /// Connections that could not take a message: given up.
     clogged: Vec<ConnId>,
 }
 
-impl Loop {
-    pub(crate) async fn bind(
-        listener: TcpListener,
-        config: Config,
-        asked: UnboundedReceiver<Ask>,
-    ) -> anyhow::Result<Self> {
-        let mut router = RouterSocket::new();
-        let monitor = router.monitor();
-        let endpoint = router.bind_listener(listener).await?.to_string();
-        let (send, recv) = router.split();
-        let started = Instant::now();
+enum Next<E> {
+    Input(Input),
+    Ask(Ask),
+    Nothing,
+    Failed(E),
+}
+
+impl<S: Sockets> Loop<S> {
+    /// A server that knows nobody yet. Who asks must keep a sender of `asked` for as long as it runs.
+    pub fn new(sockets: S, config: Config, asked: UnboundedReceiver<Ask>) -> Self {
         let now = Now {
             mono: Duration::ZERO,
-            wall_ms: wall_ms(),
+            wall_ms: sockets.wall_ms(),
         };
-        Ok(Self {
+        Self {
             registry: Registry::new(config, now),
-            started,
-            endpoint,
-            recv,
-            send,
-            monitor,
+            started: Instant::now(),
+            sockets,
             asked,
             clogged: Vec::new(),
-        })
+        }
     }
 
-    pub(crate) fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
-    pub(crate) async fn run(&mut self) -> anyhow::Result<Outcome> {
+    /// Serves until another server has taken over: the reason, for people.
+    ///
+    /// # Errors
+    /// When the connections cannot serve any more.
+    pub async fn run(&mut self) -> Result<String, S::Error> {
         let mut burst = 0;
         loop {
             let next = if burst < BURST {
@@ -93,35 +110,30 @@ impl Loop {
                 }
                 Next::Failed(error) => return Err(error),
             };
-            if let Some(reason) = self.handle(input).await {
-                return Ok(Outcome::Superseded(reason));
+            if let Some(reason) = self.handle(input) {
+                return Ok(reason);
             }
             while let Some(conn) = self.clogged.pop() {
-                self.handle(Input::Cut { conn }).await;
+                self.handle(Input::Cut { conn });
             }
         }
     }
 
-    /// Messages first: a close then comes after all that its connection had sent.
-    async fn next(&mut self) -> Next {
-        let wake = self
-            .registry
-            .next_wake()
-            .map(|at| tokio::time::Instant::from_std(self.started + at));
+    async fn next(&mut self) -> Next<S::Error> {
+        let wake = self.registry.next_wake().map(|at| self.started + at);
         tokio::select! {
             biased;
-            message = self.recv.recv() => received(message),
-            event = self.monitor.next() => noticed(event),
+            came = self.sockets.next() => came.into(),
             ask = self.asked.recv() => asked(ask),
             () = sleep_until(wake) => Next::Input(Input::Wake),
         }
     }
 
     /// What is there beside messages, without waiting.
-    async fn next_aside(&mut self) -> Next {
+    async fn next_aside(&mut self) -> Next<S::Error> {
         tokio::select! {
             biased;
-            event = self.monitor.next() => noticed(event),
+            came = self.sockets.next_beside() => came.into(),
             ask = self.asked.recv() => asked(ask),
             () = std::future::ready(()) => Next::Nothing,
         }
@@ -137,10 +149,10 @@ impl Loop {
     }
 
     /// Returns the reason if the process is to end.
-    async fn handle(&mut self, input: Input) -> Option<String> {
+    fn handle(&mut self, input: Input) -> Option<String> {
         let now = Now {
             mono: self.started.elapsed(),
-            wall_ms: wall_ms(),
+            wall_ms: self.sockets.wall_ms(),
         };
         let mut end = None;
         for effect in self.registry.handle(now, input) {
@@ -153,67 +165,31 @@ impl Loop {
         end
     }
 
-    /// Never waits: a peer that does not read must not hold up the others. A message that its
-    /// queue cannot take is lost, and the connection given up: its peer is asked for a new hello.
+    /// A message that its connection cannot take is lost, and the connection given up: its peer is
+    /// asked for a new hello.
     fn send(&mut self, conn: ConnId, frame: Frame) {
-        let [op, id, payload] = frame.encode();
-        let mut message = ZmqMessage::from(conn.clone());
-        message.push_back(op);
-        message.push_back(id);
-        message.push_back(payload);
-        match self.send.send(message).now_or_never() {
-            Some(Ok(())) => {}
-            // The connection is gone; the monitor says so.
-            Some(Err(error)) => tracing::debug!(%error, "message to a closed connection"),
-            None => {
-                tracing::warn!(?conn, "a peer does not read: its connection is given up");
-                self.clogged.push(conn);
-            }
+        if !self.sockets.send(&conn, frame) {
+            tracing::warn!(?conn, "a peer does not read: its connection is given up");
+            self.clogged.push(conn);
         }
     }
 }
 
-enum Next {
-    Input(Input),
-    Ask(Ask),
-    Nothing,
-    Failed(anyhow::Error),
-}
-
-fn received(message: zeromq::ZmqResult<ZmqMessage>) -> Next {
-    let message = match message {
-        Ok(message) => message,
-        Err(error) => return Next::Failed(anyhow::anyhow!("the ROUTER failed: {error}")),
-    };
-    let mut parts = message.into_vecdeque().into_iter();
-    let conn: Bytes = parts.next().unwrap_or_default();
-    Next::Input(match Frame::decode(parts) {
-        Ok(frame) => Input::Message { conn, frame },
-        Err(error) => Input::Unreadable {
-            reason: error.reason(),
-        },
-    })
-}
-
-fn noticed(event: Option<SocketEvent>) -> Next {
-    match event {
-        Some(SocketEvent::Disconnected(peer)) => Next::Input(Input::Closed {
-            conn: Bytes::from(peer),
-        }),
-        Some(SocketEvent::AcceptFailed(error)) => {
-            tracing::debug!(%error, "a connection was not accepted");
-            Next::Nothing
+impl<E> From<Result<Option<Input>, E>> for Next<E> {
+    fn from(came: Result<Option<Input>, E>) -> Self {
+        match came {
+            Ok(Some(input)) => Self::Input(input),
+            Ok(None) => Self::Nothing,
+            Err(error) => Self::Failed(error),
         }
-        Some(_) => Next::Nothing,
-        None => Next::Failed(anyhow::anyhow!("the ROUTER's monitor ended")),
     }
 }
 
-fn asked(ask: Option<Ask>) -> Next {
+fn asked<E>(ask: Option<Ask>) -> Next<E> {
     ask.map_or(Next::Nothing, Next::Ask)
 }
 
-async fn sleep_until(at: Option<tokio::time::Instant>) {
+async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

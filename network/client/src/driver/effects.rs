@@ -10,7 +10,6 @@ use super::{Driver, Waiter};
 use crate::agent::{BackCall, LinkEvent, Responder};
 use crate::error::Error;
 use crate::handle::{Answer, Hold};
-use crate::socket::dial;
 
 impl Driver {
     pub(super) fn effect(&mut self, effect: Effect) {
@@ -18,7 +17,8 @@ impl Driver {
             Effect::Dial { after } => {
                 self.connection = None;
                 self.lost = false;
-                self.dialing = Some(dial(self.endpoint.clone(), after).boxed());
+                let ground = self.ground.clone();
+                self.dialing = Some(ground.dial(self.endpoint.clone(), after).boxed());
             }
             Effect::Hangup => {
                 self.connection = None;
