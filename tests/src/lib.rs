@@ -23,6 +23,7 @@ mod metrics;
 mod network;
 mod nodes;
 mod object;
+mod original_agent;
 mod pod_process;
 mod ports;
 mod program;
@@ -53,6 +54,7 @@ pub use self::nodes::{
     NODES, NOTICED, others, ready_is, until_ready_is, while_cordoned, while_cut, while_killed,
 };
 pub use self::object::{Condition, Object};
+pub use self::original_agent::OriginalAgent;
 pub use self::pod_process::{kill_in_pod, processes_in_pod};
 pub use self::program::Program;
 pub use self::prometheus::{Found, Prometheus};

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::direct::lock;
-use crate::error::{Error, ErrorKind};
+use crate::error::{During, Error, ErrorKind};
 use crate::handle::{Command, Handle, WeakCommands};
+use crate::operation::Operation;
 use crate::registration::{chunks, plain};
 
 /// What an agent is told. After the last one the channel ends: the client was closed, or another
@@ -271,10 +272,16 @@ impl Shared {
     async fn say<T: serde::Serialize>(&self, name: &'static str, what: &T) -> Result<Json, Error> {
         let params = Json::of(what).map_err(|error| Error::unwritable(&error))?;
         let call = Call::new(self.handle.number(), name, params);
-        self.handle.call(call).await
+        self.handle.call(call).await.during(Operation::Agent)
     }
 
     async fn register(&self, registration: AgentRegistration) -> Result<Vec<String>, Error> {
+        self.register_chunks(registration)
+            .await
+            .during(Operation::Agent)
+    }
+
+    async fn register_chunks(&self, registration: AgentRegistration) -> Result<Vec<String>, Error> {
         self.handle.send(Command::Serves {
             link: self.link,
             agent: registration.uuid.clone(),

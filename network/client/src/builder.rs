@@ -8,9 +8,10 @@ use huly_session::{Config, Peer};
 use crate::client::{Client, Inner};
 use crate::direct::Pool;
 use crate::driver;
+use crate::flight::Flight;
 use crate::ground::Ground;
 
-/// Makes a [`Client`].
+/// Makes a [`Client`]. docs/client.md has a table of the options.
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
     server: String,
@@ -22,14 +23,21 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
+    /// The network server's port where the address has none (W02).
+    pub const PORT: u16 = 3737;
+    /// The alive timeout unless told.
+    pub const ALIVE_TIMEOUT: Duration = Config::ALIVE_TIMEOUT;
+    /// The request time-out unless told.
+    pub const REQUEST_TIMEOUT: Duration = Config::REQUEST_TIMEOUT;
+
     pub(crate) fn new(server: String) -> Self {
         Self {
-            server,
+            server: with_port(server),
             ground: Ground::default(),
             client_id: None,
             control_secret: None,
-            alive_timeout: Config::ALIVE_TIMEOUT,
-            request_timeout: Config::REQUEST_TIMEOUT,
+            alive_timeout: Self::ALIVE_TIMEOUT,
+            request_timeout: Self::REQUEST_TIMEOUT,
         }
     }
 
@@ -96,7 +104,34 @@ impl ClientBuilder {
                 handle,
                 pool: Pool::default(),
                 requests: AtomicU64::new(1),
+                flight: Flight::default(),
             }),
+        }
+    }
+}
+
+/// An address with a port: `host:port`, `host`, `[::1]:port`, `[::1]`.
+fn with_port(server: String) -> String {
+    let after_host = server.rfind(']').map_or(0, |end| end + 1);
+    match server[after_host..].contains(':') {
+        true => server,
+        false => format!("{server}:{}", ClientBuilder::PORT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_port_gets_the_customary_one() {
+        for (given, meant) in [
+            ("localhost", "localhost:3737"),
+            ("localhost:1", "localhost:1"),
+            ("[::1]", "[::1]:3737"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(with_port(given.to_owned()), meant);
         }
     }
 }

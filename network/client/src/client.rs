@@ -5,27 +5,28 @@ use std::time::Duration;
 use futures::Stream;
 use huly_protocol::{
     AgentInfo, ContainerCall, ContainerRecord, Epoch, Find, GetParams, GotContainer, HeldEvent,
-    KindBarrier, KindSpec, Sync, Synced, method,
+    method,
 };
 use huly_session::{Call, Config};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::Json;
 use crate::agent::AgentLink;
 use crate::builder::ClientBuilder;
 use crate::direct::Pool;
-use crate::error::{Error, ErrorKind};
+use crate::error::{During, Error, ErrorKind};
+use crate::flight::Flight;
 use crate::get::Get;
 use crate::ground::Ground;
 use crate::handle::{Command, Handle};
+use crate::operation::Operation;
+use crate::request::{Request, Way};
 use crate::state::SessionState;
 use crate::updates::{Update, updates_of};
-
-/// Durable references in one chunk of a sync.
-const SYNC_CHUNK: usize = 1_000;
 
 /// A client of a network. Cheap to clone; the clones share one session.
 ///
@@ -55,10 +56,12 @@ pub(crate) struct Inner {
     pub(crate) handle: Handle,
     pub(crate) pool: Pool,
     pub(crate) requests: AtomicU64,
+    pub(crate) flight: Flight,
 }
 
 impl Client {
-    /// Makes a client of the network server at `server`, `host:port`.
+    /// Makes a client of the network server at `server`: `host:port`, or a host alone for the port
+    /// that the network has by custom, [`ClientBuilder::PORT`].
     pub fn builder(server: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(server.into())
     }
@@ -72,6 +75,47 @@ impl Client {
     /// it: they do themselves, up to their deadlines.
     pub async fn ready(&self) {
         self.inner.handle.ready().await;
+    }
+
+    /// The same, for at most so long: for programs that rather end than wait.
+    ///
+    /// # Errors
+    /// `TimedOut`; `Closed` or `Superseded` once the session is over.
+    pub async fn ready_within(&self, patience: Duration) -> Result<(), Error> {
+        self.await_ready(patience).await.during(Operation::Ready)
+    }
+
+    pub(crate) async fn await_ready(&self, patience: Duration) -> Result<(), Error> {
+        let handle = &self.inner.handle;
+        let mut state = handle.state.clone();
+        let up = state.wait_for(|state| state.up);
+        match timeout(patience, up).await {
+            Ok(Ok(_)) => Ok(()),
+            // The task has ended.
+            Ok(Err(_)) => Err(handle.over()),
+            Err(_) => {
+                let message = "the network server could not be reached in time";
+                Err(Error::new(ErrorKind::TimedOut, message))
+            }
+        }
+    }
+
+    /// Measures the way to the network server: a call that changes nothing, and its answer. It
+    /// does not measure the way to any container; a request does.
+    ///
+    /// # Errors
+    /// When the server does not answer in time.
+    pub async fn ping(&self) -> Result<Duration, Error> {
+        let pinging = async {
+            self.await_ready(self.inner.config.request_timeout).await?;
+            let began = Instant::now();
+            let handle = &self.inner.handle;
+            let params = Json::of(&empty()).map_err(|error| Error::unwritable(&error))?;
+            let call = Call::new(handle.number(), method::LIST_KINDS, params);
+            handle.call(call).await?;
+            Ok(began.elapsed())
+        };
+        self.during(Operation::Ping, pinging).await
     }
 
     /// Where the session with the server stands, now and later.
@@ -90,7 +134,8 @@ impl Client {
     /// # Errors
     /// As of any get.
     pub async fn get_raw(&self, params: GetParams) -> Result<GotContainer, Error> {
-        self.inner.handle.get_raw(params, None).await
+        self.during(Operation::Get, self.inner.handle.get_raw(params, None))
+            .await
     }
 
     /// Releases what [`get_raw`](Self::get_raw) got, in this process or an earlier one.
@@ -98,16 +143,30 @@ impl Client {
     /// # Errors
     /// When the server does not answer in time.
     pub async fn release_raw(&self, uuid: impl Into<String>) -> Result<(), Error> {
-        self.inner.handle.release(uuid.into(), true).await
+        let releasing = self.inner.handle.release(uuid.into(), true).await;
+        releasing.during(Operation::Release)
     }
 
-    /// Sends a request to a container, whether a reference is held or not.
+    /// Sends a request to a container, whether a reference is held or not: await the builder.
     ///
     /// Without a reference nobody knows which life of the container was asked: where the connection
     /// ends before the answer, the request is not sent again unless it is idempotent.
     ///
     /// # Errors
     /// The container's own, and those of the way there.
+    pub fn request<'a, T: Serialize + ?Sized, R: DeserializeOwned>(
+        &'a self,
+        uuid: &'a str,
+        operation: &'a str,
+        data: &T,
+    ) -> Request<'a, R> {
+        Request::new(Way::Uuid(self, uuid), operation, data)
+    }
+
+    /// The same of JSON text.
+    ///
+    /// # Errors
+    /// As of [`request`](Self::request).
     pub async fn request_json(
         &self,
         uuid: &str,
@@ -116,8 +175,8 @@ impl Client {
         options: RequestOptions,
     ) -> Result<Json, Error> {
         let life = Life::default();
-        self.routed(None, uuid, operation, &data, options, life)
-            .await
+        let asking = self.routed(None, uuid, operation, &data, options, life);
+        self.during(Operation::Request, asking).await
     }
 
     /// An id for a request that may take more than one route.
@@ -156,7 +215,8 @@ impl Client {
     /// # Errors
     /// When the server does not answer in time.
     pub async fn agents(&self) -> Result<Vec<AgentInfo>, Error> {
-        self.ask(method::LIST_AGENTS, &empty()).await
+        self.ask(Operation::List, method::LIST_AGENTS, &empty())
+            .await
     }
 
     /// The kinds that agents serve.
@@ -164,7 +224,8 @@ impl Client {
     /// # Errors
     /// When the server does not answer in time.
     pub async fn kinds(&self) -> Result<Vec<String>, Error> {
-        self.ask(method::LIST_KINDS, &empty()).await
+        self.ask(Operation::List, method::LIST_KINDS, &empty())
+            .await
     }
 
     /// The containers of the network, or those of one kind.
@@ -175,76 +236,8 @@ impl Client {
         let find = Find {
             kind: kind.map(str::to_owned),
         };
-        self.ask(method::LIST_CONTAINERS, &find).await
-    }
-
-    /// The specifications of kinds that the server knows.
-    ///
-    /// # Errors
-    /// When the server does not answer in time, or is an original one.
-    pub async fn kind_specs(&self) -> Result<Vec<KindSpec>, Error> {
-        self.ask(method::LIST_KIND_SPECS, &empty()).await
-    }
-
-    /// Sets the specification of a kind. Needs the control secret.
-    ///
-    /// # Errors
-    /// `NotAllowed` without the secret; when the server does not answer in time.
-    pub async fn set_kind(&self, spec: KindSpec) -> Result<(), Error> {
-        self.ask::<_, Json>(method::SET_KIND, &spec).await?;
-        Ok(())
-    }
-
-    /// Says that `kinds` are all that have a specification; returns those that lost theirs. Needs
-    /// the control secret.
-    ///
-    /// # Errors
-    /// `NotAllowed` without the secret; when the server does not answer in time.
-    pub async fn kind_barrier(&self, kinds: Vec<String>) -> Result<Vec<String>, Error> {
-        self.ask(method::REMOVE_KINDS, &KindBarrier { kinds }).await
-    }
-
-    /// Says that `uuids` are all that this client holds durably: others are released. Needs the
-    /// control secret.
-    ///
-    /// # Errors
-    /// `Interrupted` when the server's session became another meanwhile: nothing was released,
-    /// begin again. `NotAllowed` without the secret.
-    pub async fn sync(&self, uuids: Vec<String>) -> Result<Synced, Error> {
-        let patience = self.inner.config.request_timeout;
-        if tokio::time::timeout(patience, self.ready()).await.is_err() {
-            let message = "the network server could not be reached in time";
-            return Err(Error::new(ErrorKind::TimedOut, message));
-        }
-        let handle = &self.inner.handle;
-        // A half of a sync would release what is in the other.
-        let session = handle.state.borrow().session.clone();
-        let sync = self.inner.ground.uuid().to_string();
-        let mut rest = uuids;
-        let mut chunk = 0;
-        loop {
-            let next = rest.split_off(rest.len().min(SYNC_CHUNK));
-            let last = next.is_empty();
-            let part = Sync {
-                sync: sync.clone(),
-                chunk,
-                uuids: rest,
-                last,
-            };
-            let params = Json::of(&part).map_err(|error| Error::unwritable(&error))?;
-            let call = Call {
-                only_in: session.clone(),
-                ..Call::new(handle.number(), method::SYNC, params)
-            };
-            let answer = handle.call(call).await?;
-            if last {
-                return answer
-                    .read()
-                    .map_err(|error| Error::protocol("the answer to a sync", &error));
-            }
-            rest = next;
-            chunk += 1;
-        }
+        self.ask(Operation::List, method::LIST_CONTAINERS, &find)
+            .await
     }
 
     /// What happens in the network: a snapshot in pieces, then each event. After a fresh session
@@ -288,40 +281,35 @@ impl Client {
             timeout,
             ..Call::new(handle.number(), method.into(), params)
         };
-        handle.call(call).await
+        self.during(Operation::Call, handle.call(call)).await
     }
 
-    async fn ask<P: Serialize, R: DeserializeOwned>(
+    pub(crate) async fn ask<P: Serialize, R: DeserializeOwned>(
         &self,
+        operation: Operation,
         name: &'static str,
         params: &P,
     ) -> Result<R, Error> {
-        let params = Json::of(params).map_err(|error| Error::unwritable(&error))?;
-        let handle = &self.inner.handle;
-        let answer = handle
-            .call(Call::new(handle.number(), name, params))
-            .await?;
-        let what = "the network server's answer cannot be read";
-        answer.read().map_err(|error| Error::protocol(what, &error))
+        let asking = async {
+            let params = Json::of(params).map_err(|error| Error::unwritable(&error))?;
+            let handle = &self.inner.handle;
+            let answer = handle
+                .call(Call::new(handle.number(), name, params))
+                .await?;
+            let what = "the network server's answer cannot be read";
+            answer.read().map_err(|error| Error::protocol(what, &error))
+        };
+        self.during(operation, asking).await
     }
 
-    /// Leaves without releasing durable references; others go as with [`close`](Self::close).
-    pub async fn detach(&self) {
-        self.leave(Command::Detach).await;
-    }
-
-    /// Leaves and releases everything, and waits until the server knows, for half a second at
-    /// most. What is called afterwards fails with `Closed`.
-    pub async fn close(&self) {
-        self.leave(Command::Close).await;
-    }
-
-    async fn leave(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
-        let (done, left) = oneshot::channel();
-        if self.inner.handle.send(command(done)).is_ok() {
-            // Dropped, the task has ended too.
-            let _ = left.await;
-        }
+    /// Does what a caller asks for, as long as the client takes it; an error says what it was.
+    pub(crate) async fn during<T>(
+        &self,
+        operation: Operation,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let _under_way = self.inner.flight.begin().during(operation)?;
+        work.await.during(operation)
     }
 }
 

@@ -15,7 +15,9 @@ use crate::Json;
 use crate::client::{Client, RequestOptions, container_call};
 use crate::direct::{DirectLink, Fanout, Subscription};
 use crate::error::{Error, ErrorKind};
-use crate::reference::{ContainerRef, read_answer};
+use crate::operation::Operation;
+use crate::reference::ContainerRef;
+use crate::request::{self, Request};
 
 /// Between two attempts to have a container's events sent.
 const RETRY: Duration = Duration::from_millis(250);
@@ -55,6 +57,12 @@ impl ContainerRef {
     /// # Errors
     /// `NotAllowed` if it takes no direct connections; when its agent does not answer in time.
     pub async fn connect(&self) -> Result<Connection, Error> {
+        self.client
+            .during(Operation::Connect, self.connect_now())
+            .await
+    }
+
+    async fn connect_now(&self) -> Result<Connection, Error> {
         let mut location = self.location();
         let at = location.borrow_and_update().clone();
         if !at.gone && link_to(&self.client, &at).is_none() {
@@ -202,17 +210,16 @@ impl Connection {
         }
     }
 
-    /// Sends a request to the container.
+    /// Sends a request to the container: await the builder.
     ///
     /// # Errors
     /// The container's own, and those of the way there.
-    pub async fn request<T: Serialize + ?Sized, R: DeserializeOwned>(
-        &self,
-        operation: &str,
+    pub fn request<'a, T: Serialize + ?Sized, R: DeserializeOwned>(
+        &'a self,
+        operation: &'a str,
         data: &T,
-    ) -> Result<R, Error> {
-        let data = Json::of(data).map_err(|error| Error::unwritable(&error))?;
-        read_answer(&self.request_json(operation, data).await?)
+    ) -> Request<'a, R> {
+        Request::new(request::Way::Connection(self), operation, data)
     }
 
     /// The same of JSON text.
@@ -229,6 +236,17 @@ impl Connection {
     /// # Errors
     /// As of [`request`](Self::request).
     pub async fn request_with(
+        &self,
+        operation: &str,
+        data: Json,
+        options: RequestOptions,
+    ) -> Result<Json, Error> {
+        let asking = self.ask(operation, data, options);
+        let client = &self.container.client;
+        client.during(Operation::Request, asking).await
+    }
+
+    async fn ask(
         &self,
         operation: &str,
         data: Json,

@@ -1,6 +1,8 @@
 use huly_protocol::{ErrorCode, ErrorPayload, NO_SUITABLE_AGENT, Rejection};
 use huly_session::CallError;
 
+use crate::operation::Operation;
+
 /// What kind of failure an [`Error`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -41,10 +43,46 @@ pub enum ErrorKind {
     Protocol,
 }
 
-/// Why a call failed.
+impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 17] = [
+        Self::BadRequest,
+        Self::Busy,
+        Self::Exhausted,
+        Self::NoSuitableAgent,
+        Self::NoSuchKind,
+        Self::OtherKind,
+        Self::NoSuchContainer,
+        Self::NoSuchAgent,
+        Self::NotAllowed,
+        Self::TimedOut,
+        Self::Gone,
+        Self::Interrupted,
+        Self::OutcomeUnknown,
+        Self::Superseded,
+        Self::Failed,
+        Self::Closed,
+        Self::Protocol,
+    ];
+}
+
+/// Why an operation failed.
+///
+/// ```
+/// use huly_client::{Error, ErrorKind, Operation};
+///
+/// let late = Error::new(ErrorKind::OutcomeUnknown, "the container did not answer in time");
+/// let request = late.clone().of(Operation::Request);
+/// assert_eq!(request.to_string(), "request: the container did not answer in time");
+/// assert!(!request.is_retryable(), "it may have run");
+/// assert!(late.of(Operation::Get).is_retryable(), "a get twice is the same container");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{operation}: {message}")]
+#[non_exhaustive]
 pub struct Error {
+    /// What failed.
+    pub operation: Operation,
     /// What kind of failure it is.
     pub kind: ErrorKind,
     /// What happened, for people.
@@ -54,24 +92,39 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of a kind.
+    /// An error of a kind, of a [`Call`](Operation::Call).
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
+            operation: Operation::Call,
             kind,
             message: message.into(),
             rejections: Vec::new(),
         }
     }
 
-    /// Whether the same call may go through later without anybody changing anything.
+    /// The same, of another operation.
+    #[must_use]
+    pub fn of(mut self, operation: Operation) -> Self {
+        self.operation = operation;
+        self
+    }
+
+    /// Whether the same may be tried again: it may go through later without anybody changing
+    /// anything, and no container does twice what it was asked once.
+    ///
+    /// Never so of a request that may have run; one marked idempotent is sent again without
+    /// asking, until its deadline. The table stands in docs/client.md.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind,
+        match self.kind {
             ErrorKind::Busy
-                | ErrorKind::NoSuitableAgent
-                | ErrorKind::TimedOut
-                | ErrorKind::Interrupted
-        )
+            | ErrorKind::NoSuitableAgent
+            | ErrorKind::TimedOut
+            | ErrorKind::Interrupted => true,
+            ErrorKind::OutcomeUnknown => !self.operation.asks_a_container(),
+            // The container that was about to be given, or connected: there may be another.
+            ErrorKind::Gone => matches!(self.operation, Operation::Get | Operation::Connect),
+            _ => false,
+        }
     }
 
     pub(crate) fn closed() -> Self {
@@ -110,6 +163,7 @@ impl From<ErrorPayload> for Error {
             _ => ErrorKind::Failed,
         };
         Self {
+            operation: Operation::Call,
             kind,
             message: error.message,
             rejections: error.rejections,
@@ -124,5 +178,16 @@ impl From<CallError> for Error {
             CallError::Protocol(message) => Self::new(ErrorKind::Protocol, message),
             CallError::Closed => Self::closed(),
         }
+    }
+}
+
+/// Says of an error what failed.
+pub(crate) trait During {
+    fn during(self, operation: Operation) -> Self;
+}
+
+impl<T> During for Result<T, Error> {
+    fn during(self, operation: Operation) -> Self {
+        self.map_err(|error| error.of(operation))
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::Json;
 use crate::client::Client;
 use crate::error::Error;
+use crate::operation::Operation;
 use crate::reference::ContainerRef;
 
 /// A get to be sent: what it asks for, then `.await`.
@@ -112,17 +113,13 @@ impl IntoFuture for Get {
     fn into_future(mut self) -> Self::IntoFuture {
         async move {
             if let Some(error) = self.error {
-                return Err(error);
+                return Err(error.of(Operation::Get));
             }
             if self.ext != GetExt::default() {
                 self.params.huly = Some(self.ext);
             }
-            let hold = self
-                .client
-                .inner
-                .handle
-                .get(self.params, self.timeout)
-                .await?;
+            let getting = self.client.inner.handle.get(self.params, self.timeout);
+            let hold = self.client.during(Operation::Get, getting).await?;
             Ok(ContainerRef::new(self.client, hold))
         }
         .boxed()

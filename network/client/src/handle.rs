@@ -152,7 +152,7 @@ impl Handle {
     }
 
     /// Why the session is over.
-    fn over(&self) -> Error {
+    pub(crate) fn over(&self) -> Error {
         match &self.state.borrow().superseded {
             Some(text) => Error::new(ErrorKind::Superseded, text.clone()),
             None => Error::closed(),

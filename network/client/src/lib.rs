@@ -23,14 +23,19 @@ mod builder;
 mod client;
 mod clock;
 mod connection;
+mod control;
 mod direct;
 mod driver;
 mod error;
+mod flight;
 mod get;
 mod ground;
 mod handle;
+mod leave;
+mod operation;
 mod reference;
 mod registration;
+mod request;
 mod socket;
 mod state;
 #[cfg(feature = "testing")]
@@ -44,7 +49,9 @@ pub use clock::{Clock, boot_clock};
 pub use connection::Connection;
 pub use error::{Error, ErrorKind};
 pub use get::Get;
+pub use operation::Operation;
 pub use reference::ContainerRef;
+pub use request::Request;
 pub use state::SessionState;
 pub use updates::Update;
 
@@ -54,3 +61,8 @@ pub use huly_protocol::{self as protocol, HelloAnswer, Json, Placement};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So are the examples of its documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct Guide;

@@ -7,8 +7,10 @@ use tokio::sync::watch;
 
 use crate::Json;
 use crate::client::{Client, Life, RequestOptions};
-use crate::error::Error;
+use crate::error::{During, Error};
 use crate::handle::Hold;
+use crate::operation::Operation;
+use crate::request::{Request, Way};
 use huly_session::Location;
 
 /// A container that this client holds. Clones are the same handle; when the last is dropped, it is
@@ -65,17 +67,16 @@ impl ContainerRef {
         self.hold.location.clone()
     }
 
-    /// Sends a request to the container.
+    /// Sends a request to the container: await the builder.
     ///
     /// # Errors
     /// The container's own, and those of the way there.
-    pub async fn request<T: Serialize + ?Sized, R: DeserializeOwned>(
-        &self,
-        operation: &str,
+    pub fn request<'a, T: Serialize + ?Sized, R: DeserializeOwned>(
+        &'a self,
+        operation: &'a str,
         data: &T,
-    ) -> Result<R, Error> {
-        let data = Json::of(data).map_err(|error| Error::unwritable(&error))?;
-        read_answer(&self.request_json(operation, data).await?)
+    ) -> Request<'a, R> {
+        Request::new(Way::Reference(self), operation, data)
     }
 
     /// The same of JSON text.
@@ -97,10 +98,11 @@ impl ContainerRef {
         data: Json,
         options: RequestOptions,
     ) -> Result<Json, Error> {
-        let uuid = self.uuid();
-        self.client
-            .routed(None, uuid, operation, &data, options, self.life())
-            .await
+        let (uuid, life) = (self.uuid(), self.life());
+        let asking = self
+            .client
+            .routed(None, uuid, operation, &data, options, life);
+        self.client.during(Operation::Request, asking).await
     }
 
     /// Gives the handle back and waits until the server knows. If there are clones, the last of
@@ -114,11 +116,7 @@ impl ContainerRef {
         };
         hold.disarm();
         let uuid = std::mem::take(&mut hold.uuid);
-        self.client.inner.handle.release(uuid, false).await
+        let releasing = self.client.inner.handle.release(uuid, false).await;
+        releasing.during(Operation::Release)
     }
-}
-
-pub(crate) fn read_answer<R: DeserializeOwned>(answer: &Json) -> Result<R, Error> {
-    let what = "the container's answer is not of the expected shape";
-    answer.read().map_err(|error| Error::protocol(what, &error))
 }

@@ -2,8 +2,10 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod direct;
+mod documented;
 mod fake;
 mod feed;
+mod leave;
 
 use std::time::Duration;
 
