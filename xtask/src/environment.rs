@@ -29,7 +29,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Child;
 
 pub(crate) use self::keys::Keys;
-pub(crate) use self::network::{AGENTS, NETWORK};
+pub(crate) use self::network::{AGENTS, NETWORK, OPERATOR};
 use self::ports::Ports;
 pub(crate) use self::process::Identity;
 use self::state::Recorded;
@@ -167,6 +167,14 @@ impl Environment {
 
     pub(crate) fn ports(&self) -> &Ports {
         &self.state.ports
+    }
+
+    /// The process of one program.
+    ///
+    /// # Errors
+    /// When it was not started.
+    pub(crate) fn pid(&self, name: &str) -> Result<u32> {
+        Ok(self.state.process(name)?.identity.pid)
     }
 
     /// The log of one program.

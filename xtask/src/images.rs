@@ -143,6 +143,15 @@ pub(crate) async fn build(
     Ok(made)
 }
 
+/// Builds the programs of some packages as they are in images; returns the folder they are in.
+///
+/// # Errors
+/// When a package has no program, or one cannot be built.
+pub(crate) async fn programs(workspace: &Workspace, packages: &[&str]) -> Result<PathBuf> {
+    let packages = package::find(workspace, packages).await?;
+    program::build(workspace, &workspace.target, &packages).await
+}
+
 impl Made {
     /// Packs the built programs into a cache.
     async fn pack(&self, built: &Path, cached: &Path) -> Result<Vec<Image>> {

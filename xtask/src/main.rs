@@ -3,6 +3,7 @@
 #[macro_use]
 mod print;
 
+mod bench;
 mod cache;
 mod command;
 mod demo;
@@ -58,6 +59,8 @@ enum Command {
     Generate(generate::Arguments),
     /// Make container images of the programs, as archives that docker, containerd and others load
     Images(images::Arguments),
+    /// Measure what the programs do and need
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -101,5 +104,6 @@ async fn run(command: Command) -> Result<()> {
         Command::Down(arguments) => up::down(&workspace, &arguments).await,
         Command::Generate(arguments) => generate::run(&workspace, &arguments).await,
         Command::Images(arguments) => images::run(&workspace, &arguments).await,
+        Command::Bench(arguments) => bench::run(&workspace, &arguments).await,
     }
 }

@@ -163,7 +163,11 @@ pub(crate) async fn start_cluster(
     step(what, environment.start_nodes(tools, &nodes)).await
 }
 
-async fn start_network(
+/// Starts what a network has on a control plane that runs: server, agents, operator.
+///
+/// # Errors
+/// When a part of it does not come up.
+pub(crate) async fn start_network(
     workspace: &Workspace,
     environment: &mut Environment,
     go: &GoPrograms,

@@ -14,7 +14,7 @@ use crate::huly_programs::HulyPrograms;
 pub(crate) const NETWORK: &str = "huly-network";
 
 /// The name of the operator among the processes.
-const OPERATOR: &str = "huly-operator";
+pub(crate) const OPERATOR: &str = "huly-operator";
 
 /// How long a program may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
