@@ -11,10 +11,11 @@ import pytest
 import rows
 from peers import TypeScriptClient
 from programs import Agent, Network, Program
-from raw import Raw
+from raw import Raw, rust_hello
+from raw_agent import RawAgent
 from relay import Relay
 from ts_agent import TypeScriptAgent
-from wire import fresh
+from wire import eventually, fresh
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,6 +91,13 @@ def network(shared: Programs) -> Network:
 
 
 @pytest.fixture(scope="module")
+def settled(network: Network) -> Network:
+    """The same, old enough that what agents register is news to it."""
+    eventually("it has settled", lambda: network.metric("huly_network_settling") == 0)
+    return network
+
+
+@pytest.fixture(scope="module")
 def agent(shared: Programs, network: Network) -> Agent:
     """A stock agent that the tests of a module share."""
     return shared.agent(network)
@@ -134,6 +142,13 @@ class Peers:
 
     def raw(self, address: str, **options: Any) -> Raw:
         return self.stack.enter_context(Raw(address, **options))
+
+    def raw_agent(self, network: Network, *kinds: str, rust: bool = False) -> RawAgent:
+        """An agent that registers when the test says so, on a connection of its own."""
+        raw = self.raw(network.address)
+        raw.hello(huly=rust_hello() if rust else None)
+        huly = {"labels": {}, "specs": [], "draining": False} if rust else None
+        return RawAgent(raw, list(kinds), huly)
 
     def end(self) -> None:
         self.stack.close()

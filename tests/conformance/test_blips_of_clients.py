@@ -194,6 +194,25 @@ def test_a_stall_is_no_end(peers: Peers, network: Network, agent: Agent) -> None
     assert len(client.hellos) == 1 and answered_once(client)
 
 
+@pytest.mark.covers("W06", "W07", "W21", "W29", "frame 7 retry server", "frame 9 askHello server")
+def test_requests_of_who_was_silent_too_long(peers: Peers, programs: Programs) -> None:
+    """They come before the hello that the client is asked for: retry, and in the end an answer."""
+    network = programs.network()
+    kind, uuid = fresh("kind"), fresh("room")
+    agent, relay = peers.agent(network, [kind]), peers.relay(network)
+    client = peers.client(relay, alive_timeout=1)
+    client.get(kind, {"uuid": uuid})
+    sessions = "huly_network_client_sessions"
+    before = network.metric(sessions)
+    relay.stall(UP)
+    asked = [client.start("cs", [uuid, "echo", number]) for number in range(3)]
+    eventually("the session ends", lambda: network.metric(sessions) == before - 1, 3)
+    relay.flow()
+    assert [each.result(5)["data"] for each in asked] == [0, 1, 2]
+    assert client.retries >= 3 and client.asked_hello >= 1
+    assert len(agent.containers[uuid].calls) == 3
+
+
 @pytest.mark.covers("W11", "W18", "W25")
 def test_a_move_while_the_client_is_away(peers: Peers, programs: Programs) -> None:
     """`updated` went to nobody: the client learns by it where the container is, all the same."""
