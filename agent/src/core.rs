@@ -10,6 +10,7 @@ mod calls;
 mod config;
 mod container;
 mod direct;
+mod doors;
 mod drain;
 mod events;
 mod lease;
@@ -33,12 +34,12 @@ use answers::Answers;
 use calls::PendingCall;
 pub use config::Config;
 use container::Container;
+use doors::Doors;
 use drain::Drain;
 use lease::Lease;
-use session::Sessions;
 pub use types::{
-    Asked, Audience, CallNumber, Effect, EndReport, Figures, Id, Input, Observed, Route, Run, Seed,
-    ServerCall, Token,
+    Asked, Audience, CallNumber, Conn, Door, Effect, EndReport, Figures, Id, Input, Observed,
+    Route, Run, Seed, ServerCall, Token,
 };
 
 /// What has to be looked at when its time has come; it may be done by then.
@@ -77,7 +78,7 @@ pub struct Agent {
     by_kind: BTreeMap<Id, usize>,
     calls: BTreeMap<CallNumber, PendingCall>,
     answers: Answers,
-    sessions: Sessions,
+    doors: Doors,
     specs: BTreeMap<String, KindSpec>,
     /// The highest term that the agent knows: it starts nothing for a lower one.
     term: u64,
@@ -106,7 +107,7 @@ impl Agent {
         Self {
             lease: Lease::new(config.lease, now),
             answers: Answers::new(config.answers_window, config.answers_bytes),
-            sessions: Sessions::new(config.instance),
+            doors: Doors::new(config.instance),
             config,
             now,
             out: Vec::new(),
@@ -145,7 +146,7 @@ impl Agent {
     pub fn figures(&self) -> Figures<'_> {
         Figures {
             containers: &self.by_kind,
-            clients: self.sessions.present(),
+            clients: self.doors.present(),
             waiting: self.waiting,
             registered: self.registered && self.up,
             fenced: self.lease.is_fenced(),
@@ -210,6 +211,7 @@ impl Agent {
             Input::Down => self.up = false,
             Input::Term(term) => self.term = self.term.max(term),
             Input::Call(call) => self.server_call(call),
+            Input::Opened { run, port } => self.door_opened(run, port),
             Input::Message { conn, frame } => self.message(conn, frame),
             Input::Unreadable { reason } => self.bad_message(reason),
             Input::Closed { conn } => self.connection_closed(&conn),

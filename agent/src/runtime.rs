@@ -1,6 +1,7 @@
 //! The native runtime: the agent's thread with its sockets, lease and core, and the workers on
 //! which containers run.
 
+mod doors;
 mod gate;
 mod hosting;
 mod link;

@@ -8,7 +8,9 @@ use super::answers::{Key, Seen};
 use super::config::Config;
 use super::container::{Container, State};
 use super::link::read_ext;
-use super::types::{Asked, CallNumber, Effect, EndReport, Id, Observed, Route, Run, Token};
+use super::types::{
+    Asked, CallNumber, Conn, Door, Effect, EndReport, Id, Observed, Route, Run, Token,
+};
 use super::{Agent, Deadline, error};
 
 /// A request without an answer.
@@ -40,7 +42,7 @@ pub(super) struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reply {
     Server(Token),
-    Client { client: Id, request: Id },
+    Client { door: Door, client: Id, request: Id },
 }
 
 impl Reply {
@@ -275,25 +277,29 @@ impl Agent {
         for reply in pending.replies {
             match reply {
                 Reply::Server(token) => self.answer_server(token, result.clone()),
-                Reply::Client { client, request } => {
-                    self.answer_client(&client, &request, result.clone());
-                }
+                Reply::Client {
+                    door,
+                    client,
+                    request,
+                } => self.answer_client(door, &client, &request, result.clone()),
             }
         }
     }
 
-    /// Answers a request of a client of the ROUTER, over the connection that it has now.
+    /// Answers a request of a client of a ROUTER, over the connection that it has now.
     pub(super) fn answer_client(
         &mut self,
+        door: Door,
         client: &Id,
         request: &Id,
         result: Result<Json, ErrorPayload>,
     ) {
-        let Some(session) = self.sessions.get_mut(client) else {
+        let sessions = self.doors.get_mut(door);
+        let Some(session) = sessions.and_then(|sessions| sessions.get_mut(client)) else {
             return;
         };
         session.in_flight.remove(request);
-        let Some(conn) = session.conn.clone() else {
+        let Some(name) = session.conn.clone() else {
             return;
         };
         let frame = match result {
@@ -307,6 +313,7 @@ impl Agent {
                 Frame::new(Op::ResponseError, &**request, error.bytes())
             }
         };
+        let conn = Conn { door, name };
         self.effect(Effect::Send { conn, frame });
     }
 }

@@ -1,17 +1,17 @@
-//! Messages on the agent's own ROUTER.
+//! Messages on the agent's own ROUTER and on those of containers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{
-    Connect, ErrorCode, ErrorPayload, Frame, Hello, HelloAnswer, Json, Limits, Op,
-    PROTOCOL_VERSION, Request, Uuid, method,
+    CallerExt, Connect, ContainerCall, ErrorCode, ErrorPayload, Frame, Hello, HelloAnswer, Json,
+    Limits, Op, PROTOCOL_VERSION, Request, Uuid, method,
 };
 
 use super::calls::{Caller, Reply, read_call};
-use super::session::Session;
-use super::types::{Effect, Id};
+use super::session::{Session, Sessions};
+use super::types::{Conn, Door, Effect, Id};
 use super::{Agent, error, json};
 
 /// The alive timeout of a client that does not say one (W08).
@@ -28,19 +28,22 @@ const MAX_PING: usize = 32;
 const SILENCE_CHECK: Duration = Duration::from_millis(250);
 
 impl Agent {
-    pub(super) fn message(&mut self, conn: Bytes, frame: Frame) {
-        if let Some(client) = self.sessions.client_of(&conn).cloned()
-            && let Some(session) = self.sessions.get_mut(&client)
-        {
+    pub(super) fn message(&mut self, conn: Conn, frame: Frame) {
+        // Of a container that has ended: its ROUTER is closed.
+        let Some(sessions) = self.doors.get_mut(conn.door) else {
+            return;
+        };
+        let client = sessions.client_of(&conn.name).cloned();
+        if let Some(session) = client.as_ref().and_then(|client| sessions.get_mut(client)) {
             session.last_heard = self.now;
         }
         match frame.op {
             Op::Hello => self.hello(conn, &frame),
             Op::Request => self.direct_request(conn, frame),
-            Op::Ping => self.ping(conn, frame),
+            Op::Ping => self.pong(conn, frame),
             Op::Close => {
-                if let Some(client) = self.sessions.client_of(&conn).cloned() {
-                    self.forget_client(&client);
+                if let Some(client) = client {
+                    self.forget_client(conn.door, &client);
                 }
             }
             // The agent asks its clients nothing.
@@ -49,15 +52,17 @@ impl Agent {
         }
     }
 
-    pub(super) fn connection_closed(&mut self, conn: &Bytes) {
-        self.sessions.unbind(conn);
+    pub(super) fn connection_closed(&mut self, conn: &Conn) {
+        if let Some(sessions) = self.doors.get_mut(conn.door) {
+            sessions.unbind(&conn.name);
+        }
     }
 
-    pub(super) fn send(&mut self, conn: Bytes, frame: Frame) {
+    pub(super) fn send(&mut self, conn: Conn, frame: Frame) {
         self.effect(Effect::Send { conn, frame });
     }
 
-    fn hello(&mut self, conn: Bytes, frame: &Frame) {
+    fn hello(&mut self, conn: Conn, frame: &Frame) {
         let hello = match &frame.payload[..] {
             b"" => Hello {
                 alive_timeout: None,
@@ -77,12 +82,16 @@ impl Agent {
             });
         let nonce = hello.huly.map(|huly| huly.nonce);
         self.note_client(&client, &conn, nonce, alive_timeout);
-        let Some(session) = self.sessions.get_mut(&client) else {
+        let Some(sessions) = self.doors.get_mut(conn.door) else {
+            return;
+        };
+        let instance = sessions.instance();
+        let Some(session) = sessions.get_mut(&client) else {
             return;
         };
         let (uuid, rust) = (session.uuid.clone(), session.is_rust());
         let payload = if rust {
-            self.hello_answer()
+            self.hello_answer(instance)
         } else {
             Bytes::new()
         };
@@ -93,53 +102,66 @@ impl Agent {
     fn note_client(
         &mut self,
         client: &Id,
-        conn: &Bytes,
+        conn: &Conn,
         nonce: Option<String>,
         alive_timeout: Duration,
     ) {
-        let fresh = self.sessions.next_uuid();
         let now = self.now;
-        let known = self.sessions.get_mut(client);
-        if known.as_ref().is_some_and(|s| s.nonce != nonce) {
+        let own = self.behind(conn.door).cloned();
+        let known = self
+            .doors
+            .get_mut(conn.door)
+            .and_then(|all| all.get_mut(client));
+        if known.is_some_and(|session| session.nonce != nonce) {
             // Another process with the client's id: it says itself what it wants.
-            self.forget_client(client);
+            self.forget_client(conn.door, client);
         }
-        match self.sessions.get_mut(client) {
+        let Some(sessions) = self.doors.get_mut(conn.door) else {
+            return;
+        };
+        let fresh = sessions.next_uuid();
+        let mut connected = Vec::new();
+        match sessions.get_mut(client) {
             Some(session) => {
                 // An answer may have been lost with the old connection. A TypeScript client sends
                 // its requests again only when the uuid differs (W21).
-                if !session.is_rust() && session.conn.as_ref() != Some(conn) {
+                if !session.is_rust() && session.conn.as_ref() != Some(&conn.name) {
                     session.uuid = fresh;
                 }
                 session.alive_timeout = alive_timeout;
                 session.last_heard = now;
             }
-            None => self.sessions.insert(
-                client.clone(),
-                Session {
-                    uuid: fresh,
-                    conn: None,
-                    nonce,
-                    alive_timeout,
-                    last_heard: now,
-                    present: true,
-                    in_flight: BTreeSet::new(),
-                    containers: BTreeSet::new(),
-                },
-            ),
+            None => {
+                // Whoever comes to a container's own ROUTER is connected to it.
+                connected.extend(own);
+                sessions.insert(
+                    client.clone(),
+                    Session {
+                        uuid: fresh,
+                        conn: None,
+                        nonce,
+                        alive_timeout,
+                        last_heard: now,
+                        present: true,
+                        in_flight: BTreeSet::new(),
+                        containers: connected.iter().cloned().collect(),
+                    },
+                );
+            }
         }
-        self.sessions.bind(client, conn);
-        for uuid in self.sessions.arrive(client) {
+        sessions.bind(client, &conn.name);
+        connected.extend(sessions.arrive(client));
+        for uuid in connected {
             self.tell_connected(&uuid, client);
         }
     }
 
-    fn hello_answer(&self) -> Bytes {
+    fn hello_answer(&self, instance: String) -> Bytes {
         let in_flight = u32::try_from(self.config.requests_in_flight).unwrap_or(u32::MAX);
         let lease = u64::try_from(self.config.lease.as_millis()).unwrap_or(u64::MAX);
         json(&HelloAnswer {
             v: PROTOCOL_VERSION,
-            instance: self.sessions.instance(),
+            instance,
             term: self.term,
             // An agent serves its containers, not the network.
             network: String::new(),
@@ -154,38 +176,46 @@ impl Agent {
         .into_bytes()
     }
 
-    fn ping(&mut self, conn: Bytes, frame: Frame) {
+    fn pong(&mut self, conn: Conn, frame: Frame) {
+        let Some(sessions) = self.doors.get_mut(conn.door) else {
+            return;
+        };
         let payload = match frame.payload.len() {
             0..=MAX_PING => frame.payload,
             _ => Bytes::new(),
         };
-        let known = self.sessions.client_of(&conn).cloned();
-        let uuid = known.and_then(|client| self.sessions.get_mut(&client).map(|s| s.uuid.clone()));
+        let known = sessions.client_of(&conn.name).cloned();
+        let uuid = known.and_then(|client| sessions.get_mut(&client).map(|s| s.uuid.clone()));
         let asks = uuid.is_none();
-        let uuid = uuid.unwrap_or_else(|| self.sessions.instance());
+        let uuid = uuid.unwrap_or_else(|| sessions.instance());
         self.send(conn.clone(), Frame::new(Op::Pong, uuid, payload));
         if asks {
             self.ask_hello(conn);
         }
     }
 
-    fn ask_hello(&mut self, conn: Bytes) {
-        let frame = Frame::new(Op::AskHello, self.sessions.instance(), Bytes::new());
-        self.send(conn, frame);
+    fn ask_hello(&mut self, conn: Conn) {
+        if let Some(instance) = self.doors.get(conn.door).map(Sessions::instance) {
+            self.send(conn, Frame::new(Op::AskHello, instance, Bytes::new()));
+        }
     }
 
-    fn direct_request(&mut self, conn: Bytes, frame: Frame) {
-        let Some(client) = self.sessions.client_of(&conn).cloned() else {
+    fn direct_request(&mut self, conn: Conn, frame: Frame) {
+        let door = conn.door;
+        let Some(sessions) = self.doors.get_mut(door) else {
+            return;
+        };
+        let Some(client) = sessions.client_of(&conn.name).cloned() else {
             self.retry(conn.clone(), frame.id);
             return self.ask_hello(conn);
         };
         let request = Request::read(&frame.payload);
         // What is answered at once cannot pile up, and must go through also when requests do.
-        let counts = request
-            .as_ref()
-            .is_ok_and(|request| request.method == method::CONTAINER_REQUEST);
+        let counts = request.as_ref().is_ok_and(|request| {
+            door != Door::Agent || request.method == method::CONTAINER_REQUEST
+        });
         let limit = self.config.requests_in_flight;
-        let Some(session) = self.sessions.get_mut(&client) else {
+        let Some(session) = sessions.get_mut(&client) else {
             return;
         };
         let id = Id::from(frame.id.as_str());
@@ -197,7 +227,10 @@ impl Agent {
         }
         session.in_flight.insert(id.clone());
         let done = match request {
-            Ok(request) => self.run_method(&client, &id, &request),
+            Ok(request) => match self.behind(door).cloned() {
+                Some(uuid) => self.run_operation(door, &uuid, &client, &id, &request),
+                None => self.run_method(&client, &id, &request),
+            },
             Err(cause) => {
                 self.bad_message("bad_request");
                 let message = format!("the payload is no request [method, params]: {cause}");
@@ -206,17 +239,17 @@ impl Agent {
         };
         match done {
             Ok(None) => {}
-            Ok(Some(answer)) => self.answer_client(&client, &id, Ok(answer)),
-            Err(cause) => self.answer_client(&client, &id, Err(cause)),
+            Ok(Some(answer)) => self.answer_client(door, &client, &id, Ok(answer)),
+            Err(cause) => self.answer_client(door, &client, &id, Err(cause)),
         }
     }
 
-    fn retry(&mut self, conn: Bytes, id: String) {
+    fn retry(&mut self, conn: Conn, id: String) {
         self.send(conn, Frame::new(Op::Retry, id, Bytes::from_static(b"1")));
     }
 
     /// A Rust client is told: it knows better than to try again at once.
-    fn too_many(&mut self, conn: Bytes, id: String) {
+    fn too_many(&mut self, conn: Conn, id: String) {
         let message = format!(
             "agent {} takes {} requests of a client at once",
             self.config.agent, self.config.requests_in_flight
@@ -236,6 +269,7 @@ impl Agent {
             method::CONTAINER_REQUEST => {
                 let call = read_call(params)?;
                 let reply = Reply::Client {
+                    door: Door::Agent,
                     client: client.clone(),
                     request: id.clone(),
                 };
@@ -261,13 +295,43 @@ impl Agent {
         }
     }
 
+    /// On a container's own ROUTER the method is the operation, and the parameters are its data.
+    fn run_operation(
+        &mut self,
+        door: Door,
+        uuid: &str,
+        client: &Id,
+        id: &Id,
+        request: &Request<'_>,
+    ) -> Result<Option<Json>, ErrorPayload> {
+        let ext = request.ext.map(|ext| read_params::<CallerExt>(ext.get()));
+        let call = ContainerCall {
+            uuid: uuid.into(),
+            operation: request.method.as_ref().into(),
+            data: request.params,
+            ext: None,
+        };
+        let reply = Reply::Client {
+            door,
+            client: client.clone(),
+            request: id.clone(),
+        };
+        let caller = Caller {
+            name: Some((client.clone(), id.clone())),
+            ext: ext.transpose()?.unwrap_or_default(),
+        };
+        self.admit(&call, caller, reply)
+    }
+
     /// The client closed, or nothing is kept of it any more.
-    fn forget_client(&mut self, client: &Id) {
-        let Some(session) = self.sessions.remove(client) else {
+    fn forget_client(&mut self, door: Door, client: &Id) {
+        let Some(session) = self.doors.get_mut(door).and_then(|all| all.remove(client)) else {
             return;
         };
         for uuid in &session.containers {
-            if let Some(container) = self.containers.get_mut(uuid) {
+            if door == Door::Agent
+                && let Some(container) = self.containers.get_mut(uuid)
+            {
                 container.connected.remove(client);
             }
             if session.present {
@@ -281,20 +345,32 @@ impl Agent {
             return;
         }
         self.silence_check = self.now + SILENCE_CHECK;
-        for client in self.sessions.silent(self.now) {
-            let left = self.sessions.leave(&client);
-            if left.is_empty() {
-                self.sessions.remove(&client);
-            }
-            for uuid in left {
-                self.tell_disconnected(&uuid, &client);
-            }
+        for door in self.doors.all() {
+            self.forget_silent_clients_at(door);
         }
-        while self.sessions.absent() > self.config.absent_clients {
-            let Some(client) = self.sessions.longest_away() else {
+        while self.doors.agent().absent() > self.config.absent_clients {
+            let Some(client) = self.doors.agent().longest_away() else {
                 break;
             };
-            self.forget_client(&client);
+            self.forget_client(Door::Agent, &client);
+        }
+    }
+
+    fn forget_silent_clients_at(&mut self, door: Door) {
+        let Some(sessions) = self.doors.get_mut(door) else {
+            return;
+        };
+        let mut left = Vec::new();
+        for client in sessions.silent(self.now) {
+            let containers = sessions.leave(&client);
+            // On a container's own ROUTER its hello says all that it wants.
+            if containers.is_empty() || door != Door::Agent {
+                sessions.remove(&client);
+            }
+            left.extend(containers.into_iter().map(|uuid| (uuid, client.clone())));
+        }
+        for (uuid, client) in left {
+            self.tell_disconnected(&uuid, &client);
         }
     }
 }

@@ -1,8 +1,13 @@
-//! Clients of the agent's own ROUTER that want containers' events.
+//! Clients that want containers' events: they say so on the agent's own ROUTER, and are those of a
+//! container's.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
 use huly_protocol::{ErrorCode, ErrorPayload, Frame, Json, Op};
 
-use super::types::{Audience, Effect, Id, Run};
+use super::session::Sessions;
+use super::types::{Audience, Conn, Door, Effect, Id, Run};
 use super::{Agent, error, json};
 
 impl Agent {
@@ -16,7 +21,7 @@ impl Agent {
             found += 1;
             let uuid = container.uuid.clone();
             if container.connected.insert(client.clone()) {
-                if let Some(session) = self.sessions.get_mut(client) {
+                if let Some(session) = self.doors.agent().get_mut(client) {
                     session.containers.insert(uuid.clone());
                 }
                 self.tell_connected(&uuid, client);
@@ -32,7 +37,7 @@ impl Agent {
         };
         if container.connected.remove(client) {
             let uuid = container.uuid.clone();
-            self.sessions.unsubscribe(client, &uuid);
+            self.doors.agent().unsubscribe(client, &uuid);
             self.tell_disconnected(&uuid, client);
         }
         Ok(json("ok"))
@@ -53,7 +58,21 @@ impl Agent {
         }
     }
 
-    /// An event of a container to those of its clients who have a connection.
+    /// Who is connected to a container and there, by either ROUTER.
+    pub(super) fn present_clients(&self, uuid: &str) -> BTreeSet<Id> {
+        let Some(container) = self.containers.get(uuid) else {
+            return BTreeSet::new();
+        };
+        let agent = self.doors.get(Door::Agent);
+        let connected = container.connected.iter();
+        let connected = connected.filter(|client| agent.is_some_and(|all| all.is_present(client)));
+        let own = self.doors.get(Door::Container(container.run));
+        let own = own.into_iter().flat_map(Sessions::clients);
+        connected.chain(own).cloned().collect()
+    }
+
+    /// An event of a container to those of its clients who have a connection. On the agent's ROUTER
+    /// it names the container.
     pub(super) fn event(&mut self, run: Run, to: &Audience, data: &Json) {
         let Some(uuid) = self.runs.get(&run) else {
             return;
@@ -61,8 +80,7 @@ impl Agent {
         let Some(container) = self.containers.get(uuid) else {
             return;
         };
-        let payload = json(&(&**uuid, data)).into_bytes();
-        let clients: Vec<Id> = match to {
+        let connected: Vec<Id> = match to {
             Audience::All => container.connected.iter().cloned().collect(),
             Audience::Client(client) => container
                 .connected
@@ -71,10 +89,27 @@ impl Agent {
                 .into_iter()
                 .collect(),
         };
+        if !connected.is_empty() {
+            let payload = json(&(&**uuid, data)).into_bytes();
+            self.event_at(Door::Agent, connected, payload);
+        }
+        let own = Door::Container(run);
+        if let Some(sessions) = self.doors.get(own) {
+            let clients: Vec<Id> = match to {
+                Audience::All => sessions.clients().cloned().collect(),
+                Audience::Client(client) => vec![client.clone()],
+            };
+            self.event_at(own, clients, data.clone().into_bytes());
+        }
+    }
+
+    fn event_at(&mut self, door: Door, clients: Vec<Id>, payload: Bytes) {
         for client in clients {
-            let conn = self.sessions.get_mut(&client).and_then(|s| s.conn.clone());
-            if let Some(conn) = conn {
-                self.send(conn, Frame::new(Op::Event, "", payload.clone()));
+            let sessions = self.doors.get_mut(door);
+            let session = sessions.and_then(|sessions| sessions.get_mut(&client));
+            if let Some(name) = session.and_then(|session| session.conn.clone()) {
+                let frame = Frame::new(Op::Event, "", payload.clone());
+                self.send(Conn { door, name }, frame);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Clients of the agent's own ROUTER.
+//! Clients of a ROUTER.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -78,6 +78,13 @@ impl Sessions {
 
     pub(super) fn is_present(&self, client: &str) -> bool {
         self.by_client.get(client).is_some_and(|s| s.present)
+    }
+
+    /// Those who are there.
+    pub(super) fn clients(&self) -> impl Iterator<Item = &Id> {
+        let all = self.by_client.iter();
+        all.filter(|(_, session)| session.present)
+            .map(|(client, _)| client)
     }
 
     pub(super) fn present(&self) -> usize {

@@ -192,11 +192,8 @@ impl Agent {
         if answer.is_err() {
             return;
         }
-        let connected = self.containers.get(&uuid).map(|c| c.connected.clone());
-        for client in connected.unwrap_or_default() {
-            if self.sessions.is_present(&client) {
-                self.effect(Effect::Connected { run, client });
-            }
+        for client in self.present_clients(&uuid) {
+            self.effect(Effect::Connected { run, client });
         }
         self.dispatch_waiting(&uuid);
         self.ping_first(run);

@@ -108,8 +108,9 @@ impl Agent {
         self.fail_calls(&container, &how);
         self.answers.ended(run);
         for client in &container.connected {
-            self.sessions.unsubscribe(client, &uuid);
+            self.doors.agent().unsubscribe(client, &uuid);
         }
+        self.close_door(run);
         let (reason, next) = self.last_words(&mut container, &how);
         self.effect(Effect::Observed(Observed::End {
             kind: container.kind.clone(),

@@ -5,6 +5,7 @@ mod deadlines;
 mod direct;
 mod ends;
 mod lease;
+mod own_router;
 mod pings;
 mod requests;
 mod starts;
@@ -16,7 +17,10 @@ use huly_protocol::{AgentRegistration, ErrorCode, ErrorPayload, Frame, Json, Op}
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Agent, CallNumber, Config, Effect, EndReport, Input, Run, ServerCall, Token};
+use super::{
+    Agent, Audience, CallNumber, Config, Conn, Door, Effect, EndReport, Input, Run, ServerCall,
+    Token,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -55,10 +59,15 @@ impl Rig {
     }
 
     fn register_and_renew(&mut self) {
+        self.register_and_renew_out();
+        self.out.clear();
+    }
+
+    /// The same; what it does then stays to be looked at.
+    fn register_and_renew_out(&mut self) {
         self.input(Input::Register);
         self.input(Input::Registered { end: Vec::new() });
         self.renew();
-        self.out.clear();
     }
 
     fn renew(&mut self) {
@@ -122,6 +131,20 @@ impl Rig {
     fn living(&mut self, uuid: &str, epoch: u64) -> Run {
         let token = self.get(uuid, epoch);
         let run = self.last_start();
+        self.input(Input::Started {
+            run,
+            result: Ok(()),
+        });
+        self.answer(token).unwrap();
+        self.out.clear();
+        run
+    }
+
+    /// One that has a ROUTER of its own, on port 4000.
+    fn living_with_router(&mut self, uuid: &str, epoch: u64) -> Run {
+        let token = self.get(uuid, epoch);
+        let run = self.last_start();
+        self.input(Input::Opened { run, port: 4_000 });
         self.input(Input::Started {
             run,
             result: Ok(()),
@@ -209,11 +232,21 @@ impl Rig {
 
     /// A message on the ROUTER from a connection; what is sent back is taken.
     fn message(&mut self, conn: &str, op: Op, id: &str, payload: &str) -> Vec<(String, Frame)> {
+        self.message_at(Door::Agent, conn, op, id, payload)
+    }
+
+    fn message_at(
+        &mut self,
+        door: Door,
+        conn: &str,
+        op: Op,
+        id: &str,
+        payload: &str,
+    ) -> Vec<(String, Frame)> {
         let frame = Frame::new(op, id, payload.to_owned());
-        self.input(Input::Message {
-            conn: Bytes::from(conn.to_owned()),
-            frame,
-        });
+        let name = Bytes::from(conn.to_owned());
+        let conn = Conn { door, name };
+        self.input(Input::Message { conn, frame });
         self.sent()
     }
 
@@ -221,7 +254,7 @@ impl Rig {
         let mut sent = Vec::new();
         self.out.retain(|effect| match effect {
             Effect::Send { conn, frame } => {
-                let conn = String::from_utf8_lossy(conn).into_owned();
+                let conn = String::from_utf8_lossy(&conn.name).into_owned();
                 sent.push((conn, frame.clone()));
                 false
             }
@@ -246,6 +279,14 @@ impl Rig {
     fn hello(&mut self, conn: &str, client: &str) -> String {
         let sent = self.message(conn, Op::Hello, client, r#"{"aliveTimeout":3}"#);
         sent[0].1.id.clone()
+    }
+}
+
+/// A connection to the agent's own ROUTER.
+fn at_agent(name: &str) -> Conn {
+    Conn {
+        door: Door::Agent,
+        name: Bytes::from(name.to_owned()),
     }
 }
 

@@ -14,6 +14,24 @@ pub type Id = Arc<str>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Run(pub u64);
 
+/// A ROUTER that clients connect to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Door {
+    /// The agent's own.
+    Agent,
+    /// The own one of a container.
+    Container(Run),
+}
+
+/// A client's connection.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Conn {
+    /// Where it is.
+    pub door: Door,
+    /// The ROUTER's name for it.
+    pub name: Bytes,
+}
+
 /// A request that was or will be handed to a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallNumber(pub u64);
@@ -60,10 +78,17 @@ pub enum Input {
     Term(u64),
     /// The server calls.
     Call(ServerCall),
-    /// A message on the agent's own ROUTER.
+    /// A container that is starting has a ROUTER of its own. Comes before its start is done.
+    Opened {
+        /// Which.
+        run: Run,
+        /// The TCP port that it listens on.
+        port: u16,
+    },
+    /// A message on the agent's own ROUTER or a container's.
     Message {
-        /// The ROUTER's name for the connection.
-        conn: Bytes,
+        /// From whom.
+        conn: Conn,
         /// What came.
         frame: Frame,
     },
@@ -72,10 +97,10 @@ pub enum Input {
         /// A constant for the metric.
         reason: &'static str,
     },
-    /// A connection to the ROUTER is closed.
+    /// A connection to a ROUTER is closed.
     Closed {
-        /// The ROUTER's name for it.
-        conn: Bytes,
+        /// Which.
+        conn: Conn,
     },
     /// A container started, or could not.
     Started {
@@ -163,12 +188,17 @@ pub enum Effect {
         /// The answer.
         result: Result<Json, ErrorPayload>,
     },
-    /// Send a message on the agent's own ROUTER.
+    /// Send a message on a ROUTER.
     Send {
         /// To whom.
-        conn: Bytes,
+        conn: Conn,
         /// What.
         frame: Frame,
+    },
+    /// Close the ROUTER of a container that has ended, after what was to be sent on it.
+    CloseDoor {
+        /// Which.
+        run: Run,
     },
     /// Whether containers may begin with requests that they were handed.
     Gate {

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
-use crate::container::{Broadcaster, ContainerContext};
+use crate::container::{Broadcaster, ContainerContext, ContainerError};
 use crate::core::{Asked, EndReport, Id, Input, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
@@ -113,6 +113,28 @@ impl Hosting {
             mark,
         };
         self.hosted.insert(run, hosted);
+    }
+
+    /// Whether containers of the kind listen themselves.
+    pub(crate) fn has_own_router(&self, kind: &str) -> bool {
+        self.kinds.has_own_router(kind)
+    }
+
+    /// Says something of a container, before what the container says itself from now on.
+    pub(crate) fn report(&self, input: Input) {
+        let _ = self.reports.send(input);
+    }
+
+    /// A container that cannot be started.
+    pub(crate) fn refuse(&self, run: Run, cause: ContainerError) {
+        self.report(Input::Started {
+            run,
+            result: Err(cause.into()),
+        });
+        self.report(Input::Ended {
+            run,
+            how: EndReport::Stopped,
+        });
     }
 
     pub(crate) fn request(&self, run: Run, asked: Asked) {

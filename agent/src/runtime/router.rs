@@ -1,4 +1,4 @@
-//! The agent's own ROUTER.
+//! A ROUTER that clients connect to: the agent's own, or a container's.
 
 use std::net::TcpListener;
 
@@ -11,22 +11,24 @@ use zeromq::{
     ZmqError, ZmqMessage,
 };
 
-use crate::core::Input;
+use crate::core::{Conn, Door, Input};
 
 pub(crate) struct Router {
+    door: Door,
     recv: RouterRecvHalf,
     send: RouterSendHalf,
     monitor: Receiver<SocketEvent>,
 }
 
 impl Router {
-    pub(crate) async fn bind(listener: TcpListener) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(listener: TcpListener, door: Door) -> anyhow::Result<Self> {
         let mut router = RouterSocket::new();
         // Taken before the split: it alone tells of connections' ends.
         let monitor = router.monitor();
         router.bind_listener(listener).await?;
         let (send, recv) = router.split();
         Ok(Self {
+            door,
             recv,
             send,
             monitor,
@@ -41,10 +43,10 @@ impl Router {
         tokio::select! {
             // Messages first: a close then comes after all that its connection had sent.
             biased;
-            message = self.recv.recv() => Ok(Some(read(message?))),
+            message = self.recv.recv() => Ok(Some(read(self.door, message?))),
             event = self.monitor.next() => match event {
                 Some(SocketEvent::Disconnected(peer)) => Ok(Some(Input::Closed {
-                    conn: Bytes::from(peer),
+                    conn: Conn { door: self.door, name: Bytes::from(peer) },
                 })),
                 Some(SocketEvent::AcceptFailed(error)) => {
                     tracing::debug!(%error, "a connection was not accepted");
@@ -58,9 +60,9 @@ impl Router {
 
     /// Hands a message to the socket; says whether it took it. Never waits: a peer that does not
     /// read must not hold up the others.
-    pub(crate) fn send(&mut self, conn: Bytes, frame: Frame) -> bool {
+    pub(crate) fn send(&mut self, name: Bytes, frame: Frame) -> bool {
         let [op, id, payload] = frame.encode();
-        let mut message = ZmqMessage::from(conn);
+        let mut message = ZmqMessage::from(name);
         message.push_back(op);
         message.push_back(id);
         message.push_back(payload);
@@ -76,9 +78,10 @@ impl Router {
     }
 }
 
-fn read(message: ZmqMessage) -> Input {
+fn read(door: Door, message: ZmqMessage) -> Input {
     let mut parts = message.into_vecdeque().into_iter();
-    let conn = parts.next().unwrap_or_default();
+    let name = parts.next().unwrap_or_default();
+    let conn = Conn { door, name };
     match Frame::decode(parts) {
         Ok(frame) => Input::Message { conn, frame },
         Err(error) => Input::Unreadable {

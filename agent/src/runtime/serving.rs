@@ -8,7 +8,9 @@ use huly_client::boot_clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::core::{Agent, Effect, Input, ServerCall, Token};
+use crate::container::ContainerError;
+use crate::core::{Agent, Conn, Door, Effect, Input, Run, Seed, ServerCall, Token};
+use crate::runtime::doors::Doors;
 use crate::runtime::gate::Gatekeeper;
 use crate::runtime::hosting::Hosting;
 use crate::runtime::link::{Link, LinkCall, LinkInput, Reply};
@@ -37,6 +39,7 @@ pub(crate) struct Serving {
     pub(crate) agent: Agent,
     pub(crate) link: Link,
     pub(crate) router: Router,
+    pub(crate) doors: Doors,
     pub(crate) hosting: Hosting,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) reports: mpsc::UnboundedReceiver<Input>,
@@ -96,8 +99,9 @@ impl Serving {
                 Some(input) => Next::Input(input),
                 None => Next::Nothing,
             },
+            // The doors hold a sender themselves, as the loop does, so there is always one.
+            Some(input) = self.doors.next() => Next::Input(input),
             input = self.link.next() => Next::Link(input),
-            // The loop holds a sender itself, so there is always one.
             Some(input) = self.reports.recv() => Next::Input(input),
             _ = tick.tick() => Next::Tick,
             control = self.control.recv() => match control {
@@ -143,6 +147,22 @@ impl Serving {
         drained
     }
 
+    fn start(&mut self, run: Run, seed: Seed) {
+        if !self.hosting.has_own_router(&seed.kind) {
+            return self.hosting.start(run, seed);
+        }
+        match self.doors.open(run) {
+            Ok(port) => {
+                self.hosting.report(Input::Opened { run, port });
+                self.hosting.start(run, seed);
+            }
+            Err(error) => {
+                let message = format!("no port to listen on: {error}");
+                self.hosting.refuse(run, ContainerError::new(message));
+            }
+        }
+    }
+
     fn effect(&mut self, desk: &mut Desk, effect: Effect) {
         match effect {
             Effect::Register(registration) => self.link.register(registration),
@@ -157,12 +177,16 @@ impl Serving {
                     reply.answer(result);
                 }
             }
-            Effect::Send { conn, frame } => {
-                if !self.router.send(conn.clone(), frame) {
-                    tracing::warn!("a client does not read: its connection counts as closed");
-                    desk.clogged.push(conn);
+            Effect::Send { conn, frame } => match conn.door {
+                Door::Agent => {
+                    if !self.router.send(conn.name.clone(), frame) {
+                        tracing::warn!("a client does not read: its connection counts as closed");
+                        desk.clogged.push(conn);
+                    }
                 }
-            }
+                Door::Container(run) => self.doors.send(run, conn.name, frame),
+            },
+            Effect::CloseDoor { run } => self.doors.close(run),
             Effect::Gate { open } => {
                 match open {
                     true => tracing::info!("registered after the pause; requests go on"),
@@ -173,7 +197,7 @@ impl Serving {
                 }
                 self.gatekeeper.set(open);
             }
-            Effect::Start { run, seed } => self.hosting.start(run, *seed),
+            Effect::Start { run, seed } => self.start(run, *seed),
             Effect::Dispatch { run, asked } => self.hosting.request(run, asked),
             Effect::Connected { run, client } => self.hosting.connected(run, client),
             Effect::Disconnected { run, client } => self.hosting.disconnected(run, client),
@@ -196,7 +220,7 @@ struct Desk {
     replies: HashMap<Token, Reply>,
     tokens: u64,
     /// Connections that could not take a message: to be treated as closed.
-    clogged: Vec<bytes::Bytes>,
+    clogged: Vec<Conn>,
 }
 
 impl Desk {

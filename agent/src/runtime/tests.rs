@@ -5,6 +5,7 @@ mod direct;
 mod gate;
 mod host;
 mod life;
+mod own_router;
 mod ping;
 mod watchdog;
 
@@ -180,8 +181,12 @@ struct Dealer {
 
 impl Dealer {
     async fn connect(agent: &AgentHandle) -> Self {
+        Self::connect_to(agent.address().port()).await
+    }
+
+    async fn connect_to(port: u16) -> Self {
         let mut socket = DealerSocket::new();
-        let endpoint = format!("tcp://{}", agent.address());
+        let endpoint = format!("tcp://127.0.0.1:{port}");
         patient(socket.connect(&endpoint)).await.unwrap();
         Self { socket }
     }

@@ -7,8 +7,9 @@ use huly_client::{Client, boot_clock};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::core::{Agent, Config};
+use crate::core::{Agent, Config, Door};
 use crate::kinds::Kinds;
+use crate::runtime::doors::Doors;
 use crate::runtime::gate::gate;
 use crate::runtime::hosting::Hosting;
 use crate::runtime::link::Link;
@@ -57,7 +58,8 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
         let _guard = watchdog.guard(settings.metrics.clone())?;
         let (workers, kinds) = (settings.workers, settings.kinds);
         let hosting = Hosting::new(workers, kinds, name, gate, reported, watch);
-        let router = Router::bind(settings.listener).await?;
+        let doors = Doors::new(settings.listener.local_addr()?.ip());
+        let router = Router::bind(settings.listener, Door::Agent).await?;
         let link = match settings.link {
             LinkTo::Server(server) => {
                 let client = Client::builder(server).build();
@@ -71,6 +73,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
             agent: Agent::new(settings.config, boot_clock()),
             link,
             router,
+            doors,
             hosting,
             gatekeeper,
             reports,

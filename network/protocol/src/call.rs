@@ -15,20 +15,24 @@ const LAST_WORD: Duration = Duration::from_millis(100);
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The payload of a request (op 1): `[method, params]`.
+/// The payload of a request (op 1): `[method, params]`, of a Rust client to the ROUTER of a Rust
+/// agent's container `[operation, data, what is said beside it]`.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// The method, see [`method`](crate::method).
     pub method: Cow<'a, str>,
     /// The parameters' JSON text; `null` when there are none.
     pub params: &'a RawValue,
+    /// What is said beside them, if anything (extension).
+    pub ext: Option<&'a RawValue>,
 }
 
 struct RawRequest<'a> {
     method: Text<'a>,
     params: Option<&'a RawValue>,
+    ext: Option<&'a RawValue>,
 }
-array_struct!(RawRequest<'a>, "[method, params]", [method], [params]);
+array_struct!(RawRequest<'a>, "[method, params]", [method], [params, ext]);
 
 impl<'a> Request<'a> {
     /// Reads a request's payload.
@@ -40,7 +44,24 @@ impl<'a> Request<'a> {
         Ok(Self {
             method: raw.method.0,
             params: raw.params.unwrap_or(RawValue::NULL),
+            ext: raw.ext,
         })
+    }
+
+    /// The payload of a request to a container's own ROUTER: the method is any operation.
+    ///
+    /// # Errors
+    /// None that is known: texts and numbers can be written.
+    pub fn direct_payload(
+        operation: &str,
+        data: &RawValue,
+        ext: Option<CallerExt>,
+    ) -> Result<bytes::Bytes, serde_json::Error> {
+        let written = match ext {
+            None => serde_json::to_vec(&(operation, data)),
+            Some(ext) => serde_json::to_vec(&(operation, data, ext)),
+        };
+        written.map(bytes::Bytes::from)
     }
 
     /// A request's payload. `params` must be JSON text.

@@ -8,6 +8,7 @@ use huly_protocol::{
     method,
 };
 
+use crate::config::Peer;
 use crate::io::{Call, CallError, Effect, Token};
 use crate::pending::{Body, Internal, Key, Owner, Pending, Stage, Wait};
 use crate::session::{Link, Session};
@@ -16,8 +17,9 @@ use crate::session::{Link, Session};
 const PLAIN_IN_FLIGHT: usize = 25;
 
 /// What the session itself and agents need comes before requests that depend on it.
-fn priority(method: &str) -> u8 {
-    match method {
+fn priority(request: &Pending) -> u8 {
+    match request.method.as_ref() {
+        _ if request.is_operation => 1,
         method::REGISTER_AGENT | method::REASSERT | method::WATCH | method::CONNECT => 0,
         _ => 1,
     }
@@ -66,6 +68,7 @@ impl Session {
         request.epoch = call.epoch;
         request.sent_before = call.sent_before;
         request.idempotent = call.idempotent;
+        request.is_operation = self.config.peer == Peer::Container;
         self.enqueue(request);
     }
 
@@ -91,7 +94,7 @@ impl Session {
         if request.id.is_empty() {
             request.id = format!("{}{number}", self.config.request_prefix);
         }
-        let key = (priority(&request.method), number);
+        let key = (priority(&request), number);
         self.queue.insert(key, request);
         key
     }
@@ -145,26 +148,23 @@ impl Session {
         if request.only_in.is_some() && request.only_in.as_deref() != uuid {
             return Err(interrupted());
         }
-        if !self.is_rust() && !is_original(name) {
+        if !self.is_rust() && !request.is_operation && !is_original(name) {
             let message = format!("the network server is an original one: it knows no {name}");
             return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
         }
+        let ext = match self.is_rust() && request.is_container_call() {
+            true => Some(caller_ext(now, request)?),
+            false => None,
+        };
+        if let (Body::Json(data), true) = (&request.body, request.is_operation) {
+            let payload = Request::direct_payload(name, data.raw(), ext);
+            return self.fitting(payload.map_err(|error| wrong_request(&error))?);
+        }
         let params = match &request.body {
-            Body::Json(json) if self.is_rust() && request.is_container_call() => {
-                if request.sent_before && request.in_unknown_life() {
-                    return Err(unknown_life());
-                }
-                let again = request.ever_sent || request.sent_before;
-                let left = request
-                    .deadline
-                    .map(|at| at.saturating_sub(now).as_millis());
-                let ext = CallerExt {
-                    epoch: request.epoch.filter(|_| again && !request.idempotent),
-                    timeout_ms: left.and_then(|left| u64::try_from(left).ok()),
-                };
-                with_ext(json, ext)?
-            }
-            Body::Json(json) => json.clone(),
+            Body::Json(json) => match ext {
+                Some(ext) => with_ext(json, ext)?,
+                None => json.clone(),
+            },
             Body::Get(params) => {
                 let mut params = params.clone();
                 if !self.is_rust() {
@@ -175,7 +175,11 @@ impl Session {
                 })?
             }
         };
-        let payload = Request::payload(name, params.text());
+        self.fitting(Request::payload(name, params.text()))
+    }
+
+    /// A payload that the peer takes.
+    fn fitting(&self, payload: Bytes) -> Result<Bytes, ErrorPayload> {
         let limit = self
             .peer_answer()
             .map_or(u64::MAX, |answer| answer.limits.message_bytes);
@@ -254,11 +258,28 @@ impl Session {
     }
 }
 
+/// What is said beside a request to a container; or why it must not be sent.
+fn caller_ext(now: Duration, request: &Pending) -> Result<CallerExt, ErrorPayload> {
+    if request.sent_before && request.in_unknown_life() {
+        return Err(unknown_life());
+    }
+    let again = request.ever_sent || request.sent_before;
+    let left = request
+        .deadline
+        .map(|at| at.saturating_sub(now).as_millis());
+    Ok(CallerExt {
+        epoch: request.epoch.filter(|_| again && !request.idempotent),
+        timeout_ms: left.and_then(|left| u64::try_from(left).ok()),
+    })
+}
+
+fn wrong_request(error: &serde_json::Error) -> ErrorPayload {
+    ErrorPayload::new(ErrorCode::BadRequest, format!("wrong request: {error}"))
+}
+
 /// The parameters of a request to a container, with what is said beside them.
 fn with_ext(params: &Json, ext: CallerExt) -> Result<Json, ErrorPayload> {
-    let wrong = |error: serde_json::Error| {
-        ErrorPayload::new(ErrorCode::BadRequest, format!("wrong request: {error}"))
-    };
+    let wrong = |error: serde_json::Error| wrong_request(&error);
     let mut call: ContainerCall<'_> = serde_json::from_str(params.text()).map_err(wrong)?;
     call.ext = Some(ext);
     Json::of(&call).map_err(wrong)

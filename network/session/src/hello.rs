@@ -96,6 +96,10 @@ impl Session {
         {
             return;
         }
+        if self.is_another_container(answer.as_ref()) {
+            self.counters.refused_servers += 1;
+            return self.give_up(out);
+        }
         let was_up = self.is_up();
         let new_connection = !std::mem::replace(&mut self.greeted, true);
         let instance = match &answer {
@@ -149,6 +153,16 @@ impl Session {
         if new_connection {
             self.send_replies(out);
         }
+    }
+
+    /// Whether a container's own ROUTER is not that of the life that was known: what is asked must
+    /// not reach another container that has its port now. (One of a TypeScript agent does not say.)
+    fn is_another_container(&self, answer: Option<&HelloAnswer>) -> bool {
+        let (Peer::Container, Some(answer), Some(known)) = (self.config.peer, answer, &self.known)
+        else {
+            return false;
+        };
+        answer.instance != known.instance
     }
 
     /// Takes note of a server's term; hangs up on one that is lower than a known one.

@@ -103,6 +103,8 @@ pub(crate) struct Pending {
     /// Whether it may have reached it on another route.
     pub(crate) sent_before: bool,
     pub(crate) idempotent: bool,
+    /// Sent to a container's own ROUTER: the method is the container's operation.
+    pub(crate) is_operation: bool,
 }
 
 impl Pending {
@@ -121,18 +123,21 @@ impl Pending {
             epoch: None,
             sent_before: false,
             idempotent: false,
+            is_operation: false,
         }
     }
 
     /// Whether it asks a container.
     pub(crate) fn is_container_call(&self) -> bool {
-        self.method == method::CONTAINER_REQUEST
+        self.is_operation || self.method == method::CONTAINER_REQUEST
     }
 
     /// How long it may wait at the server.
     pub(crate) fn wait(&self) -> Wait {
+        if self.is_container_call() {
+            return Wait::ForContainer;
+        }
         match self.method.as_ref() {
-            method::CONTAINER_REQUEST => Wait::ForContainer,
             method::GET => Wait::ForPlacement,
             _ => Wait::Not,
         }

@@ -90,7 +90,7 @@ fn an_answer_goes_to_the_connection_of_the_day() {
     rig.hello("x", "c1");
     rig.message("x", Op::Request, "r1", r#"["cs",["u","do",1]]"#);
     rig.input(Input::Closed {
-        conn: Bytes::from_static(b"x"),
+        conn: at_agent("x"),
     });
     rig.hello("y", "c1");
     rig.message("y", Op::Request, "r1", r#"["cs",["u","do",1]]"#);
@@ -116,7 +116,7 @@ fn events_reach_the_connected_also_after_a_reconnect() {
     let sent = event(&mut rig, run, json!({ "n": 1 }));
     assert_eq!(sent[0].1, Frame::new(Op::Event, "", r#"["u",{"n":1}]"#));
     rig.input(Input::Closed {
-        conn: Bytes::from_static(b"x"),
+        conn: at_agent("x"),
     });
     assert!(event(&mut rig, run, json!(2)).is_empty());
     // Silent for longer than its alive timeout, then back: it does not say `cc` again (W27).
@@ -174,7 +174,7 @@ fn clients_that_are_away_are_bounded() {
         rig.message(&conn, Op::Request, "r1", r#"["cc",{"uuid":"u"}]"#);
     }
     rig.pass_leased(5_000 * MS);
-    assert_eq!(rig.agent.sessions.absent(), 2);
+    assert_eq!(rig.agent.doors.agent().absent(), 2);
     assert_eq!(rig.agent.figures().clients, 0);
 }
 
@@ -240,18 +240,26 @@ proptest::proptest! {
     /// Whatever anybody sends: nothing panics, figures stay sane, and a good client is served.
     #[test]
     fn any_messages_disturb_nobody(
-        messages in proptest::collection::vec((0u8..3, 0usize..10, "[a-c]{1,2}", payload()), 1..80),
+        messages in proptest::collection::vec(
+            (0u8..3, proptest::bool::ANY, 0usize..10, "[a-c]{1,2}", payload()),
+            1..80,
+        ),
         closed in 0u8..3,
     ) {
         let mut rig = Rig::registered();
         let run = rig.living("u", 1);
-        for (conn, op, id, payload) in messages {
-            rig.message(&format!("x{conn}"), Op::ALL[op], &id, &payload);
+        let own = rig.living_with_router("v", 2);
+        for (conn, at_own, op, id, payload) in messages {
+            let door = if at_own { Door::Container(own) } else { Door::Agent };
+            rig.message_at(door, &format!("x{conn}"), Op::ALL[op], &id, &payload);
             event(&mut rig, run, json!(1));
+            event(&mut rig, own, json!(1));
             rig.pass_leased(100 * MS);
         }
-        let conn = Bytes::from(format!("x{closed}"));
-        rig.input(Input::Closed { conn });
+        for door in [Door::Agent, Door::Container(own)] {
+            let name = Bytes::from(format!("x{closed}"));
+            rig.input(Input::Closed { conn: Conn { door, name } });
+        }
         // All are forgotten in the end, or remembered as away within their bound.
         rig.hello("good", "good");
         rig.out.clear();

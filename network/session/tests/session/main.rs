@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod calls;
+mod container;
 mod lease;
 mod model;
 mod once;
