@@ -190,6 +190,7 @@ impl Container {
                 last_failover: told.last_failover.clone(),
                 first_client: told.first_client.clone(),
                 by_uuid: told.by_uuid,
+                stateless: None,
             }),
         }
     }

@@ -17,6 +17,7 @@ mod feed;
 mod get;
 mod held;
 mod hello;
+mod pick;
 mod place;
 mod reassert;
 mod references;
@@ -26,6 +27,7 @@ mod registry;
 mod requests;
 mod routed;
 mod session;
+mod standby;
 mod stats;
 mod timer;
 

@@ -20,5 +20,6 @@ mod registration;
 mod requests;
 mod restart;
 mod sessions;
+mod standby;
 mod support;
 mod terms;
