@@ -15,6 +15,7 @@ mod events;
 mod lease;
 mod link;
 mod session;
+mod standby;
 mod start;
 mod stop;
 mod types;
@@ -35,9 +36,10 @@ use container::Container;
 use drain::Drain;
 use lease::Lease;
 use session::Sessions;
+use standby::Standbys;
 pub use types::{
-    Asked, Audience, CallNumber, Effect, EndReport, Figures, Id, Input, Observed, Route, Run, Seed,
-    ServerCall, Token,
+    Asked, Audience, CallNumber, Effect, EndReport, Figures, Id, Input, Observed, Role, Route, Run,
+    Seed, ServerCall, Token,
 };
 
 /// What has to be looked at when its time has come; it may be done by then.
@@ -55,6 +57,8 @@ enum Deadline {
     Register,
     /// Containers have started that the last registration had left out.
     Report,
+    /// A container that stands by may be made.
+    Standbys,
 }
 
 /// The core of one agent.
@@ -71,6 +75,9 @@ pub struct Agent {
     calls: BTreeMap<CallNumber, PendingCall>,
     answers: Answers,
     sessions: Sessions,
+    standbys: Standbys,
+    /// Whether it has begun to make what stands by.
+    begun: bool,
     specs: BTreeMap<String, KindSpec>,
     /// The highest term that the agent knows: it starts nothing for a lower one.
     term: u64,
@@ -107,6 +114,8 @@ impl Agent {
             runs: BTreeMap::new(),
             by_kind: BTreeMap::new(),
             calls: BTreeMap::new(),
+            standbys: Standbys::default(),
+            begun: false,
             specs: BTreeMap::new(),
             term: 0,
             registered: false,
@@ -138,6 +147,7 @@ impl Agent {
     pub fn figures(&self) -> Figures<'_> {
         Figures {
             containers: &self.by_kind,
+            standbys: &self.standbys.by_kind,
             clients: self.sessions.present(),
             waiting: self.waiting,
             registered: self.registered && self.up,
@@ -161,6 +171,9 @@ impl Agent {
             self.deadlines.pop_first();
             self.due(deadline);
         }
+        if !std::mem::replace(&mut self.begun, true) {
+            self.plan_standbys();
+        }
         self.answers.expire(self.now);
         self.forget_silent_clients();
     }
@@ -175,6 +188,7 @@ impl Agent {
             // Another registration may have said it meanwhile.
             Deadline::Report if self.reports_soon => self.register(),
             Deadline::Report => {}
+            Deadline::Standbys => self.make_standbys(),
         }
     }
 
@@ -187,6 +201,8 @@ impl Agent {
                 self.register();
             }
             Input::Registered { end } => self.has_registered(&end),
+            Input::Server { original } => self.server_is(original),
+            Input::Removed { containers } => self.are_free(&containers),
             Input::RegisterFailed => {
                 let again = self.now + self.config.register_again;
                 self.deadlines.insert((again, Deadline::Register));

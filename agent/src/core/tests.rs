@@ -6,6 +6,7 @@ mod direct;
 mod ends;
 mod lease;
 mod requests;
+mod standby;
 mod starts;
 
 use std::time::Duration;
@@ -137,6 +138,15 @@ impl Rig {
     fn starts(&self) -> Vec<Run> {
         let run = |effect: &Effect| match effect {
             Effect::Start { run, .. } => Some(*run),
+            _ => None,
+        };
+        self.out.iter().filter_map(run).collect()
+    }
+
+    /// Containers that stood by and were told that they have their uuids.
+    fn activated(&self) -> Vec<Run> {
+        let run = |effect: &Effect| match effect {
+            Effect::Activate { run, .. } => Some(*run),
             _ => None,
         };
         self.out.iter().filter_map(run).collect()

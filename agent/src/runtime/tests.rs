@@ -5,8 +5,10 @@ mod direct;
 mod gate;
 mod host;
 mod life;
+mod standby;
 mod watchdog;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -278,7 +278,8 @@ impl Registry {
         entry.state = State::Waiting;
         entry.lived_before = false;
         entry.stop_is_late = false;
-        let (kind, wanted) = (entry.kind.clone(), entry.wanted());
+        let kind = entry.kind.clone();
+        let wanted = entry.wanted() || self.is_ready(uuid);
         self.fail_calls(agent, Some(uuid));
         self.detach(agent, uuid, &kind);
         match wanted {

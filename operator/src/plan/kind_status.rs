@@ -62,8 +62,12 @@ pub(crate) fn service(spec: &KindSpec, agents: &BTreeMap<String, AgentInfo>) -> 
 /// Whether an agent can host the kind. One that has made a container of it beforehand, or has the
 /// uuid, need not be able to make others.
 fn serves(agent: &AgentInfo, kind: &str) -> bool {
-    let made = agent.huly.as_ref().is_some_and(|ext| {
-        ext.containers_by_kind.contains_key(kind) || ext.standbys_by_kind.contains_key(kind)
+    let made = agent.huly.iter().any(|ext| {
+        let counts = [&ext.containers_by_kind, &ext.standbys_by_kind];
+        counts
+            .iter()
+            .filter_map(|of| of.get(kind))
+            .any(|of| *of > 0)
     });
     made || agent.kinds.iter().any(|served| served == kind)
 }

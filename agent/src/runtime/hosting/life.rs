@@ -10,7 +10,7 @@ use huly_client::boot_clock;
 use huly_protocol::{ErrorCode, ErrorPayload};
 use tokio::sync::{Notify, mpsc};
 
-use crate::container::{Call, DynContainer};
+use crate::container::{Activation, Call, ContainerError, DynContainer};
 use crate::core::{Asked, EndReport, Id, Input, Run};
 use crate::kinds::Made;
 use crate::runtime::gate::Gate;
@@ -22,6 +22,8 @@ pub(super) enum Command {
         /// How often the gate had been closed when it was handed over.
         closings: u64,
     },
+    /// It has its uuid.
+    Activate(Activation),
     Connected(Id),
     Disconnected(Id),
     Ping,
@@ -39,13 +41,20 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) async fn live(mut self, made: Made) -> EndReport {
+    pub(super) async fn live(mut self, made: Made, owns: Option<Activation>) -> EndReport {
+        let made = async {
+            let container = made.await?;
+            if let Some(activation) = owns {
+                container.activated(activation).await?;
+            }
+            Ok(container)
+        };
         let made = tokio::select! {
             made = made => made,
             // While it starts it is told nothing but to stop.
             _ = self.commands.recv() => return EndReport::Stopped,
         };
-        let (container, result) = match made {
+        let (container, result) = match made as Result<_, ContainerError> {
             Ok(container) => (Some(container), Ok(())),
             Err(error) => (None, Err(ErrorPayload::from(error))),
         };
@@ -61,6 +70,7 @@ impl Life {
 
     async fn serve(mut self, container: Arc<dyn DynContainer>) -> EndReport {
         let mut mailbox = Mailbox {
+            run: self.run,
             container,
             gate: self.gate.clone(),
             reports: self.reports.clone(),
@@ -68,6 +78,7 @@ impl Life {
             requests: 0,
             held: VecDeque::new(),
             stopped: false,
+            failed: false,
         };
         while !mailbox.is_done() {
             tokio::select! {
@@ -99,6 +110,7 @@ impl Life {
 
 /// What a container was told and does.
 struct Mailbox {
+    run: Run,
     container: Arc<dyn DynContainer>,
     gate: Gate,
     reports: mpsc::UnboundedSender<Input>,
@@ -109,11 +121,13 @@ struct Mailbox {
     /// Requests that the gate holds up.
     held: VecDeque<Asked>,
     stopped: bool,
+    /// It cannot have its uuid.
+    failed: bool,
 }
 
 impl Mailbox {
     fn is_done(&self) -> bool {
-        self.stopped && self.requests == 0
+        self.failed || (self.stopped && self.requests == 0)
     }
 
     fn take(&mut self, command: Command) {
@@ -176,6 +190,12 @@ impl Mailbox {
     fn ended(&mut self, piece: Piece) {
         match piece {
             Piece::Request => self.requests -= 1,
+            Piece::Activated(result) => {
+                self.failed = result.is_err();
+                let result = result.map_err(ErrorPayload::from);
+                let run = self.run;
+                let _ = self.reports.send(Input::Started { run, result });
+            }
             Piece::Stop => self.stopped = true,
             Piece::Other => {}
         }
@@ -185,6 +205,7 @@ impl Mailbox {
 /// What has come to its end.
 enum Piece {
     Request,
+    Activated(Result<(), ContainerError>),
     Stop,
     Other,
 }
@@ -196,6 +217,9 @@ impl Command {
             match self {
                 // Requests have their own way, through the gate.
                 Self::Request { .. } => {}
+                Self::Activate(activation) => {
+                    return Piece::Activated(container.activated(activation).await);
+                }
                 Self::Connected(client) => container.connected(&client).await,
                 Self::Disconnected(client) => container.disconnected(&client).await,
                 Self::Ping => container.ping().await,

@@ -4,6 +4,7 @@
 mod direct;
 mod fake;
 mod feed;
+mod original;
 
 use std::time::Duration;
 
@@ -245,6 +246,7 @@ async fn an_agent_registers_leases_and_answers() {
     let mut lease = None;
     while end.is_none() || lease.is_none() {
         match link.events.recv().await {
+            Some(LinkEvent::Server { original }) => assert!(!original && end.is_none()),
             Some(LinkEvent::Registered { end: told }) => end = Some(told),
             Some(LinkEvent::Lease { until }) => lease = Some(until),
             other => panic!("unexpected: {other:?}"),
