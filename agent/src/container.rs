@@ -33,6 +33,20 @@ pub trait Container: Send + Sync + 'static {
         async {}
     }
 
+    /// The container, which was made beforehand ([`Kinds::stateless`](crate::Kinds::stateless), or a
+    /// ContainerKind's `stateless.uuid`), has its uuid now: requests follow when this has returned,
+    /// within the kind's start timeout. Before that it stood by.
+    ///
+    /// # Errors
+    /// When it cannot: it is ended, and another one is to have the uuid.
+    fn activated(
+        &self,
+        activation: Activation,
+    ) -> impl Future<Output = Result<(), ContainerError>> + Send {
+        let _ = activation;
+        async { Ok(()) }
+    }
+
     /// Whether the container is well. It is asked when somebody gets it again and regularly
     /// (`--ping-interval-ms`), past the requests that wait.
     ///
@@ -48,6 +62,19 @@ pub trait Container: Send + Sync + 'static {
     fn stop(&self) -> impl Future<Output = ()> + Send {
         async {}
     }
+}
+
+/// What a container is told that has its uuid now; see [`Container::activated`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Activation {
+    /// Which life of the uuid it is; none where the server does not count. It is higher than that
+    /// of any that had the uuid before.
+    pub epoch: Option<Epoch>,
+    /// Its container labels.
+    pub labels: Vec<String>,
+    /// What its first get hands to it.
+    pub extra: Option<Json>,
 }
 
 /// A request to a container.
@@ -221,6 +248,7 @@ pub(crate) trait DynContainer: Send + Sync {
     fn request(&self, call: Call) -> BoxFuture<'_, Result<Json, ContainerError>>;
     fn connected<'a>(&'a self, client: &'a str) -> BoxFuture<'a, ()>;
     fn disconnected<'a>(&'a self, client: &'a str) -> BoxFuture<'a, ()>;
+    fn activated(&self, activation: Activation) -> BoxFuture<'_, Result<(), ContainerError>>;
     fn ping(&self) -> BoxFuture<'_, Result<(), ContainerError>>;
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
@@ -234,6 +262,9 @@ impl<C: Container> DynContainer for C {
     }
     fn disconnected<'a>(&'a self, client: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(Container::disconnected(self, client))
+    }
+    fn activated(&self, activation: Activation) -> BoxFuture<'_, Result<(), ContainerError>> {
+        Box::pin(Container::activated(self, activation))
     }
     fn ping(&self) -> BoxFuture<'_, Result<(), ContainerError>> {
         Box::pin(Container::ping(self))

@@ -17,6 +17,7 @@ mod lease;
 mod link;
 mod ping;
 mod session;
+mod standby;
 mod start;
 mod stop;
 mod types;
@@ -37,8 +38,9 @@ use container::Container;
 use doors::Doors;
 use drain::Drain;
 use lease::Lease;
+use standby::Standbys;
 pub use types::{
-    Asked, Audience, CallNumber, Conn, Door, Effect, EndReport, Figures, Id, Input, Observed,
+    Asked, Audience, CallNumber, Conn, Door, Effect, EndReport, Figures, Id, Input, Observed, Role,
     Route, Run, Seed, ServerCall, Token,
 };
 
@@ -63,6 +65,8 @@ enum Deadline {
     Register,
     /// Containers have started that the last registration had left out.
     Report,
+    /// A container that stands by may be made.
+    Standbys,
 }
 
 /// The core of one agent.
@@ -79,6 +83,9 @@ pub struct Agent {
     calls: BTreeMap<CallNumber, PendingCall>,
     answers: Answers,
     doors: Doors,
+    standbys: Standbys,
+    /// Whether it has begun to make what stands by.
+    begun: bool,
     specs: BTreeMap<String, KindSpec>,
     /// The highest term that the agent knows: it starts nothing for a lower one.
     term: u64,
@@ -115,6 +122,8 @@ impl Agent {
             runs: BTreeMap::new(),
             by_kind: BTreeMap::new(),
             calls: BTreeMap::new(),
+            standbys: Standbys::default(),
+            begun: false,
             specs: BTreeMap::new(),
             term: 0,
             registered: false,
@@ -146,6 +155,7 @@ impl Agent {
     pub fn figures(&self) -> Figures<'_> {
         Figures {
             containers: &self.by_kind,
+            standbys: &self.standbys.by_kind,
             clients: self.doors.present(),
             waiting: self.waiting,
             registered: self.registered && self.up,
@@ -169,6 +179,9 @@ impl Agent {
             self.deadlines.pop_first();
             self.due(deadline);
         }
+        if !std::mem::replace(&mut self.begun, true) {
+            self.plan_standbys();
+        }
         self.answers.expire(self.now);
         self.forget_silent_clients();
     }
@@ -186,6 +199,7 @@ impl Agent {
             // Another registration may have said it meanwhile.
             Deadline::Report if self.reports_soon => self.register(),
             Deadline::Report => {}
+            Deadline::Standbys => self.make_standbys(),
         }
     }
 
@@ -198,6 +212,8 @@ impl Agent {
                 self.register();
             }
             Input::Registered { end } => self.has_registered(&end),
+            Input::Server { original } => self.server_is(original),
+            Input::Removed { containers } => self.are_free(&containers),
             Input::RegisterFailed => {
                 let again = self.now + self.config.register_again;
                 self.deadlines.insert((again, Deadline::Register));

@@ -16,6 +16,8 @@ pub struct Kinds {
     factories: BTreeMap<String, Factory>,
     /// Those whose containers have a ROUTER of their own.
     own_routers: BTreeSet<String>,
+    /// By uuid the kind and how one is made.
+    stateless: BTreeMap<String, (String, Factory)>,
 }
 
 impl Kinds {
@@ -33,16 +35,9 @@ impl Kinds {
         F: Future<Output = Result<C, ContainerError>> + Send + 'static,
         M: Fn(ContainerContext) -> F + Send + Sync + 'static,
     {
-        let factory: Factory = Arc::new(move |context| {
-            let made = make(context);
-            Box::pin(async move {
-                let container: Arc<dyn DynContainer> = Arc::new(made.await?);
-                Ok(container)
-            })
-        });
         let kind = kind.into();
         self.own_routers.remove(&kind);
-        self.factories.insert(kind, factory);
+        self.factories.insert(kind, factory(make));
         self
     }
 
@@ -67,11 +62,48 @@ impl Kinds {
         self
     }
 
+    /// Adds a container that is made beforehand, under a uuid that is the same on every agent. One
+    /// agent has the uuid; the others' containers stand by, and one of those has it next. It is
+    /// told so: see [`Container::activated`].
+    ///
+    /// `make` is called as the agent starts, and again when the container has ended. The kind is not
+    /// one of those that the agent hosts others of: for that, [`serve`](Self::serve) it too.
+    #[must_use]
+    pub fn stateless<C, F, M>(
+        mut self,
+        kind: impl Into<String>,
+        uuid: impl Into<String>,
+        make: M,
+    ) -> Self
+    where
+        C: Container,
+        F: Future<Output = Result<C, ContainerError>> + Send + 'static,
+        M: Fn(ContainerContext) -> F + Send + Sync + 'static,
+    {
+        let made = (kind.into(), factory(make));
+        self.stateless.insert(uuid.into(), made);
+        self
+    }
+
     pub(crate) fn has_own_router(&self, kind: &str) -> bool {
         self.own_routers.contains(kind)
     }
 
-    /// Their names, in order.
+    /// The uuids of what is made beforehand, each with its kind.
+    pub(crate) fn stateless_uuids(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.stateless.iter();
+        all.map(|(uuid, (kind, _))| (uuid.as_str(), kind.as_str()))
+    }
+
+    /// How the container of a uuid is made.
+    pub(crate) fn factory_of(&self, kind: &str, uuid: &str) -> Option<Factory> {
+        match self.stateless.get(uuid) {
+            Some((of, factory)) if of == kind => Some(factory.clone()),
+            _ => self.factory(kind),
+        }
+    }
+
+    /// The names of the kinds that are served, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.factories.keys().map(String::as_str)
     }
@@ -81,8 +113,24 @@ impl Kinds {
     }
 }
 
+fn factory<C, F, M>(make: M) -> Factory
+where
+    C: Container,
+    F: Future<Output = Result<C, ContainerError>> + Send + 'static,
+    M: Fn(ContainerContext) -> F + Send + Sync + 'static,
+{
+    Arc::new(move |context| {
+        let made = make(context);
+        Box::pin(async move {
+            let container: Arc<dyn DynContainer> = Arc::new(made.await?);
+            Ok(container)
+        })
+    })
+}
+
 impl fmt::Debug for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.factories.keys()).finish()
+        let names = self.factories.keys().chain(self.stateless.keys());
+        f.debug_set().entries(names).finish()
     }
 }

@@ -28,7 +28,9 @@ mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use container::{Broadcaster, Call, Container, ContainerContext, ContainerError, answer};
+pub use container::{
+    Activation, Broadcaster, Call, Container, ContainerContext, ContainerError, answer,
+};
 pub use kinds::Kinds;
 pub use options::{AgentOptions, HostPort};
 pub use run::{AgentHandle, run, run_with};

@@ -100,7 +100,8 @@ impl AgentHandle {
             .unwrap_or_else(|| Uuid::new_v4().to_string());
         let config = config(&options, &kinds, &id, &advertised);
         let registry = Registry::new();
-        let metrics = Metrics::new(&registry, kinds.names())?;
+        let beforehand = kinds.stateless_uuids().map(|(_, kind)| kind);
+        let metrics = Metrics::new(&registry, kinds.names().chain(beforehand))?;
         let workers = workers(options.workers)?;
         let (control, controlled) = mpsc::unbounded_channel();
         let health = Health {
@@ -188,6 +189,10 @@ fn config(options: &AgentOptions, kinds: &Kinds, id: &str, advertised: &HostPort
     let name = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     Config {
         kinds: kinds.names().map(str::to_owned).collect(),
+        stateless: kinds
+            .stateless_uuids()
+            .map(|(uuid, kind)| (uuid.to_owned(), kind.to_owned()))
+            .collect(),
         labels: options.labels.iter().cloned().collect(),
         node: name(&options.node),
         pod: options.pod.clone(),

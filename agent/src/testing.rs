@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::container::ContainerError;
-use crate::core::{Asked, CallNumber, EndReport, Id, Input, Run, Seed};
+use crate::core::{Asked, CallNumber, EndReport, Id, Input, Role, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::{Gatekeeper, Hosting, Watch, gate};
 
@@ -53,6 +53,7 @@ impl Solo {
             labels: Vec::new(),
             extra: None,
             epoch: None,
+            role: Role::Ordinary,
         };
         solo.hosting.start(RUN, seed);
         loop {

@@ -80,6 +80,7 @@ impl Kind {
             idle_timeout_ms: Some(milliseconds(lifecycle.idle_timeout_seconds)),
             start_timeout_ms: Some(milliseconds(lifecycle.start_timeout_seconds)),
             termination_grace_ms: Some(milliseconds(lifecycle.termination_grace_period_seconds)),
+            stateless_uuid: self.spec.stateless.as_ref().map(|one| one.uuid.clone()),
         }
     }
 
@@ -200,7 +201,7 @@ mod tests {
             Some(KindSpec::DEFAULT_TERMINATION_GRACE_MS)
         );
         assert!(spec.agent_selector.is_empty());
-        assert_eq!(spec.max_per_agent, None);
+        assert_eq!((spec.max_per_agent, spec.stateless_uuid), (None, None));
     }
 
     #[test]

@@ -152,8 +152,25 @@ fn kind_rules() -> Vec<Rule> {
         with(&named, "allowedNamespaces", &json!({"from": "None"})),
     ]);
     let others = [json!("other"), Value::Null];
+    let stateless =
+        "stateless is immutable: delete the ContainerKind and create it with the other uuid";
+    let leader = with(&named, "stateless", &json!({"uuid": "leader"}));
     vec![
         network_name,
+        Rule::immutable(
+            KINDS,
+            stateless,
+            &leader,
+            "stateless",
+            &[json!({"uuid": "other"}), Value::Null],
+        ),
+        Rule::immutable(
+            KINDS,
+            stateless,
+            &named,
+            "stateless",
+            &[json!({"uuid": "leader"})],
+        ),
         Rule::immutable(KINDS, kind_name, &named, "kindName", &others),
         Rule::immutable(KINDS, kind_name, &bare, "kindName", &[json!("echo")]),
     ]

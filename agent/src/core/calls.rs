@@ -332,6 +332,9 @@ fn refusal(container: &Container, caller: &Caller, config: &Config) -> Option<Er
         let message =
             format!("outcome unknown: container {uuid} was placed again since it was asked");
         (ErrorCode::OutcomeUnknown, message)
+    } else if container.is_standby() {
+        let message = format!("container {uuid} stands by on {}", config.agent);
+        (ErrorCode::Gone, message)
     } else if container.is_stopping() {
         let message = format!("container {uuid} is being ended");
         (ErrorCode::Gone, message)

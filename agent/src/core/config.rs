@@ -17,6 +17,8 @@ pub struct Config {
     pub port: u16,
     /// The kinds that the agent can host.
     pub kinds: BTreeSet<String>,
+    /// Uuids of which a container is made beforehand, each with its kind.
+    pub stateless: BTreeMap<String, String>,
     /// The agent labels.
     pub labels: BTreeMap<String, String>,
     /// The name of the node that it runs on.
@@ -64,6 +66,7 @@ impl Config {
             host: host.to_owned(),
             port,
             kinds: BTreeSet::new(),
+            stateless: BTreeMap::new(),
             labels: BTreeMap::new(),
             node: None,
             pod: None,

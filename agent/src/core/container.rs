@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use huly_protocol::{
     ContainerRecord, Endpoint, EndpointKind, Epoch, GetRequest, KindSpec, RecordExt, StartExt,
+    Stateless,
 };
 
 use super::config::Config;
-use super::types::{Asked, CallNumber, Id, Run, Seed, Token};
+use super::types::{Asked, CallNumber, Id, Role, Run, Seed, Token};
 
 /// A container of this agent.
 #[derive(Debug)]
@@ -14,6 +15,9 @@ pub(super) struct Container {
     pub(super) run: Run,
     pub(super) uuid: Id,
     pub(super) kind: Id,
+    pub(super) role: Role,
+    /// When its making began.
+    pub(super) made: Duration,
     pub(super) request: GetRequest,
     /// What the server wants to be told again: epoch, specification, holders, failovers.
     pub(super) told: StartExt,
@@ -67,6 +71,8 @@ pub(super) enum Reason {
     Panicked,
     /// It was asked whether it is well, and is not.
     PingFailed,
+    /// It stood by, and nobody wants that any more.
+    Unwanted,
 }
 
 impl Reason {
@@ -81,6 +87,7 @@ impl Reason {
             Self::ByItself => "ByItself",
             Self::Panicked => "Panicked",
             Self::PingFailed => "PingFailed",
+            Self::Unwanted => "Unwanted",
         }
     }
 
@@ -88,7 +95,7 @@ impl Reason {
     pub(super) fn is_news(self) -> bool {
         matches!(
             self,
-            Self::Drain | Self::ByItself | Self::Panicked | Self::PingFailed
+            Self::Drain | Self::ByItself | Self::Panicked | Self::PingFailed | Self::Unwanted
         )
     }
 }
@@ -106,22 +113,16 @@ pub(super) struct Start {
 }
 
 impl Container {
-    pub(super) fn new(start: Start, run: Run, config: &Config, now: Duration) -> Self {
-        let endpoint = Endpoint {
-            kind: EndpointKind::Routed,
-            host: config.host.clone(),
-            port: config.port,
-            agent_id: config.agent.clone(),
-            uuid: Some(start.uuid.to_string()),
-            epoch: start.told.epoch,
-        };
+    pub(super) fn new(start: Start, run: Run, role: Role, config: &Config, now: Duration) -> Self {
         Self {
             run,
+            role,
+            made: now,
+            endpoint: Self::endpoint_of(&start, config),
             uuid: start.uuid,
             kind: start.kind,
             request: start.request,
             told: start.told,
-            endpoint: endpoint.text(),
             state: State::Starting {
                 waiters: start.waiters,
             },
@@ -131,6 +132,18 @@ impl Container {
             calls: BTreeSet::new(),
             connected: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn endpoint_of(start: &Start, config: &Config) -> String {
+        let endpoint = Endpoint {
+            kind: EndpointKind::Routed,
+            host: config.host.clone(),
+            port: config.port,
+            agent_id: config.agent.clone(),
+            uuid: Some(start.uuid.to_string()),
+            epoch: start.told.epoch,
+        };
+        endpoint.text()
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -185,6 +198,7 @@ impl Container {
             labels: self.request.labels.clone().unwrap_or_default(),
             extra: self.request.extra.clone(),
             epoch: self.epoch(),
+            role: self.role,
         }
     }
 
@@ -207,6 +221,11 @@ impl Container {
                 last_failover: told.last_failover.clone(),
                 first_client: told.first_client.clone(),
                 by_uuid: told.by_uuid,
+                stateless: match self.role {
+                    Role::Ordinary => None,
+                    Role::Standby => Some(Stateless::Standby),
+                    Role::Owner => Some(Stateless::Owner),
+                },
             }),
         }
     }

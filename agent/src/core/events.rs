@@ -15,7 +15,8 @@ impl Agent {
     pub(super) fn connect(&mut self, client: &Id, uuids: Vec<String>) -> Json {
         let mut found = 0;
         for uuid in uuids {
-            let Some(container) = self.containers.get_mut(uuid.as_str()) else {
+            let known = self.containers.get_mut(uuid.as_str());
+            let Some(container) = known.filter(|container| !container.is_standby()) else {
                 continue;
             };
             found += 1;

@@ -74,10 +74,16 @@ impl Agent {
                 .containers
                 .get(uuid.as_str())
                 .is_some_and(|container| reported.get(uuid.as_str()) == Some(&container.run));
-            if same {
+            // An original server means a standby too: it stays.
+            let stands_by = self
+                .containers
+                .get(uuid.as_str())
+                .is_some_and(|c| c.is_standby());
+            if same && !stands_by {
                 self.stop(&Id::from(uuid.as_str()), Reason::LivesElsewhere, None);
             }
         }
+        self.own_what_is_free(reported, end);
         self.open_gate();
     }
 
@@ -112,7 +118,7 @@ impl Agent {
         let records: Vec<ContainerRecord> = self
             .containers
             .values()
-            .filter(|container| container.is_live())
+            .filter(|container| container.is_live() && !container.is_standby())
             .filter(|container| kind.as_deref().is_none_or(|kind| *container.kind == *kind))
             .map(|container| container.record(&self.config))
             .collect();
@@ -128,6 +134,7 @@ impl Agent {
                 self.specs.insert(spec.kind.clone(), spec);
             }
         }
+        self.plan_standbys();
         Ok(json("ok"))
     }
 
@@ -136,6 +143,7 @@ impl Agent {
         for kind in kinds {
             self.specs.remove(&kind);
         }
+        self.plan_standbys();
         Ok(json("ok"))
     }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::container::{Container, Reason, Start, State};
 use super::link::{member, read_ext};
-use super::types::{Effect, Id, Observed, Run, ServerCall, Token};
+use super::types::{Effect, Id, Observed, Role, Run, ServerCall, Token};
 use super::{Agent, Deadline, error, json};
 
 /// The longest uuid, in bytes.
@@ -60,7 +60,10 @@ impl Agent {
     /// A container of the kind that has the labels (W14), else a uuid for a new one.
     fn fitting(&mut self, kind: &str, labels: &[String]) -> Id {
         let found = self.containers.values().find(|container| {
-            *container.kind == *kind && !container.is_stopping() && container.has_labels(labels)
+            *container.kind == *kind
+                && !container.is_stopping()
+                && !container.is_standby()
+                && container.has_labels(labels)
         });
         if let Some(container) = found {
             return container.uuid.clone();
@@ -89,6 +92,12 @@ impl Agent {
         if start.told.epoch.is_some() && start.told.epoch < known {
             let message = format!("container {} lives at a higher epoch here", start.uuid);
             return Err(error(ErrorCode::Gone, message));
+        }
+        if container.is_standby() {
+            return match container.state {
+                State::Stopping { .. } => Err(error(ErrorCode::Busy, still)),
+                _ => self.activate(start),
+            };
         }
         let anew = start.told.epoch.is_some() && start.told.epoch > known;
         match &mut container.state {
@@ -132,25 +141,32 @@ impl Agent {
             let message = format!("agent {} leaves and takes nothing new", self.config.agent);
             return Err(error(ErrorCode::Busy, message));
         }
-        if !self.config.kinds.contains(&*start.kind) {
+        let role = self.role_of(&start);
+        let of_uuid = self.config.stateless.get(&*start.uuid);
+        let made_for_it = of_uuid.is_some_and(|kind| **kind == *start.kind);
+        if !self.config.kinds.contains(&*start.kind) && !made_for_it {
             let message = format!(
                 "agent {} does not serve kind {}",
                 self.config.agent, start.kind
             );
             return Err(error(ErrorCode::NoSuchKind, message));
         }
+        self.launch(start, role);
+        Ok(None)
+    }
+
+    pub(super) fn launch(&mut self, start: Start, role: Role) {
         let run = Run(self.next_number());
-        let container = Container::new(start, run, &self.config, self.now);
+        let container = Container::new(start, run, role, &self.config, self.now);
         let late = self.now + container.start_timeout();
         self.deadlines.insert((late, Deadline::Start(run)));
         self.effect(Effect::Start {
             run,
             seed: Box::new(container.seed()),
         });
-        *self.by_kind.entry(container.kind.clone()).or_default() += 1;
+        self.count(&container.kind, role);
         self.runs.insert(run, container.uuid.clone());
         self.containers.insert(container.uuid.clone(), container);
-        Ok(None)
     }
 
     pub(super) fn has_started(&mut self, run: Run, result: Result<(), ErrorPayload>) {
@@ -167,7 +183,9 @@ impl Agent {
         let answer = match result {
             Ok(()) => {
                 container.state = State::Live;
-                let left_out = container.asked_after < registrations;
+                // The answer to no call says that something stands by.
+                let unsaid = container.is_standby() && registrations > 0;
+                let left_out = unsaid || container.asked_after < registrations;
                 let answer = got(container);
                 if left_out {
                     self.report_soon();

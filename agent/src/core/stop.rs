@@ -102,9 +102,7 @@ impl Agent {
         let Some(mut container) = self.containers.remove(&uuid) else {
             return;
         };
-        if let Some(count) = self.by_kind.get_mut(&container.kind) {
-            *count -= 1;
-        }
+        self.uncount(&container.kind, container.role);
         self.fail_calls(&container, &how);
         self.answers.ended(run);
         for client in &container.connected {
@@ -125,6 +123,7 @@ impl Agent {
                 }],
             }));
         }
+        self.follow(&container, reason, &how);
         if let Some(next) = next {
             let waiters = next.waiters.clone();
             if let Err(cause) = self.start(*next) {

@@ -8,6 +8,7 @@ mod lease;
 mod own_router;
 mod pings;
 mod requests;
+mod standby;
 mod starts;
 
 use std::time::Duration;
@@ -161,6 +162,15 @@ impl Rig {
     fn starts(&self) -> Vec<Run> {
         let run = |effect: &Effect| match effect {
             Effect::Start { run, .. } => Some(*run),
+            _ => None,
+        };
+        self.out.iter().filter_map(run).collect()
+    }
+
+    /// Containers that stood by and were told that they have their uuids.
+    fn activated(&self) -> Vec<Run> {
+        let run = |effect: &Effect| match effect {
+            Effect::Activate { run, .. } => Some(*run),
             _ => None,
         };
         self.out.iter().filter_map(run).collect()

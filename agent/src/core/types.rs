@@ -65,6 +65,16 @@ pub enum Input {
         /// Their uuids.
         end: Vec<String>,
     },
+    /// Whether the server is an original one. Comes before the answer to a registration.
+    Server {
+        /// It is.
+        original: bool,
+    },
+    /// An original server says that containers are gone.
+    Removed {
+        /// Their uuids.
+        containers: Vec<String>,
+    },
     /// The registration failed.
     RegisterFailed,
     /// The lease lasts until then, by the boot clock.
@@ -212,6 +222,13 @@ pub enum Effect {
         /// What it is told.
         seed: Box<Seed>,
     },
+    /// Tell a container that stood by that it has its uuid. What comes of it is said as of a start.
+    Activate {
+        /// Which.
+        run: Run,
+        /// What it is told.
+        seed: Box<Seed>,
+    },
     /// Hand a request to a container, after all that were handed to it before.
     Dispatch {
         /// Which container.
@@ -277,6 +294,19 @@ pub struct Seed {
     pub extra: Option<Json>,
     /// Which life of the uuid it is.
     pub epoch: Option<Epoch>,
+    /// Whether it was made beforehand.
+    pub role: Role,
+}
+
+/// What a container is to its uuid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It was made as somebody got it.
+    Ordinary,
+    /// It was made beforehand and another has the uuid, or nobody yet.
+    Standby,
+    /// It has a uuid whose containers are made beforehand.
+    Owner,
 }
 
 /// A request as its container gets it.
@@ -345,6 +375,8 @@ pub enum Observed {
 pub struct Figures<'a> {
     /// Containers by kind.
     pub containers: &'a BTreeMap<Id, usize>,
+    /// Standbys by kind.
+    pub standbys: &'a BTreeMap<Id, usize>,
     /// Clients of the ROUTER that are there.
     pub clients: usize,
     /// Requests that wait for their container or for the lease.

@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
-use crate::container::{Broadcaster, ContainerContext, ContainerError};
-use crate::core::{Asked, EndReport, Id, Input, Run, Seed};
+use crate::container::{Activation, Broadcaster, ContainerContext, ContainerError};
+use crate::core::{Asked, EndReport, Id, Input, Role, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
 use crate::runtime::watchdog::{Mark, Watch};
@@ -62,8 +62,8 @@ impl Hosting {
         let context = ContainerContext {
             uuid: seed.uuid.to_string(),
             kind: seed.kind.to_string(),
-            labels: seed.labels,
-            extra: seed.extra,
+            labels: seed.labels.clone(),
+            extra: seed.extra.clone(),
             epoch: seed.epoch,
             agent: self.agent.clone(),
             broadcast: Broadcaster {
@@ -81,11 +81,12 @@ impl Hosting {
             gate: self.gate.clone(),
             reports: self.reports.clone(),
         };
-        let factory = self.kinds.factory(&seed.kind);
+        let factory = self.kinds.factory_of(&seed.kind, &seed.uuid);
+        let owns = (seed.role == Role::Owner).then(|| activation(&seed));
         let task = async move {
             match factory {
                 // Inside, so that a panic of the factory is the container's.
-                Some(factory) => life.live(factory(context)).await,
+                Some(factory) => life.live(factory(context), owns).await,
                 // The core starts no kind that the agent does not serve.
                 None => EndReport::Stopped,
             }
@@ -137,6 +138,10 @@ impl Hosting {
         });
     }
 
+    pub(crate) fn activate(&self, run: Run, seed: &Seed) {
+        self.tell(run, Command::Activate(activation(seed)));
+    }
+
     pub(crate) fn request(&self, run: Run, asked: Asked) {
         let closings = self.gate.closings();
         self.tell(run, Command::Request { asked, closings });
@@ -174,6 +179,14 @@ impl Hosting {
         if let Some(hosted) = self.hosted.get(&run) {
             let _ = hosted.commands.send(command);
         }
+    }
+}
+
+fn activation(seed: &Seed) -> Activation {
+    Activation {
+        epoch: seed.epoch,
+        labels: seed.labels.clone(),
+        extra: seed.extra.clone(),
     }
 }
 

@@ -16,6 +16,14 @@ pub(crate) enum LinkInput {
     Registered {
         end: Vec<String>,
     },
+    /// Whether the server is an original one.
+    Server {
+        original: bool,
+    },
+    /// An original server says that containers are gone.
+    Removed {
+        containers: Vec<String>,
+    },
     RegisterFailed(String),
     Lease {
         until: Duration,
@@ -135,6 +143,8 @@ fn read(event: LinkEvent) -> LinkInput {
     match event {
         LinkEvent::Register => LinkInput::Register,
         LinkEvent::Registered { end } => LinkInput::Registered { end },
+        LinkEvent::Server { original } => LinkInput::Server { original },
+        LinkEvent::Removed { containers } => LinkInput::Removed { containers },
         LinkEvent::RegisterFailed(error) => LinkInput::RegisterFailed(error.to_string()),
         LinkEvent::Lease { until } => LinkInput::Lease { until },
         LinkEvent::Call(call) => LinkInput::Call(LinkCall {

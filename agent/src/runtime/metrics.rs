@@ -24,6 +24,7 @@ const BAD_MESSAGES: [&str; 5] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     containers: IntGaugeVec,
+    standbys: IntGaugeVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     starts: IntCounterVec,
@@ -51,6 +52,13 @@ impl Metrics {
                 named(
                     "containers",
                     "Containers by kind: starting, living, ending.",
+                ),
+                &["kind"],
+            )?,
+            standbys: IntGaugeVec::new(
+                named(
+                    "standbys",
+                    "Containers that were made beforehand and stand by, by kind.",
                 ),
                 &["kind"],
             )?,
@@ -113,6 +121,7 @@ impl Metrics {
         // A count that appears with its first event looks, until then, like one that is not there.
         for kind in kinds {
             metrics.containers.with_label_values(&[kind]).set(0);
+            metrics.standbys.with_label_values(&[kind]).set(0);
             metrics.worker_blocks.with_label_values(&[kind]).reset();
             metrics.starts.with_label_values(&[kind, "ok"]).reset();
             for reason in ["Terminated", "PingFailed"] {
@@ -131,8 +140,9 @@ impl Metrics {
     }
 
     fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 12] = [
+        let all: [Box<dyn Collector>; 13] = [
             Box::new(self.containers.clone()),
+            Box::new(self.standbys.clone()),
             Box::new(self.requests.clone()),
             Box::new(self.request_seconds.clone()),
             Box::new(self.starts.clone()),
@@ -185,6 +195,9 @@ impl Metrics {
             self.containers
                 .with_label_values(&[kind])
                 .set(whole(*count));
+        }
+        for (kind, count) in figures.standbys {
+            self.standbys.with_label_values(&[kind]).set(whole(*count));
         }
         self.clients.set(whole(figures.clients));
         self.waiting.set(whole(figures.waiting));

@@ -198,6 +198,7 @@ impl Serving {
                 self.gatekeeper.set(open);
             }
             Effect::Start { run, seed } => self.start(run, *seed),
+            Effect::Activate { run, seed } => self.hosting.activate(run, &seed),
             Effect::Dispatch { run, asked } => self.hosting.request(run, asked),
             Effect::Connected { run, client } => self.hosting.connected(run, client),
             Effect::Disconnected { run, client } => self.hosting.disconnected(run, client),
@@ -231,6 +232,8 @@ impl Desk {
                 tracing::info!(to_end = end.len(), "registered at the network server");
                 Input::Registered { end }
             }
+            LinkInput::Server { original } => Input::Server { original },
+            LinkInput::Removed { containers } => Input::Removed { containers },
             LinkInput::RegisterFailed(error) => {
                 tracing::warn!(error, "the server refused the agent's registration");
                 Input::RegisterFailed

@@ -7,8 +7,10 @@ mod host;
 mod life;
 mod own_router;
 mod ping;
+mod standby;
 mod watchdog;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -81,13 +81,20 @@ pub(crate) async fn kinds(client: &Client, output: Output) -> anyhow::Result<()>
         kind_row(name, is_served, spec)
     });
     table(
-        ["KIND", "SERVED", "SPECIFIED", "IDLE", "MAX-PER-AGENT"],
+        [
+            "KIND",
+            "SERVED",
+            "SPECIFIED",
+            "IDLE",
+            "MAX-PER-AGENT",
+            "STATELESS",
+        ],
         rows.collect(),
     );
     Ok(())
 }
 
-fn kind_row(name: &str, served: bool, spec: Option<&KindSpec>) -> [String; 5] {
+fn kind_row(name: &str, served: bool, spec: Option<&KindSpec>) -> [String; 6] {
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let defaults = KindSpec::defaults(name);
     let rules = spec.unwrap_or(&defaults);
@@ -99,6 +106,10 @@ fn kind_row(name: &str, served: bool, spec: Option<&KindSpec>) -> [String; 5] {
         rules
             .max_per_agent
             .map_or_else(|| "-".to_owned(), |max| max.to_string()),
+        rules
+            .stateless_uuid
+            .clone()
+            .unwrap_or_else(|| "-".to_owned()),
     ]
 }
 

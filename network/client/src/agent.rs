@@ -25,6 +25,12 @@ pub enum LinkEvent {
     /// The server's session is a fresh one: it knows nothing of the agent. Call
     /// [`AgentLink::register`].
     Register,
+    /// Whether the server is an original (TypeScript) one. Comes before each
+    /// [`LinkEvent::Registered`].
+    Server {
+        /// It is.
+        original: bool,
+    },
     /// The registration was answered.
     Registered {
         /// Containers that this agent is to end: others have them.
@@ -32,6 +38,12 @@ pub enum LinkEvent {
     },
     /// The registration failed; it may be tried again.
     RegisterFailed(Error),
+    /// An original server says that containers are gone, whoever had them: an agent that keeps a
+    /// standby of one registers again after a moment.
+    Removed {
+        /// Their uuids.
+        containers: Vec<String>,
+    },
     /// The agent's lease holds until then, by [`boot_clock`](crate::boot_clock). Comes with each
     /// answered ping, after the registration was answered.
     Lease {
@@ -313,6 +325,9 @@ impl Shared {
                     .unwrap_or_default();
             }
         }
+        self.tell(LinkEvent::Server {
+            original: state.server.is_none(),
+        });
         Ok(end)
     }
 }

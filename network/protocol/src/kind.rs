@@ -99,6 +99,10 @@ pub struct KindSpec {
     /// How long a container may take to end, in ms; 10,000 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination_grace_ms: Option<u64>,
+    /// The uuid under which every agent that may host the kind makes a container beforehand: one
+    /// owns the uuid, the others stand by (W19).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stateless_uuid: Option<String>,
 }
 
 impl KindSpec {
@@ -120,6 +124,7 @@ impl KindSpec {
             idle_timeout_ms: None,
             start_timeout_ms: None,
             termination_grace_ms: None,
+            stateless_uuid: None,
         }
     }
 

@@ -37,7 +37,7 @@ pub use kind::{KindSpec, LabelSelector, Operator, Requirement, Strategy};
 pub use params::{AgentUuid, Connect, Find, Holders, KindBarrier, OneOrMany, Sync, Synced, Uuid};
 pub use record::{
     AgentExt, AgentInfo, AgentInfoExt, AgentRegistration, ContainerRecord, Failover, PodRef,
-    RecordExt,
+    RecordExt, Stateless,
 };
 
 pub use secret::Secret;

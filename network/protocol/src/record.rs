@@ -64,6 +64,18 @@ pub struct RecordExt {
     /// Whether it was first asked for by its uuid.
     #[serde(default)]
     pub by_uuid: bool,
+    /// What its agent takes it for, if it makes one under its uuid beforehand (W19).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stateless: Option<Stateless>,
+}
+
+/// What an agent takes its container of a stateless uuid for (extension).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Stateless {
+    /// It has the uuid: requests go to it.
+    Owner,
+    /// It is kept in reserve and takes nothing.
+    Standby,
 }
 
 /// One failover of a container.
@@ -180,4 +192,7 @@ pub struct AgentInfoExt {
     /// How many containers of each kind it hosts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub containers_by_kind: BTreeMap<String, u32>,
+    /// How many standbys of each kind it keeps; they are not among its containers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub standbys_by_kind: BTreeMap<String, u32>,
 }

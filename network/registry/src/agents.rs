@@ -27,6 +27,8 @@ pub(crate) struct Agent {
     /// Containers that it has, starts or ends.
     pub(crate) containers: BTreeSet<Id>,
     pub(crate) by_kind: BTreeMap<Id, u32>,
+    /// The kinds of the containers that it keeps in reserve, by uuid.
+    pub(crate) standbys: BTreeMap<Id, Id>,
     /// Its connection closed a moment ago.
     pub(crate) suspected: bool,
     pub(crate) draining: bool,
@@ -63,8 +65,24 @@ impl Agent {
                     .iter()
                     .map(|(kind, count)| (kind.to_string(), *count))
                     .collect(),
+                standbys_by_kind: self.standbys_by_kind(),
             }),
         }
+    }
+
+    fn standbys_by_kind(&self) -> BTreeMap<String, u32> {
+        let mut counts = BTreeMap::new();
+        for kind in self.standbys.values() {
+            *counts.entry(kind.to_string()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Whether it can host the kind, or hosts or keeps a container of it.
+    pub(crate) fn concerns(&self, kind: &Id) -> bool {
+        self.kinds.contains(kind)
+            || self.by_kind.contains_key(kind)
+            || self.standbys.values().any(|of| of == kind)
     }
 }
 
@@ -226,5 +244,6 @@ impl Registry {
         for uuid in &gone.containers {
             self.lose(uuid, agent, reason, since);
         }
+        self.standbys_gone(gone.standbys);
     }
 }

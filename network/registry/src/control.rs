@@ -40,13 +40,14 @@ impl Registry {
         {
             return now("ok");
         }
-        self.kinds.insert(
+        let before = self.kinds.insert(
             kind.clone(),
             KnownKind {
                 spec: spec.clone(),
                 told: true,
             },
         );
+        self.unname(before.as_ref().map(|known| &known.spec));
         let agents: Vec<Id> = self.rust_agents_serving(&kind);
         for agent in agents {
             self.tell_spec(&agent, &spec);
@@ -73,7 +74,8 @@ impl Registry {
             .collect();
         self.kinds_told = true;
         for kind in &removed {
-            self.kinds.remove(kind);
+            let before = self.kinds.remove(kind);
+            self.unname(before.as_ref().map(|known| &known.spec));
             for agent in self.rust_agents_serving(kind) {
                 self.tell_removed(&agent, kind);
             }
@@ -86,7 +88,7 @@ impl Registry {
         let agents = self
             .agents
             .values()
-            .filter(|agent| agent.rust && agent.kinds.contains(kind));
+            .filter(|agent| agent.rust && agent.concerns(kind));
         agents.map(|agent| agent.id.clone()).collect()
     }
 
@@ -121,10 +123,11 @@ impl Registry {
         let Some(known) = self.agents.get(agent).filter(|agent| agent.rust) else {
             return;
         };
-        let lacks: Vec<KindSpec> = known
+        let lacks: Vec<KindSpec> = self
             .kinds
             .iter()
-            .filter_map(|kind| self.kinds.get(kind))
+            .filter(|(kind, _)| known.concerns(kind))
+            .map(|(_, known)| known)
             .filter(|known| !said.contains(&known.spec))
             .map(|known| known.spec.clone())
             .collect();

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use huly_protocol::{
     ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, Json, KindSpec,
-    Placement, RecordExt, StartExt,
+    Placement, RecordExt, StartExt, Stateless,
 };
 use indexmap::IndexMap;
 
@@ -129,6 +129,8 @@ pub(crate) struct Entry {
     pub(crate) last_failover: Option<Failover>,
     pub(crate) first_client: Option<Id>,
     pub(crate) by_uuid: bool,
+    /// Whether containers of its uuid are made beforehand (W19).
+    pub(crate) stateless: bool,
     /// Whether anybody knows its uuid, so that it must keep it.
     pub(crate) named: bool,
     /// Whether those who are told of containers think that it lives.
@@ -176,6 +178,7 @@ impl Entry {
             last_failover: None,
             first_client: None,
             by_uuid: true,
+            stateless: false,
             named: true,
             announced: false,
             claimed: None,
@@ -301,6 +304,7 @@ impl Entry {
                 last_failover: self.last_failover.clone(),
                 first_client: self.first_client.as_deref().map(str::to_owned),
                 by_uuid: self.by_uuid,
+                stateless: self.stateless.then_some(Stateless::Owner),
             }),
         }
     }

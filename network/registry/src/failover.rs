@@ -29,13 +29,16 @@ impl Registry {
                 counted: false,
             });
         }
-        let wanted = entry.wanted();
+        let was_live = matches!(state, State::Live { .. });
+        let wanted = entry.wanted() || self.is_ready(uuid);
         if let State::Starting { call, .. } | State::Stopping { call, .. } = state {
             self.take_call(call);
         }
         self.detach(from, uuid, &kind);
+        if was_live {
+            self.announce_free(uuid);
+        }
         if !wanted {
-            let was_live = matches!(state, State::Live { .. });
             self.remove_entry(uuid, was_live.then_some(reason));
         } else if reason == "ContainerEnded" {
             self.place_after_end(uuid);

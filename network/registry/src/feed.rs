@@ -95,6 +95,11 @@ impl Registry {
     /// Tells of a container: to the feed, to TypeScript clients, and, where it moved, to holders.
     pub(crate) fn publish_container(&mut self, uuid: &Id, event: EventKind) {
         self.publish_quietly(uuid, event);
+        self.publish_plain(uuid, event);
+    }
+
+    /// The same to TypeScript clients alone.
+    pub(crate) fn publish_plain(&mut self, uuid: &Id, event: EventKind) {
         let Some(entry) = self.entries.get(uuid) else {
             return;
         };

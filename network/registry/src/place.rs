@@ -1,6 +1,5 @@
-//! Placement: which agent gets a container, and its start there.
+//! Placement: a container goes to an agent, and starts there.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use huly_protocol::{
@@ -34,75 +33,6 @@ impl Registry {
             .or(entry.spec.as_ref())
     }
 
-    /// The agents that may get a container of the kind, by number, or why there are none.
-    fn candidates(
-        &self,
-        kind: &Id,
-        spec: Option<&KindSpec>,
-    ) -> Result<Vec<(u64, &Id)>, Vec<Rejection>> {
-        let mut rejected: BTreeMap<&'static str, u32> = BTreeMap::new();
-        let mut fit = Vec::new();
-        for (id, agent) in &self.agents {
-            let hosts = agent.by_kind.get(kind).copied().unwrap_or_default();
-            let reason = if !agent.kinds.contains(kind) {
-                "KindNotServed"
-            } else if agent.suspected {
-                "Suspected"
-            } else if agent.draining {
-                "Draining"
-            } else if spec.is_some_and(|spec| !spec.agent_selector.matches(&agent.ext.labels)) {
-                "SelectorMismatch"
-            } else if spec
-                .and_then(|spec| spec.max_per_agent)
-                .is_some_and(|max| hosts >= max)
-            {
-                "AtCapacity"
-            } else {
-                fit.push((agent.seq, id));
-                continue;
-            };
-            *rejected.entry(reason).or_default() += 1;
-        }
-        if fit.is_empty() {
-            let count = |(reason, agents): (&str, u32)| Rejection {
-                reason: reason.into(),
-                agents,
-            };
-            return Err(rejected
-                .into_iter()
-                .map(|(reason, n)| count((reason, n)))
-                .collect());
-        }
-        fit.sort_unstable();
-        Ok(fit)
-    }
-
-    /// The next agent by round robin: the first after the one that was picked last.
-    fn pick(&self, kind: &Id, spec: Option<&KindSpec>) -> Result<(u64, Id), Vec<Rejection>> {
-        let fit = self.candidates(kind, spec)?;
-        // A kind's first container goes on where the last placement of any kind was, so that the
-        // first ones of many kinds do not all meet on one agent.
-        let cursor = self.cursors.get(kind).copied().unwrap_or(self.last_pick);
-        let next = fit.iter().find(|(seq, _)| *seq > cursor).or(fit.first());
-        next.map(|(seq, id)| (*seq, (*id).clone()))
-            .ok_or_else(Vec::new)
-    }
-
-    /// The agent that a new container of the kind would get.
-    pub(crate) fn peek(&self, kind: &Id) -> Option<Id> {
-        let spec = self.kinds.get(kind).map(|known| &known.spec);
-        self.pick(kind, spec).ok().map(|(_, agent)| agent)
-    }
-
-    /// Moves the round robin on, as a placement does.
-    pub(crate) fn advance(&mut self, kind: &Id) {
-        let spec = self.kinds.get(kind).map(|known| &known.spec);
-        if let Ok((seq, _)) = self.pick(kind, spec) {
-            self.cursors.insert(kind.clone(), seq);
-            self.last_pick = seq;
-        }
-    }
-
     /// Places a container that waits, or tells those who wait that it cannot be placed now.
     pub(crate) fn place(&mut self, uuid: &Id) {
         let Some(entry) = self.entries.get(uuid) else {
@@ -115,7 +45,7 @@ impl Registry {
             return;
         }
         let kind = entry.kind.clone();
-        match self.pick(&kind, self.spec_of(uuid)) {
+        match self.pick_for(uuid, &kind) {
             Ok((seq, agent)) => {
                 self.cursors.insert(kind, seq);
                 self.last_pick = seq;
@@ -170,6 +100,10 @@ impl Registry {
             n: self.epochs,
         };
         let spec = self.spec_of(uuid).cloned();
+        if let Some(agent) = self.agents.get_mut(agent) {
+            // What was in reserve is to have the uuid.
+            agent.standbys.remove(uuid);
+        }
         let timeout = spec.as_ref().map_or(
             KindSpec::DEFAULT_START_TIMEOUT_MS,
             KindSpec::start_timeout_ms,
@@ -357,7 +291,8 @@ impl Registry {
 
     /// The time for another try has come.
     pub(crate) fn place_again(&mut self, uuid: &Id) {
-        if self.entries.get(uuid).is_some_and(|entry| entry.wanted()) {
+        let wanted = self.entries.get(uuid).is_some_and(|entry| entry.wanted());
+        if wanted || self.is_ready(uuid) {
             self.place(uuid);
         }
     }

@@ -122,12 +122,16 @@ impl Registry {
             entry.idle_since = None;
             return;
         }
-        match entry.state {
+        match &entry.state {
             State::Live { .. } => {
                 entry.idle_since.get_or_insert(now);
                 self.watch_idle(uuid);
             }
-            State::Waiting | State::Expected => self.remove_entry(uuid, None),
+            State::Waiting | State::Expected => {
+                if !self.is_ready(uuid) {
+                    self.remove_entry(uuid, None);
+                }
+            }
             // Its agent answers first.
             State::Starting { .. } | State::Stopping { .. } => {}
         }
@@ -182,7 +186,8 @@ impl Registry {
         }
         let agent = entry.agent().and_then(|agent| self.agents.get(agent));
         // Nobody asked for a stateless container to be made (W19).
-        if agent.is_some_and(|agent| !agent.kinds.contains(&entry.kind)) {
+        if self.is_stateless(uuid) || agent.is_some_and(|agent| !agent.kinds.contains(&entry.kind))
+        {
             return;
         }
         let plain = agent.is_some_and(|agent| !agent.rust);
@@ -279,7 +284,8 @@ impl Registry {
         };
         entry.lived_before = false;
         entry.stop_is_late = false;
-        let (kind, wanted) = (entry.kind.clone(), entry.wanted());
+        let kind = entry.kind.clone();
+        let wanted = entry.wanted() || self.is_ready(uuid);
         self.fail_calls(agent, Some(uuid));
         self.detach(agent, uuid, &kind);
         match wanted {

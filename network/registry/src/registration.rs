@@ -1,6 +1,6 @@
 //! Registration of agents: what they say they have, against what is known (W17, epochs).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use huly_protocol::{
@@ -14,6 +14,7 @@ use crate::entry::{Entry, State, epoch_of};
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
 use crate::session::Chunks;
+use crate::standby::{Claim, stands_by};
 
 /// The longest uuid, kind or agent id, in bytes.
 pub(crate) const MAX_TEXT: usize = 1_024;
@@ -46,7 +47,8 @@ impl Registry {
             ));
         }
         let mut end = Vec::new();
-        let mut seen = came;
+        let mut standbys = BTreeMap::new();
+        let mut seen = came.clone();
         for record in &registration.containers {
             if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
                 self.bad_message("bad_record");
@@ -54,13 +56,18 @@ impl Registry {
             }
             let uuid = Id::from(record.uuid.as_str());
             seen.insert(uuid.clone());
-            if left.contains(&uuid) {
+            if left.contains(&uuid) || (stands_by(record) && came.contains(&uuid)) {
                 continue;
             }
-            if !self.claim(&agent, &uuid, record) {
-                end.push(record.uuid.clone());
+            match self.claim(&agent, &uuid, record) {
+                Claim::Stays => {}
+                Claim::StandsBy => {
+                    standbys.insert(uuid, Id::from(record.kind.as_str()));
+                }
+                Claim::Ends => end.push(record.uuid.clone()),
             }
         }
+        self.keep_standbys(&agent, &standbys);
         let ext = registration.huly.unwrap_or_default();
         for record in &ext.stopping {
             if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
@@ -205,6 +212,7 @@ impl Registry {
             ext,
             containers: BTreeSet::new(),
             by_kind: Default::default(),
+            standbys: BTreeMap::new(),
             suspected: false,
             draining,
         };
@@ -212,53 +220,52 @@ impl Registry {
         false
     }
 
-    /// An agent says that it has a container. Returns false where it must end it.
-    fn claim(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) -> bool {
+    /// An agent says that it has a container.
+    fn claim(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) -> Claim {
+        if stands_by(record) {
+            return self.standby_registered(agent, uuid, record);
+        }
         let said = epoch_of(record);
         let Some(entry) = self.entries.get(uuid) else {
             self.found(agent, uuid, record);
-            return true;
+            return Claim::Stays;
         };
         match &entry.state {
-            State::Expected => {
+            // Waiting: its agent was given up and is here again before a new one was found.
+            State::Expected | State::Waiting => {
                 self.is_back(agent, uuid, record);
-                true
-            }
-            // Its agent was given up and is here again before a new one was found.
-            State::Waiting => {
-                self.is_back(agent, uuid, record);
-                true
+                Claim::Stays
             }
             State::Starting { agent: on, .. } if on == agent => {
                 // The answer to the start may have been lost with a connection.
                 if said.is_some() && said == entry.epoch {
                     self.is_back(agent, uuid, record);
                 }
-                true
+                Claim::Stays
             }
             State::Live { agent: on } if on == agent => {
                 self.is_back(agent, uuid, record);
-                true
+                Claim::Stays
             }
-            State::Stopping { agent: on, .. } if on == agent => true,
+            State::Stopping { agent: on, .. } if on == agent => Claim::Stays,
             State::Starting { agent: on, .. } | State::Live { agent: on } => {
                 let wins = said.is_some() && said > entry.epoch;
                 if wins && !self.keeps_to(entry, on, said) {
                     let loser = on.clone();
                     self.end_copy(&loser, uuid);
                     self.is_back(agent, uuid, record);
-                    return true;
+                    return Claim::Stays;
                 }
-                self.is_standby(agent, record)
+                self.refused_claim(agent, uuid, record)
             }
             // What ends there is an earlier life of it.
             State::Stopping { agent: on, .. } if said.is_some() && said > entry.epoch => {
                 let on = on.clone();
                 self.leave_behind(&on, uuid);
                 self.is_back(agent, uuid, record);
-                true
+                Claim::Stays
             }
-            State::Stopping { .. } => self.is_standby(agent, record),
+            State::Stopping { .. } => self.refused_claim(agent, uuid, record),
         }
     }
 
@@ -270,12 +277,6 @@ impl Registry {
         let serves = self.agents.get(on).is_some_and(|agent| !agent.suspected);
         let latest = entry.epoch.is_some() && entry.known_epoch <= entry.epoch;
         self.settled && others && serves && entry.is_live() && latest
-    }
-
-    /// A stateless container that its agent made beforehand and keeps in reserve (W19).
-    fn is_standby(&self, agent: &Id, record: &ContainerRecord) -> bool {
-        let kinds = self.agents.get(agent).map(|agent| &agent.kinds);
-        kinds.is_some_and(|kinds| !kinds.contains(record.kind.as_str()))
     }
 
     /// A container that nobody had told of.
@@ -290,6 +291,7 @@ impl Registry {
         };
         entry.lived_before = true;
         entry.adopt(record, agent);
+        self.note_stateless(agent, uuid, record);
         self.attach(agent, uuid, &kind);
         self.restore_holders(uuid, record);
         self.publish_found(uuid);
@@ -319,6 +321,7 @@ impl Registry {
             self.take_call(call);
         }
         self.waiting.remove(uuid);
+        self.note_stateless(agent, uuid, record);
         self.attach(agent, uuid, &kind);
         self.restore_holders(uuid, record);
         if changed || !was_live {
@@ -342,6 +345,9 @@ impl Registry {
         }
         self.fail_calls(loser, Some(uuid));
         self.detach(loser, uuid, &kind);
+        if self.steps_back(loser, uuid, &kind) {
+            return;
+        }
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
         let ext = self.epoch_ext(loser, epoch);
         self.call(loser, method::TERMINATE, &params, ext, CallKind::Other);
@@ -375,6 +381,12 @@ impl Registry {
             let agent = Id::from(record.agent_id.as_str());
             self.served_by(client, &agent)?;
             let uuid = Id::from(record.uuid.as_str());
+            if stands_by(record) {
+                if change.event == EventKind::Removed {
+                    self.forget_standby(&agent, &uuid);
+                }
+                continue;
+            }
             let Some(entry) = self.entries.get_mut(&uuid) else {
                 continue;
             };

@@ -214,8 +214,22 @@ impl Registry {
             snapshot.containers.entry(kind.to_string()).or_default();
             snapshot.references.entry(kind.to_string()).or_default();
         }
+        let specified = self.kinds.values().map(|known| &known.spec);
+        for spec in specified.filter(|spec| spec.stateless_uuid.is_some()) {
+            snapshot.standbys.entry(spec.kind.clone()).or_default();
+        }
+        for kind in self
+            .agents
+            .values()
+            .flat_map(|agent| agent.standbys.values())
+        {
+            *snapshot.standbys.entry(kind.to_string()).or_default() += 1;
+        }
         for entry in self.entries.values() {
             let kind = entry.kind.to_string();
+            if entry.stateless {
+                snapshot.standbys.entry(kind.clone()).or_default();
+            }
             if entry.is_live() {
                 *snapshot.containers.entry(kind.clone()).or_default() += 1;
             } else if entry.wanted() {

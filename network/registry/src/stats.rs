@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub agents: BTreeMap<&'static str, usize>,
     /// Living containers by kind.
     pub containers: BTreeMap<String, usize>,
+    /// Containers that stand by, by kind.
+    pub standbys: BTreeMap<String, usize>,
     /// Containers that are wanted and not placed, by kind.
     pub waiting: BTreeMap<String, usize>,
     /// References by kind.

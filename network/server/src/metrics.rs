@@ -89,6 +89,7 @@ struct Families {
     sessions: GaugeVec,
     agents: GaugeVec,
     containers: GaugeVec,
+    standbys: GaugeVec,
     waiting: GaugeVec,
     references: GaugeVec,
     held: GaugeVec,
@@ -135,6 +136,11 @@ impl Families {
             )?,
             agents: gauge("agents", "Agents by state.", &["state"])?,
             containers: gauge("containers", "Living containers by kind.", &["kind"])?,
+            standbys: gauge(
+                "standbys",
+                "Containers that were made beforehand and stand by, by kind.",
+                &["kind"],
+            )?,
             waiting: gauge(
                 "containers_waiting",
                 "Containers to be placed, by kind.",
@@ -181,6 +187,7 @@ impl Families {
             &self.sessions,
             &self.agents,
             &self.containers,
+            &self.standbys,
             &self.waiting,
             &self.references,
             &self.held,
@@ -245,7 +252,9 @@ impl Families {
         by_kind(&self.containers, &snapshot.containers);
         for kind in snapshot.containers.keys() {
             self.waiting.with_label_values(&[kind]).set(0.0);
+            self.standbys.with_label_values(&[kind]).set(0.0);
         }
+        by_kind(&self.standbys, &snapshot.standbys);
         by_kind(&self.waiting, &snapshot.waiting);
         by_kind(&self.references, &snapshot.references);
         let counted = &snapshot.counted;

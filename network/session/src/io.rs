@@ -206,6 +206,8 @@ pub enum Effect {
     Event(Bytes),
     /// Something happened to a container that is held.
     Held(HeldEvent),
+    /// An original server says that these containers are gone, held or not.
+    Removed(Vec<String>),
     /// The feed went on.
     Feed(FeedUpdate),
     /// The agents' lease holds until then, by the session's clock.

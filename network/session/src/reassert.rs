@@ -187,6 +187,14 @@ impl Session {
             self.counters.bad_messages += 1;
             return;
         };
+        let gone = event.containers.iter();
+        let gone: Vec<String> = gone
+            .filter(|change| change.event == EventKind::Removed)
+            .map(|change| change.container.uuid.clone())
+            .collect();
+        if !gone.is_empty() {
+            out.push(Effect::Removed(gone));
+        }
         for event in event.containers {
             if event.event == EventKind::Added
                 || !self.references.held.contains_key(&event.container.uuid)

@@ -48,6 +48,13 @@ use crate::{LabelSelector, default_network_name, rules, schema};
         description = "Holds on its containers"
     ),
     printcolumn(
+        name = "Standbys",
+        type_ = "integer",
+        json_path = ".status.standbys",
+        description = "Containers that stand by for its stateless uuid",
+        priority = "1"
+    ),
+    printcolumn(
         name = "Network",
         type_ = "string",
         json_path = ".spec.networkName",
@@ -85,6 +92,9 @@ pub struct ContainerKindSpec {
     /// How long its containers live.
     #[serde(default)]
     pub lifecycle: Lifecycle,
+    /// A container that is made beforehand on every agent that may host it. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stateless: Option<Stateless>,
     /// Who may claim its containers.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
@@ -166,6 +176,16 @@ impl Default for Lifecycle {
     }
 }
 
+/// A container that is made beforehand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stateless {
+    /// Its uuid. Every agent that may host the kind makes one under it: one has the uuid, the others
+    /// stand by, and one of those has it next.
+    #[schemars(length(min = 1, max = 253))]
+    pub uuid: String,
+}
+
 /// Who may claim a kind's containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -221,6 +241,9 @@ pub struct ContainerKindStatus {
     /// metric huly_network_references.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub references: Option<i64>,
+    /// How many containers stand by: they are ready to have the kind's stateless uuid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standbys: Option<i64>,
     /// The agents with the most of its containers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -23,7 +23,7 @@ pub use claim::{
 pub use crd::crds;
 pub use kind::{
     AgentStatus, AllowedNamespaces, ContainerKind, ContainerKindSpec, ContainerKindStatus,
-    Lifecycle, NamespacesFrom, Placement, Strategy, UuidScope,
+    Lifecycle, NamespacesFrom, Placement, Stateless, Strategy, UuidScope,
 };
 pub use selector::{LabelSelector, Operator, Requirement};
 

@@ -8,6 +8,9 @@ pub const NETWORK_NAME: &str =
 /// Refuses another kind name for an existing kind.
 pub const KIND_NAME: &str =
     "kindName is immutable: create another ContainerKind for the other name";
+/// Refuses another stateless uuid for an existing kind.
+pub const STATELESS: &str =
+    "stateless is immutable: delete the ContainerKind and create it with the other uuid";
 /// Refuses another kind for an existing claim.
 pub const CONTAINER_KIND_NAME: &str =
     "containerKindName is immutable: delete the claim and create one of the other kind";
@@ -41,6 +44,7 @@ pub fn kind_spec() -> Vec<Rule> {
     vec![
         required("networkName", NETWORK_NAME),
         optional("kindName", KIND_NAME),
+        optional("stateless", STATELESS),
     ]
 }
 

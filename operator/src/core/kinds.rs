@@ -123,7 +123,8 @@ impl Core {
         // People look whether their first claims count.
         let begins = entry.may_begin(now.mono)
             && (begins(before.containers, status.containers)
-                || begins(before.references, status.references));
+                || begins(before.references, status.references)
+                || begins(before.standbys, status.standbys));
         let due = entry.figures_due.filter(|at| *at > now.mono);
         if told_alike
             && !begins

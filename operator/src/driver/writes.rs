@@ -30,11 +30,12 @@ const CLAIM_FIELDS: [&str; 12] = [
 ];
 
 /// The same of a kind's.
-const KIND_FIELDS: [&str; 6] = [
+const KIND_FIELDS: [&str; 7] = [
     "observedGeneration",
     "agents",
     "containers",
     "references",
+    "standbys",
     "agentStatuses",
     "conditions",
 ];
@@ -189,6 +190,7 @@ mod tests {
             agents: Some(1),
             containers: Some(1),
             references: Some(1),
+            standbys: Some(1),
             agent_statuses: vec![AgentStatus::default()],
             conditions: vec![condition()],
         };

@@ -32,7 +32,7 @@ pub(crate) enum Service {
 pub(crate) fn service(spec: &KindSpec, agents: &BTreeMap<String, AgentInfo>) -> Service {
     let serving: Vec<&AgentInfo> = agents
         .values()
-        .filter(|agent| agent.kinds.contains(&spec.kind))
+        .filter(|agent| serves(agent, &spec.kind))
         .collect();
     let all = agents.len();
     if serving.is_empty() {
@@ -59,11 +59,25 @@ pub(crate) fn service(spec: &KindSpec, agents: &BTreeMap<String, AgentInfo>) -> 
     }
 }
 
+/// Whether an agent can host the kind. One that has made a container of it beforehand, or has the
+/// uuid, need not be able to make others.
+fn serves(agent: &AgentInfo, kind: &str) -> bool {
+    let made = agent.huly.iter().any(|ext| {
+        let counts = [&ext.containers_by_kind, &ext.standbys_by_kind];
+        counts
+            .iter()
+            .filter_map(|of| of.get(kind))
+            .any(|of| *of > 0)
+    });
+    made || agent.kinds.iter().any(|served| served == kind)
+}
+
 /// Figures of a kind, sampled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Numbers {
     pub(crate) containers: u64,
     pub(crate) references: Option<u64>,
+    pub(crate) standbys: u64,
     pub(crate) agents: Vec<AgentStatus>,
 }
 
@@ -71,7 +85,7 @@ pub(crate) struct Numbers {
 pub(crate) fn numbers(kind: &str, agents: &[AgentInfo], references: Option<u64>) -> Numbers {
     let mut listed: Vec<AgentStatus> = agents
         .iter()
-        .filter(|agent| agent.kinds.iter().any(|served| served == kind))
+        .filter(|agent| serves(agent, kind))
         .map(|agent| {
             let ext = agent.huly.clone().unwrap_or_default();
             let containers = ext.containers_by_kind.get(kind).copied();
@@ -82,12 +96,16 @@ pub(crate) fn numbers(kind: &str, agents: &[AgentInfo], references: Option<u64>)
             }
         })
         .collect();
+    let exts = agents.iter().filter_map(|agent| agent.huly.as_ref());
+    let standbys = exts.filter_map(|ext| ext.standbys_by_kind.get(kind));
+    let standbys = standbys.map(|count| u64::from(*count)).sum();
     let containers = listed.iter().map(|agent| agent.containers).sum::<i64>();
     listed.sort_by(|a, b| (b.containers, &a.agent).cmp(&(a.containers, &b.agent)));
     listed.truncate(MAX_AGENTS);
     Numbers {
         containers: u64::try_from(containers).unwrap_or_default(),
         references,
+        standbys,
         agents: listed,
     }
 }
@@ -124,11 +142,16 @@ pub(crate) fn kind_status(
         Some(numbers) => {
             status.containers = i64::try_from(numbers.containers).ok();
             status.references = numbers.references.and_then(|count| count.try_into().ok());
+            status.standbys = match (&kind.spec.stateless, numbers.standbys) {
+                (None, 0) => None,
+                (_, count) => i64::try_from(count).ok(),
+            };
             status.agent_statuses.clone_from(&numbers.agents);
         }
         None => {
             status.containers = previous.containers;
             status.references = previous.references;
+            status.standbys = previous.standbys;
             status.agent_statuses.clone_from(&previous.agent_statuses);
         }
     }
@@ -284,6 +307,39 @@ mod tests {
             .map(|agent| (&*agent.agent, agent.containers))
             .collect();
         assert_eq!(listed, [("b", 5), ("a", 2)]);
+    }
+
+    #[test]
+    fn standbys_are_figures_of_their_own() {
+        let kind = |stateless| Kind {
+            spec: huly_operator_api::ContainerKindSpec {
+                stateless,
+                ..Default::default()
+            },
+            ..Kind::default()
+        };
+        let shown = |kind: &Kind, agents: &[AgentInfo]| {
+            let (state, service) = (KindState::Accepted(spec("echo", None)), Service::By(2));
+            let sampled = numbers("echo", agents, None);
+            let now = Timestamp::UNIX_EPOCH;
+            kind_status(kind, &state, &service, Some(&sampled), now).standbys
+        };
+        let mut agents: Vec<AgentInfo> = agents().into_values().collect();
+        let named = Some(huly_operator_api::Stateless { uuid: "one".into() });
+        assert_eq!(shown(&kind(None), &agents), None);
+        assert_eq!(shown(&kind(named.clone()), &agents), Some(0));
+        for agent in &mut agents {
+            let ext = agent.huly.as_mut().unwrap();
+            ext.standbys_by_kind = [("echo".to_owned(), 1), ("other".to_owned(), 4)].into();
+        }
+        assert_eq!(shown(&kind(named), &agents), Some(3));
+        // Made by the agents of their own accord: whoever has one can host the kind.
+        assert_eq!(shown(&kind(None), &agents), Some(3));
+        let by_id = agents.into_iter().map(|one| (one.agent_id.clone(), one));
+        assert_eq!(
+            service(&spec("echo", None), &by_id.collect()),
+            Service::By(3)
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use huly_client::boot_clock;
 use huly_protocol::{ErrorCode, ErrorPayload};
 use tokio::sync::{Notify, mpsc};
 
-use crate::container::{Call, DynContainer};
+use crate::container::{Activation, Call, ContainerError, DynContainer};
 use crate::core::{Asked, EndReport, Id, Input, Run};
 use crate::kinds::Made;
 use crate::runtime::gate::Gate;
@@ -26,6 +26,8 @@ pub(super) enum Command {
         /// How often the gate had been closed when it was handed over.
         closings: u64,
     },
+    /// It has its uuid.
+    Activate(Activation),
     Connected(Id),
     Disconnected(Id),
     Ping {
@@ -46,13 +48,20 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) async fn live(mut self, made: Made) -> EndReport {
+    pub(super) async fn live(mut self, made: Made, owns: Option<Activation>) -> EndReport {
+        let made = async {
+            let container = made.await?;
+            if let Some(activation) = owns {
+                container.activated(activation).await?;
+            }
+            Ok(container)
+        };
         let made = tokio::select! {
             made = made => made,
             // While it starts it is told nothing but to stop.
             _ = self.commands.recv() => return EndReport::Stopped,
         };
-        let (container, result) = match made {
+        let (container, result) = match made as Result<_, ContainerError> {
             Ok(container) => (Some(container), Ok(())),
             Err(error) => (None, Err(ErrorPayload::from(error))),
         };
@@ -78,6 +87,7 @@ impl Life {
             pinged: false,
             stopping: false,
             stopped: false,
+            failed: false,
         };
         while !mailbox.is_done() {
             tokio::select! {
@@ -123,11 +133,13 @@ struct Mailbox {
     pinged: bool,
     stopping: bool,
     stopped: bool,
+    /// It cannot have its uuid.
+    failed: bool,
 }
 
 impl Mailbox {
     fn is_done(&self) -> bool {
-        self.stopped && self.requests == 0
+        self.failed || (self.stopped && self.requests == 0)
     }
 
     fn take(&mut self, command: Command) {
@@ -234,6 +246,12 @@ impl Mailbox {
                     self.is_unwell(how);
                 }
             }
+            Piece::Activated(result) => {
+                self.failed = result.is_err();
+                let result = result.map_err(ErrorPayload::from);
+                let run = self.run;
+                let _ = self.reports.send(Input::Started { run, result });
+            }
             Piece::Stop => self.stopped = true,
             Piece::Other => {}
         }
@@ -244,6 +262,7 @@ impl Mailbox {
 enum Piece {
     Request,
     Ping(Result<(), Unwell>),
+    Activated(Result<(), ContainerError>),
     Stop,
     Other,
 }
@@ -261,6 +280,9 @@ impl Command {
             match self {
                 // These have their own way.
                 Self::Request { .. } | Self::Ping { .. } => {}
+                Self::Activate(activation) => {
+                    return Piece::Activated(container.activated(activation).await);
+                }
                 Self::Connected(client) => container.connected(&client).await,
                 Self::Disconnected(client) => container.disconnected(&client).await,
                 Self::Stop => {

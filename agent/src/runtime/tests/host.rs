@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::{Asked, CallNumber, Input, Run, Seed};
+use crate::core::{Asked, CallNumber, Input, Role, Run, Seed};
 use crate::runtime::gate::{Gatekeeper, gate};
 use crate::runtime::hosting::Hosting;
 use crate::runtime::watchdog::Watch;
@@ -31,6 +31,7 @@ impl Host {
             labels: Vec::new(),
             extra: None,
             epoch: None,
+            role: Role::Ordinary,
         };
         host.hosting.start(host.run, seed);
         let started = patient(host.reports.recv()).await;

@@ -69,6 +69,11 @@ impl Driver {
                 }
                 self.held.retain(|held| held.send(event.clone()).is_ok());
             }
+            Effect::Removed(containers) => {
+                self.tell_links(|| LinkEvent::Removed {
+                    containers: containers.clone(),
+                });
+            }
             Effect::Feed(update) => {
                 self.feed.retain(|feed| feed.send(update.clone()).is_ok());
                 if self.feed.is_empty() {

@@ -152,6 +152,16 @@ impl FakeServer {
         hello
     }
 
+    /// The next hello, answered as an original server does.
+    pub(crate) async fn welcome_plainly(&mut self, uuid: &str) -> From {
+        let hello = self.next().await;
+        assert_eq!(hello.frame.op, Op::Hello, "a hello comes first");
+        self.session = uuid.to_owned();
+        self.send(&hello.peer, Frame::new(Op::Hello, uuid, ""))
+            .await;
+        hello
+    }
+
     /// The next request, which must be of `method`.
     pub(crate) async fn request(&mut self, method: &str) -> From {
         let request = self.next().await;

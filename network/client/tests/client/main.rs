@@ -6,6 +6,7 @@ mod documented;
 mod fake;
 mod feed;
 mod leave;
+mod original;
 
 use std::time::Duration;
 
@@ -247,6 +248,7 @@ async fn an_agent_registers_leases_and_answers() {
     let mut lease = None;
     while end.is_none() || lease.is_none() {
         match link.events.recv().await {
+            Some(LinkEvent::Server { original }) => assert!(!original && end.is_none()),
             Some(LinkEvent::Registered { end: told }) => end = Some(told),
             Some(LinkEvent::Lease { until }) => lease = Some(until),
             other => panic!("unexpected: {other:?}"),

@@ -21,6 +21,7 @@ mod registration;
 mod requests;
 mod restart;
 mod sessions;
+mod standby;
 mod stopping;
 mod support;
 mod terms;

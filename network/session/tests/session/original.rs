@@ -55,6 +55,19 @@ fn references_are_got_again_from_another_server() {
 }
 
 #[test]
+fn containers_that_are_gone_are_told_whoever_holds_them() {
+    let mut rig = up();
+    let record = |uuid: &str| json!({"agentId": "a", "uuid": uuid, "kind": "echo", "endpoint": "", "lastVisit": 0});
+    let event = json!({"agents": [], "containers": [
+        {"container": record("c-1"), "event": 2},
+        {"container": record("c-2"), "event": 0},
+        {"container": record("c-3"), "event": 2},
+    ]});
+    let effects = rig.frame(Frame::new(Op::Event, "", event.to_string().into_bytes()));
+    assert!(matches!(&effects[..], [Effect::Removed(uuids)] if uuids[..] == ["c-1", "c-3"]));
+}
+
+#[test]
 fn a_retry_is_waited_for_in_half_seconds() {
     let mut rig = up();
     let (_, effects) = rig.call("ak", json!({}));

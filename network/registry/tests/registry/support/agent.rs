@@ -130,6 +130,15 @@ impl AgentSim {
         self.stopping.insert(uuid.into(), copy);
     }
 
+    /// Makes a container beforehand, in reserve.
+    pub(crate) fn stand_by(&mut self, uuid: &str, kind: &str) {
+        let huly = match self.side {
+            Side::Plain => json!({}),
+            Side::Rust => json!({"stateless": "Standby"}),
+        };
+        self.put(uuid, kind, huly);
+    }
+
     /// Takes a call; returns the answer if it gives one now.
     pub(crate) fn call(&mut self, frame: &Frame) -> Option<Answer> {
         let payload: Value = serde_json::from_slice(&frame.payload).expect("a request is JSON");
@@ -198,12 +207,20 @@ impl AgentSim {
                 format!("made-by-{}-{}", self.id, self.made)
             }
         };
+        let mut huly = ext.clone();
+        if self
+            .containers
+            .get(&uuid)
+            .is_some_and(|copy| !copy.huly["stateless"].is_null())
+        {
+            huly["stateless"] = "Owner".into();
+        }
         let copy = Copy {
             kind,
             endpoint: self.endpoint(Some(&uuid), &ext["epoch"]),
             labels: request["labels"].clone(),
             extra: request["extra"].clone(),
-            huly: ext.clone(),
+            huly,
         };
         let endpoint = copy.endpoint.clone();
         self.containers.insert(uuid.clone(), copy);

@@ -1,0 +1,366 @@
+//! Containers that are made beforehand: they stand by, own their uuid, are made again.
+
+use super::super::Role;
+use super::*;
+
+const LEADER: &str = "leader";
+
+/// An agent that makes one beforehand, of a kind that it does not serve otherwise.
+fn with_standby() -> (Rig, Run) {
+    let mut rig = Rig::with(|config| {
+        config.stateless = [(LEADER.to_owned(), "service".to_owned())].into();
+    });
+    rig.input(Input::Wake);
+    let run = rig.last_start();
+    (rig, run)
+}
+
+/// One that is registered at a server of ours, which lets it stand by.
+fn standing_by() -> (Rig, Run) {
+    let (mut rig, run) = with_standby();
+    started(&mut rig, run);
+    rig.register_and_renew();
+    (rig, run)
+}
+
+fn started(rig: &mut Rig, run: Run) {
+    let result = Ok(());
+    rig.input(Input::Started { run, result });
+}
+
+/// The server chooses the agent.
+fn chosen(rig: &mut Rig, epoch: u64) -> Token {
+    rig.call(
+        "gg",
+        json!(["service", { "uuid": LEADER, "labels": ["l"], "extra": { "x": 1 } }]),
+        json!({ "epoch": [10, epoch] }),
+    )
+}
+
+/// One that has the uuid.
+fn owning() -> (Rig, Run) {
+    let (mut rig, run) = standing_by();
+    let token = chosen(&mut rig, 3);
+    started(&mut rig, run);
+    rig.answer(token).unwrap();
+    rig.out.clear();
+    (rig, run)
+}
+
+/// What the last registration says of the uuid; null if it does not name it.
+fn record(rig: &mut Rig) -> Value {
+    let registrations = rig.registrations();
+    let last = registrations.last().expect("a registration");
+    let ours = last.containers.iter().find(|record| record.uuid == LEADER);
+    serde_json::to_value(ours).unwrap()
+}
+
+#[test]
+fn it_is_made_before_the_agent_registers_and_listed() {
+    let (mut rig, run) = with_standby();
+    assert!(rig.has(|effect| matches!(
+        effect,
+        Effect::Start { seed, .. } if seed.role == Role::Standby && seed.epoch.is_none()
+    )));
+    started(&mut rig, run);
+    rig.input(Input::Register);
+    let registration = &rig.registrations()[0];
+    assert!(!registration.kinds.contains(&"service".to_owned()));
+    let record = record(&mut rig);
+    assert_eq!(record["kind"], "service");
+    assert_eq!(record["huly"]["stateless"], "Standby");
+    assert_eq!(record["huly"]["epoch"], Value::Null);
+    let figures = rig.agent.figures();
+    assert_eq!(figures.containers.values().sum::<usize>(), 0);
+    assert_eq!(figures.standbys["service"], 1);
+}
+
+#[test]
+fn one_that_is_made_late_is_registered_as_soon() {
+    let (mut rig, run) = with_standby();
+    rig.register_and_renew();
+    started(&mut rig, run);
+    rig.pass_leased(100 * MS);
+    assert_eq!(record(&mut rig)["uuid"], LEADER);
+}
+
+#[test]
+fn a_standby_takes_no_requests_and_no_clients() {
+    let (mut rig, _) = standing_by();
+    let token = rig.request(LEADER, json!(1), "r1");
+    assert_eq!(rig.code(token), ErrorCode::Gone);
+    rig.rust_hello("conn", "c");
+    let sent = rig.ask("conn", "r2", LEADER, Value::Null);
+    assert_eq!(sent_code(&sent), ErrorCode::Gone);
+    let connect = json!(["cc", { "uuid": LEADER }]).to_string();
+    let sent = rig.message("conn", Op::Request, "r3", &connect);
+    assert_eq!(sent[0].1.payload_text(), "0");
+    let list = rig.call("cl", json!([]), Value::Null);
+    assert_eq!(rig.answer(list).unwrap(), json!([]));
+    assert!(rig.dispatched().is_empty());
+}
+
+#[test]
+fn the_chosen_one_takes_requests_once_it_says_that_it_is_ready() {
+    let (mut rig, run) = standing_by();
+    let token = chosen(&mut rig, 3);
+    assert!(rig.starts().is_empty(), "it is there already");
+    assert!(rig.has(|effect| matches!(
+        effect,
+        Effect::Activate { run: of, seed } if *of == run
+            && seed.epoch == Some((10, 3).into()) && seed.labels == ["l"] && seed.extra.is_some()
+    )));
+    rig.request(LEADER, json!(1), "r1");
+    assert!(rig.dispatched().is_empty() && rig.answered(token).is_none());
+    started(&mut rig, run);
+    let endpoint: Value =
+        serde_json::from_str(rig.answer(token).unwrap()[1].as_str().unwrap()).unwrap();
+    assert_eq!(endpoint["epoch"], json!([10, 3]));
+    assert_eq!(rig.dispatched().len(), 1);
+    let figures = rig.agent.figures();
+    assert_eq!(
+        (figures.containers["service"], figures.standbys["service"]),
+        (1, 0)
+    );
+    // It keeps the uuid at the next server.
+    rig.input(Input::Register);
+    let record = record(&mut rig);
+    assert_eq!(record["huly"]["stateless"], "Owner");
+    assert_eq!(record["huly"]["epoch"], json!([10, 3]));
+    assert_eq!(record["labels"], json!(["l"]));
+}
+
+#[test]
+fn one_that_cannot_have_the_uuid_is_made_again() {
+    let (mut rig, run) = standing_by();
+    let token = chosen(&mut rig, 3);
+    let result = Err(ErrorPayload::new(ErrorCode::Failed, "no"));
+    rig.input(Input::Started { run, result });
+    assert_eq!(rig.code(token), ErrorCode::Failed);
+    rig.ended(run, EndReport::Stopped);
+    rig.out.clear();
+    rig.pass_leased(250 * MS);
+    let again = rig.last_start();
+    started(&mut rig, again);
+    rig.pass_leased(100 * MS);
+    assert_eq!(record(&mut rig)["huly"]["stateless"], "Standby");
+}
+
+#[test]
+fn one_that_does_not_get_ready_in_time_is_ended() {
+    let (mut rig, run) = standing_by();
+    let token = chosen(&mut rig, 3);
+    rig.pass_leased(Duration::from_secs(30));
+    assert_eq!(rig.code(token), ErrorCode::TimedOut);
+    assert!(rig.has(|effect| matches!(effect, Effect::Abort { run: of } if *of == run)));
+}
+
+type End = fn(&mut Rig, Run);
+
+/// Ends of every sort: another is made, to stand by.
+#[test]
+fn the_end_of_the_owner_makes_another() {
+    // What ends it, and whether the server has to be told.
+    let ends: [(End, bool); 4] = [
+        (|rig, run| rig.ended(run, EndReport::ByItself), true),
+        (
+            |rig, run| rig.ended(run, EndReport::Panicked("oh".into())),
+            true,
+        ),
+        (
+            |rig, run| {
+                rig.call("ct", json!([LEADER]), Value::Null);
+                rig.ended(run, EndReport::Stopped);
+            },
+            false,
+        ),
+        (
+            // The answer to a registration: a later life of it is elsewhere.
+            |rig, run| {
+                rig.input(Input::Register);
+                let end = vec![LEADER.to_owned()];
+                rig.input(Input::Registered { end });
+                assert!(rig.has(|effect| matches!(effect, Effect::Stop { run: of } if *of == run)));
+                rig.ended(run, EndReport::Stopped);
+            },
+            false,
+        ),
+    ];
+    for (end, news) in ends {
+        let (mut rig, run) = owning();
+        end(&mut rig, run);
+        assert_eq!(rig.has(|effect| matches!(effect, Effect::Update(_))), news);
+        rig.out.clear();
+        rig.pass_leased(200 * MS);
+        assert!(rig.starts().is_empty(), "standbys elsewhere come first");
+        rig.pass_leased(100 * MS);
+        let next = rig.last_start();
+        started(&mut rig, next);
+        rig.pass_leased(100 * MS);
+        let record = record(&mut rig);
+        assert_eq!(record["huly"]["stateless"], "Standby");
+        assert_eq!(record["huly"]["epoch"], Value::Null);
+        // It is the next owner as any other.
+        let token = chosen(&mut rig, 4);
+        started(&mut rig, next);
+        rig.answer(token).unwrap();
+    }
+}
+
+#[test]
+fn one_that_keeps_ending_is_made_ever_later() {
+    let (mut rig, mut run) = standing_by();
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        rig.ended(run, EndReport::ByItself);
+        rig.out.clear();
+        let before = rig.now;
+        while rig.starts().is_empty() {
+            rig.pass_leased(50 * MS);
+        }
+        waits.push((rig.now - before).as_millis());
+        run = rig.last_start();
+        started(&mut rig, run);
+    }
+    assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000]);
+    rig.pass_leased(Duration::from_secs(10));
+    rig.ended(run, EndReport::ByItself);
+    rig.out.clear();
+    rig.pass_leased(300 * MS);
+    assert_eq!(rig.starts().len(), 1);
+}
+
+#[test]
+fn the_server_places_the_uuid_where_its_owner_runs_on() {
+    let (mut rig, run) = owning();
+    let token = chosen(&mut rig, 5);
+    assert!(rig.has(|effect| matches!(effect, Effect::Stop { run: of } if *of == run)));
+    rig.ended(run, EndReport::Stopped);
+    // A new one, which is told that it has the uuid as it is made.
+    assert!(rig.has(|effect| matches!(
+        effect,
+        Effect::Start { seed, .. } if seed.role == Role::Owner
+    )));
+    let next = rig.last_start();
+    started(&mut rig, next);
+    rig.answer(token).unwrap();
+    rig.pass_leased(Duration::from_secs(1));
+    assert_eq!(rig.starts(), [next], "one is enough");
+}
+
+#[test]
+fn at_an_original_server_the_first_to_register_has_the_uuid() {
+    let (mut rig, run) = with_standby();
+    started(&mut rig, run);
+    rig.input(Input::Register);
+    rig.input(Input::Server { original: true });
+    let end = vec![LEADER.to_owned()];
+    rig.input(Input::Registered { end });
+    assert!(rig.activated().is_empty(), "another was first");
+    assert!(!rig.has(|effect| matches!(effect, Effect::Stop { .. })));
+    // Others' containers are of no concern.
+    rig.out.clear();
+    let gone = |uuid: &str| Input::Removed {
+        containers: vec!["another".into(), uuid.into()],
+    };
+    rig.input(gone("unknown"));
+    rig.pass(Duration::from_secs(1));
+    assert!(rig.registrations().is_empty());
+    // Its owner is gone: after 100 ms it registers, and the answer does not name it.
+    rig.input(gone(LEADER));
+    rig.pass(50 * MS);
+    assert!(rig.registrations().is_empty());
+    rig.pass(50 * MS);
+    assert_eq!(record(&mut rig)["uuid"], LEADER);
+    rig.input(Input::Server { original: true });
+    rig.input(Input::Registered { end: Vec::new() });
+    assert_eq!(rig.activated(), [run]);
+    started(&mut rig, run);
+    rig.request(LEADER, json!(1), "r1");
+    assert_eq!(rig.dispatched().len(), 1);
+    // Registered again, it has it still.
+    rig.out.clear();
+    rig.input(Input::Register);
+    rig.input(Input::Registered { end: Vec::new() });
+    assert!(rig.activated().is_empty());
+    // Another was first at the next server: it has served, so it ends.
+    rig.input(Input::Register);
+    let end = vec![LEADER.to_owned()];
+    rig.input(Input::Registered { end });
+    assert!(rig.has(|effect| matches!(effect, Effect::Stop { run: of } if *of == run)));
+}
+
+fn specify(rig: &mut Rig, spec: Value) {
+    rig.call("ks", json!([spec]), Value::Null);
+}
+
+#[test]
+fn a_specification_asks_for_a_standby_of_a_kind_that_is_served() {
+    let mut rig = Rig::with(|config| {
+        config.labels = [("zone".to_owned(), "1".to_owned())].into();
+    });
+    rig.register_and_renew();
+    let of_zone = |kind: &str, revision: u64, zone: &str| {
+        json!({"kind": kind, "revision": revision, "statelessUuid": LEADER,
+            "agentSelector": {"matchLabels": {"zone": zone}}})
+    };
+    specify(&mut rig, of_zone("unserved", 1, "1"));
+    specify(&mut rig, of_zone("echo", 1, "2"));
+    assert!(rig.starts().is_empty());
+    specify(&mut rig, of_zone("echo", 2, "1"));
+    let run = rig.last_start();
+    started(&mut rig, run);
+    rig.pass_leased(100 * MS);
+    assert_eq!(record(&mut rig)["huly"]["stateless"], "Standby");
+    // Said again, it changes nothing.
+    specify(&mut rig, of_zone("echo", 3, "1"));
+    assert_eq!(rig.starts(), [run]);
+
+    // The selector does not select the agent any more: it ends, and the server is told.
+    specify(&mut rig, of_zone("echo", 4, "2"));
+    assert!(rig.has(|effect| matches!(effect, Effect::Stop { run: of } if *of == run)));
+    rig.ended(run, EndReport::Stopped);
+    assert!(rig.has(|effect| matches!(effect, Effect::Update(_))));
+    rig.out.clear();
+    rig.pass_leased(Duration::from_secs(1));
+    assert!(rig.starts().is_empty());
+}
+
+#[test]
+fn an_owner_outlives_the_specification() {
+    let mut rig = Rig::registered();
+    specify(
+        &mut rig,
+        json!({"kind": "echo", "revision": 1, "statelessUuid": LEADER}),
+    );
+    let run = rig.last_start();
+    started(&mut rig, run);
+    let token = rig.get(LEADER, 3);
+    started(&mut rig, run);
+    rig.answer(token).unwrap();
+    rig.out.clear();
+    rig.call("kr", json!(["echo"]), Value::Null);
+    assert!(!rig.has(|effect| matches!(effect, Effect::Stop { .. })));
+    rig.pass_leased(100 * MS);
+    assert_eq!(
+        record(&mut rig)["huly"]["stateless"],
+        Value::Null,
+        "as any other"
+    );
+    rig.ended(run, EndReport::ByItself);
+    rig.out.clear();
+    rig.pass_leased(Duration::from_secs(1));
+    assert!(rig.starts().is_empty());
+}
+
+#[test]
+fn an_agent_that_leaves_ends_its_standbys_and_makes_none() {
+    let (mut rig, run) = standing_by();
+    rig.input(Input::Drain);
+    assert!(rig.has(|effect| matches!(effect, Effect::Stop { run: of } if *of == run)));
+    rig.ended(run, EndReport::Stopped);
+    assert!(rig.has(|effect| matches!(effect, Effect::Drained)));
+    rig.out.clear();
+    rig.pass_leased(Duration::from_secs(1));
+    assert!(rig.starts().is_empty());
+}
