@@ -9,8 +9,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Args;
-use clap::builder::RangedU64ValueParser;
+use clap::{Args, value_parser};
 
 use self::load::Load;
 use self::series::{Pace, Series};
@@ -27,16 +26,16 @@ use crate::workspace::Workspace;
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Containers on each of the two agents
-    #[arg(long, default_value_t = 10_000, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+    #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     containers: u32,
     /// Claims that the operator serves
-    #[arg(long, default_value_t = 1_000, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     claims: u32,
     /// Requests in a second, 64 bytes each
-    #[arg(long, default_value_t = 2_000, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+    #[arg(long, default_value_t = 2_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     requests: u32,
     /// How long to look at the programs when they idle, and how long at the requests
-    #[arg(long, default_value_t = 20, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(1..=86_400))]
     seconds: u64,
     /// Install what is missing on this machine
     #[arg(long)]
@@ -46,7 +45,7 @@ pub(crate) struct Arguments {
 /// Builds and starts everything, loads it step by step, ends it and prints a table.
 ///
 /// # Errors
-/// When something does not start, or does not bear the load.
+/// When something does not start, or containers or claims are not there in time.
 pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let (go, huly) = interruptible(async {
         let install = may_install(arguments.install);
