@@ -5,7 +5,9 @@ mod deny;
 mod images;
 mod machine;
 mod nodes;
+mod previous;
 mod python;
+mod skew;
 mod table;
 
 use std::time::Instant;
@@ -38,6 +40,9 @@ pub(crate) struct Arguments {
     /// Of the part cluster, run only this file of tests/tests, without its `.rs`; may be repeated
     #[arg(long, value_name = "FILE")]
     file: Vec<String>,
+    /// Of the part skew, the revision that stands for the previous release
+    #[arg(long, value_name = "REVISION")]
+    previous: Option<String>,
 }
 
 /// A part of the tests. The order here is the order that they run in: the quick ones first.
@@ -61,6 +66,8 @@ enum Part {
     Deny,
     /// Peers in Python on libzmq against the programs
     Python,
+    /// The previous release's programs work with the present ones
+    Skew,
     /// The images are small, packed alike twice, and what is in them runs
     Images,
     /// The Kubernetes programs build
@@ -157,6 +164,7 @@ impl Part {
                 .await
                 .map(|()| Passed::Fully),
             Self::Nodes => nodes::run(workspace, install).await,
+            Self::Skew => interruptible(skew::run(workspace, arguments.previous.as_deref())).await,
             part => interruptible(part.check(workspace, install)).await,
         }
     }
@@ -205,7 +213,7 @@ impl Part {
             Self::ControlPlane => {
                 GoPrograms::build(workspace).await?;
             }
-            Self::Cluster | Self::Nodes => {}
+            Self::Cluster | Self::Nodes | Self::Skew => {}
         }
         Ok(Passed::Fully)
     }
