@@ -89,6 +89,7 @@ impl ClientBuilder {
         let handle = driver::start(&self.server, config.clone(), true);
         Client {
             inner: Arc::new(Inner {
+                server: self.server,
                 config,
                 handle,
                 pool: Pool::default(),

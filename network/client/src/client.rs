@@ -50,6 +50,8 @@ pub struct Client {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
+    /// `host:port`.
+    pub(crate) server: String,
     pub(crate) config: Config,
     pub(crate) handle: Handle,
     pub(crate) pool: Pool,
@@ -92,7 +94,7 @@ impl Client {
             // The task has ended.
             Ok(Err(_)) => Err(handle.over()),
             Err(_) => {
-                let message = "the network server could not be reached in time";
+                let message = format!("no network server answers at {}", self.inner.server);
                 Err(Error::new(ErrorKind::TimedOut, message))
             }
         }
