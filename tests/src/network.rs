@@ -66,25 +66,30 @@ impl Network {
         let secret = control_secret.display().to_string();
         let address = format!("127.0.0.1:{}", free_port()?);
 
-        let (http, http_flags) = http()?;
         let flags = [
-            ("--listen", address.as_str()),
             ("--network-name", name),
-            ("--control-secret-file", &secret),
+            ("--control-secret-file", secret.as_str()),
         ];
-        let server = program(settings, folder, "huly-network", http, &flags, http_flags);
+        let server = server_of(&settings.programs, folder, &address, &flags)?;
 
-        let (http, http_flags) = self::http()?;
+        let (http, http_flags) = http()?;
         let flags = [
             ("--network", address.as_str()),
             ("--network-name", name),
             ("--control-secret-file", &secret),
         ];
-        let operator = program(settings, folder, "huly-operator", http, &flags, http_flags)
-            .variable("KUBECONFIG", settings.operator_kubeconfig.clone());
+        let operator = program(
+            &settings.programs,
+            folder,
+            "huly-operator",
+            http,
+            &flags,
+            http_flags,
+        )
+        .variable("KUBECONFIG", settings.operator_kubeconfig.clone());
 
         let agents = (0..layout.agents)
-            .map(|number| agent(settings, folder, &address, number))
+            .map(|number| agent_of(&settings.programs, folder, &address, number))
             .collect::<Result<Vec<_>>>()?;
         let mut network = Self {
             name: name.to_owned(),
@@ -138,7 +143,26 @@ impl Network {
     }
 }
 
-fn agent(settings: &Settings, folder: &Path, network: &str, number: usize) -> Result<Program> {
+/// A network server that listens at `address`.
+pub(crate) fn server_of(
+    programs: &Path,
+    folder: &Path,
+    address: &str,
+    flags: &[(&str, &str)],
+) -> Result<Program> {
+    let (http, http_flags) = http()?;
+    let flags = [&[("--listen", address)], flags].concat();
+    let name = "huly-network";
+    Ok(program(programs, folder, name, http, &flags, http_flags))
+}
+
+/// An agent, `agent-N` on `node-N` with the label `zone=N`.
+pub(crate) fn agent_of(
+    programs: &Path,
+    folder: &Path,
+    network: &str,
+    number: usize,
+) -> Result<Program> {
     let (http, http_flags) = http()?;
     let listen = format!("127.0.0.1:{}", free_port()?);
     let name = format!("agent-{number}");
@@ -152,7 +176,7 @@ fn agent(settings: &Settings, folder: &Path, network: &str, number: usize) -> Re
     ];
     Ok(Program::new(
         &name,
-        settings.programs.join("huly-agent"),
+        programs.join("huly-agent"),
         folder,
         http,
         arguments(&flags, http_flags),
@@ -160,7 +184,7 @@ fn agent(settings: &Settings, folder: &Path, network: &str, number: usize) -> Re
 }
 
 fn program(
-    settings: &Settings,
+    programs: &Path,
     folder: &Path,
     name: &str,
     http: u16,
@@ -169,7 +193,7 @@ fn program(
 ) -> Program {
     Program::new(
         name,
-        settings.programs.join(name),
+        programs.join(name),
         folder,
         http,
         arguments(flags, http_flags),

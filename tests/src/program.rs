@@ -60,6 +60,11 @@ impl Program {
         self
     }
 
+    /// What is started from now on.
+    pub(crate) fn replace(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
     /// Starts it and waits until it says that it is ready.
     ///
     /// # Errors

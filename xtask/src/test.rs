@@ -6,7 +6,9 @@ mod deny;
 mod images;
 mod machine;
 mod nodes;
+mod previous;
 mod python;
+mod skew;
 mod table;
 
 use std::time::Instant;
@@ -40,6 +42,9 @@ pub(crate) struct Arguments {
     /// repeated
     #[arg(long, value_name = "FILE")]
     file: Vec<String>,
+    /// Of the part skew, the revision that stands for the previous release
+    #[arg(long, value_name = "REVISION")]
+    previous: Option<String>,
 }
 
 /// A part of the tests. The order here is the order that they run in: the quick ones first.
@@ -63,6 +68,8 @@ enum Part {
     Deny,
     /// Peers in Python on libzmq against the programs
     Python,
+    /// The previous release's programs work with the present ones
+    Skew,
     /// The images are small, packed alike twice, made by buildah too, and what is in them runs
     Images,
     /// The Kubernetes programs build
@@ -160,6 +167,7 @@ impl Part {
                 .await
                 .map(|()| Passed::Fully),
             Self::Nodes => nodes::run(workspace, &arguments.file, install).await,
+            Self::Skew => interruptible(skew::run(workspace, arguments.previous.as_deref())).await,
             part => interruptible(part.check(workspace, install)).await,
         }
     }
@@ -208,7 +216,7 @@ impl Part {
             Self::ControlPlane => {
                 GoPrograms::build(workspace).await?;
             }
-            Self::Cluster | Self::Nodes => {}
+            Self::Cluster | Self::Nodes | Self::Skew => {}
         }
         Ok(Passed::Fully)
     }

@@ -1,6 +1,6 @@
 //! get and request.
 
-use huly_client::{Client, ContainerRef, Error, ErrorKind, RequestOptions};
+use huly_client::{Client, ContainerRef, Error, ErrorKind, Operation, RequestOptions};
 use huly_protocol::Json;
 
 use crate::args::{Args, Get, Output, Request};
@@ -79,6 +79,7 @@ pub(crate) async fn hold(client: &Client, uuid: &str) -> anyhow::Result<Containe
             ErrorKind::NoSuchContainer,
             format!("there is no container {uuid}"),
         )
+        .of(Operation::Get)
     };
     let found = found.ok_or_else(none)?;
     Ok(client.get(found.kind).uuid(uuid).await?)

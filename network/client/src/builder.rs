@@ -99,6 +99,7 @@ impl ClientBuilder {
         let handle = driver::start(&self.server, config.clone(), ground.clone(), true);
         Client {
             inner: Arc::new(Inner {
+                server: self.server,
                 config,
                 ground,
                 handle,

@@ -51,6 +51,8 @@ pub struct Client {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
+    /// `host:port`.
+    pub(crate) server: String,
     pub(crate) config: Config,
     pub(crate) ground: Ground,
     pub(crate) handle: Handle,
@@ -94,7 +96,7 @@ impl Client {
             // The task has ended.
             Ok(Err(_)) => Err(handle.over()),
             Err(_) => {
-                let message = "the network server could not be reached in time";
+                let message = format!("no network server answers at {}", self.inner.server);
                 Err(Error::new(ErrorKind::TimedOut, message))
             }
         }

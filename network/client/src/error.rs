@@ -45,7 +45,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: &'static [Self] = &[
         Self::BadRequest,
         Self::Busy,
         Self::Exhausted,
@@ -123,7 +123,17 @@ impl Error {
             ErrorKind::OutcomeUnknown => !self.operation.asks_a_container(),
             // The container that was about to be given, or connected: there may be another.
             ErrorKind::Gone => matches!(self.operation, Operation::Get | Operation::Connect),
-            _ => false,
+            ErrorKind::BadRequest
+            | ErrorKind::Exhausted
+            | ErrorKind::NoSuchKind
+            | ErrorKind::OtherKind
+            | ErrorKind::NoSuchContainer
+            | ErrorKind::NoSuchAgent
+            | ErrorKind::NotAllowed
+            | ErrorKind::Superseded
+            | ErrorKind::Failed
+            | ErrorKind::Closed
+            | ErrorKind::Protocol => false,
         }
     }
 

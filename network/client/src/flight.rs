@@ -33,9 +33,11 @@ impl Default for Flight {
 impl Flight {
     /// Begins something, unless nothing more is taken.
     pub(crate) fn begin(&self) -> Result<UnderWay<'_>, Error> {
-        let begun = self.state.send_if_modified(|state| {
-            state.under_way += usize::from(!state.draining);
-            !state.draining
+        let mut begun = false;
+        self.state.send_if_modified(|state| {
+            begun = !state.draining;
+            state.under_way += usize::from(begun);
+            false // Nobody waits for more.
         });
         match begun {
             true => Ok(UnderWay { flight: self }),

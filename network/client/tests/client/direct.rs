@@ -28,7 +28,7 @@ fn endpoint(agent: &FakeServer, epoch: u64) -> String {
 }
 
 /// A network server, an agent, and a client with a direct connection to a container of it.
-async fn connected() -> (FakeServer, FakeServer, Client, ContainerRef, Connection) {
+pub(crate) async fn connected() -> (FakeServer, FakeServer, Client, ContainerRef, Connection) {
     let mut server = FakeServer::start().await;
     let mut agent = FakeServer::start().await;
     let client = server.client().build();

@@ -41,10 +41,13 @@ fn the_defaults() {
 fn what_may_be_tried_again() {
     let rows = table("Errors");
     let kinds: Vec<&str> = rows.iter().map(|row| row[0]).collect();
-    let all = ErrorKind::ALL.map(|kind| format!("{kind:?}"));
+    let all: Vec<String> = ErrorKind::ALL
+        .iter()
+        .map(|kind| format!("{kind:?}"))
+        .collect();
     assert_eq!(kinds, all);
-    for (row, kind) in rows.iter().zip(ErrorKind::ALL) {
-        for operation in Operation::ALL {
+    for (row, &kind) in rows.iter().zip(ErrorKind::ALL) {
+        for &operation in Operation::ALL {
             let column = match operation {
                 Operation::Get => 1,
                 Operation::Connect => 2,

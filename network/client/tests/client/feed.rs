@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fake::{FIRST, FakeServer, From};
 
-async fn feed(server: &mut FakeServer, to: &From, piece: Value) {
+pub(crate) async fn feed(server: &mut FakeServer, to: &From, piece: Value) {
     let payload = json!({ "feed": piece }).to_string().into_bytes();
     server
         .send(&to.peer, Frame::new(Op::Event, "", payload))

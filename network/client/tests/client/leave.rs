@@ -83,6 +83,7 @@ async fn who_waits_for_the_server_is_told_why_not() {
         (late.kind, late.operation),
         (ErrorKind::TimedOut, Operation::Ready)
     );
+    assert!(late.message.ends_with(&server.address), "{late}");
     let hello = server.welcome(&FIRST).await;
     client.ready_within(PATIENCE).await.expect("ready");
     let text = r#"{"superseded":"by another process"}"#;
@@ -132,4 +133,26 @@ async fn requests_carry_their_deadline_and_errors_what_failed() {
         (Operation::Request, ErrorKind::Failed)
     );
     assert_eq!(error.to_string(), "request: too large");
+}
+
+#[tokio::test]
+async fn detaching_says_so_and_closes_nothing() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().build();
+    let kinds = tokio::spawn({
+        let client = client.clone();
+        async move { client.kinds().await }
+    });
+    server.welcome(&FIRST).await;
+    let asked = server.request("ak").await;
+    server.answer(&asked, json!([])).await;
+    kinds.await.expect("no panic").expect("kinds");
+    let detaching = tokio::spawn(async move { client.detach().await });
+    let detach = server.request("xd").await;
+    server.answer(&detach, json!("ok")).await;
+    detaching.await.expect("no panic");
+    // The next message is another client's.
+    let _other = server.client().client_id("client-2").build();
+    let next = server.welcome(&FIRST).await;
+    assert_eq!(next.frame.id, "client-2");
 }

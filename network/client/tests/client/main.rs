@@ -7,6 +7,7 @@ mod fake;
 mod feed;
 mod leave;
 mod original;
+mod restart;
 
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ pub(crate) fn got(uuid: &str) -> serde_json::Value {
 #[tokio::test]
 async fn gets_requests_releases() {
     let mut server = FakeServer::start().await;
-    let client = server.client().build();
+    let client = server.client();
+    let client = client.alive_timeout(Duration::from_secs(3_600)).build();
     let calls = tokio::spawn(async move {
         let room = client.get("echo").uuid("c-1").await?;
         assert_eq!(room.uuid(), "c-1");
@@ -37,6 +39,7 @@ async fn gets_requests_releases() {
     assert_eq!(hello.frame.id, "client-1");
     let said: Hello = serde_json::from_slice(&hello.frame.payload).expect("a hello");
     assert!(said.huly.is_some());
+    assert_eq!(said.alive_timeout, Some(3_600.0));
     let get = server.request("gg").await;
     assert_eq!(
         get.params(),
