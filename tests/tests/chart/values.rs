@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use huly_tests::{chart, helm, rendered};
+use huly_tests::{chart, commands_in, helm, rendered};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
 
-use super::super::{ALL, kind, pods};
+use super::super::{ALL, API_SERVER, kind, pods};
 
 /// Where what is rendered comes from, and goes to.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/chart");
@@ -194,6 +194,41 @@ fn roles_are_left_to_others() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Notes are in no golden file.
+#[tokio::test]
+async fn the_notes_say_what_the_values_do() -> Result<()> {
+    let _alone = API_SERVER.lock().await;
+    let full = notes("full").await?;
+    ensure!(full.len() == 3, "{full:#?}");
+    for text in [
+        " --image other.example.com/tools/huly:1.2.5 --image-pull-policy Always ",
+        r#""imagePullSecrets":[{"name":"pull"}]"#,
+        r#""runAsUser":1000"#,
+        r#""drop":["ALL","NET_RAW"]"#,
+        " --network net.huly.svc:3737 containers ",
+    ] {
+        ensure!(full[2].contains(text), "no {text} in {}", full[2]);
+    }
+    // There is no test to be run.
+    let least = notes("least").await?;
+    ensure!(least.len() == 2, "{least:#?}");
+    let image = format!(" --image huly@sha256:{:064} ", 4);
+    ensure!(least[1].contains(&image), "no {image} in {}", least[1]);
+    Ok(())
+}
+
+/// The commands of the notes with the values of a file; what the cluster has no types for, or has
+/// already, is left out.
+async fn notes(name: &str) -> Result<Vec<String>> {
+    let (chart, values) = (chart(), format!("{FOLDER}/values/{name}.yaml"));
+    let install = ["install", "huly", &chart, "--dry-run=client"];
+    let more = ["--namespace", "huly", "--values", &values];
+    let set = "crds.install=false,metrics.podMonitor.enabled=false";
+    let said = helm(&[&install[..], &more, &["--set", set]].concat()).await?;
+    let (_, notes) = said.stdout.split_once("\nNOTES:\n").context("no notes")?;
+    Ok(commands_in(notes))
 }
 
 /// What helm renders without asking a cluster.
