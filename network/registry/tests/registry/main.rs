@@ -21,5 +21,6 @@ mod requests;
 mod restart;
 mod sessions;
 mod standby;
+mod standby_property;
 mod support;
 mod terms;

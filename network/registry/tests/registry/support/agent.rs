@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use huly_protocol::{Frame, Op};
 use serde_json::{Value, json};
@@ -36,6 +36,8 @@ pub(crate) struct AgentSim {
     pub(crate) specs: Value,
     pub(crate) draining: bool,
     pub(crate) containers: BTreeMap<String, Copy>,
+    /// Uuids of which it makes containers beforehand.
+    pub(crate) stateless: BTreeSet<String>,
     /// Calls of these methods are left unanswered.
     pub(crate) mute: Vec<&'static str>,
     /// Why it refuses to start anything.
@@ -58,6 +60,7 @@ impl AgentSim {
             specs: json!([]),
             draining: false,
             containers: BTreeMap::new(),
+            stateless: BTreeSet::new(),
             mute: Vec::new(),
             refuses: None,
             calls: Vec::new(),
@@ -127,6 +130,7 @@ impl AgentSim {
             Side::Rust => json!({"stateless": "Standby"}),
         };
         self.put(uuid, kind, huly);
+        self.stateless.insert(uuid.to_owned());
     }
 
     /// Takes a call; returns the answer if it gives one now.
@@ -197,11 +201,7 @@ impl AgentSim {
             }
         };
         let mut huly = ext.clone();
-        if self
-            .containers
-            .get(&uuid)
-            .is_some_and(|copy| !copy.huly["stateless"].is_null())
-        {
+        if self.side == Side::Rust && self.stateless.contains(&uuid) {
             huly["stateless"] = "Owner".into();
         }
         let copy = Copy {
