@@ -60,9 +60,15 @@ impl Agent {
         }
         let before = std::mem::take(&mut self.standbys.plans);
         for (uuid, plan) in &before {
-            let same = wanted.get(uuid).is_some_and(|(kind, _)| *kind == plan.kind);
-            if !same {
-                self.unplan(uuid);
+            match wanted.get(uuid).filter(|(kind, _)| *kind == plan.kind) {
+                None => self.unplan(uuid),
+                // The server takes it for as any other now: it is told better.
+                Some((_, spec))
+                    if names(plan.spec.as_ref(), uuid) && !names(spec.as_ref(), uuid) =>
+                {
+                    self.report_soon();
+                }
+                Some(_) => {}
             }
         }
         let now = self.now;
@@ -135,9 +141,7 @@ impl Agent {
     pub(super) fn role_of(&self, start: &Start) -> Role {
         let plan = self.standbys.plans.get(&start.uuid);
         let planned = plan.is_some_and(|plan| plan.kind == start.kind);
-        let spec = start.told.spec.as_ref();
-        let named = spec.and_then(|spec| spec.stateless_uuid.as_deref()) == Some(&*start.uuid);
-        match planned || named {
+        match planned || names(start.told.spec.as_ref(), &start.uuid) {
             true => Role::Owner,
             false => Role::Ordinary,
         }
@@ -245,6 +249,11 @@ impl Agent {
             *count -= 1;
         }
     }
+}
+
+/// Whether a specification says that the uuid is made beforehand.
+fn names(spec: Option<&KindSpec>, uuid: &str) -> bool {
+    spec.and_then(|spec| spec.stateless_uuid.as_deref()) == Some(uuid)
 }
 
 impl Container {
