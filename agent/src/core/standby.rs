@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::{ErrorCode, ErrorPayload, GetRequest, Json, KindSpec, StartExt};
+use huly_protocol::{Endpoint, ErrorCode, ErrorPayload, GetRequest, Json, KindSpec, StartExt};
 
 use super::container::{Container, Reason, Start, State};
 use super::types::{Effect, EndReport, Id, Role, Run};
@@ -160,7 +160,7 @@ impl Agent {
             );
             return Err(error(ErrorCode::Busy, message));
         }
-        container.take_over(start, &self.config, now);
+        container.take_over(start, now);
         let run = container.run;
         let late = now + container.start_timeout();
         let seed = Box::new(container.seed());
@@ -262,9 +262,13 @@ impl Container {
     }
 
     /// What stood by is to have the uuid: it starts a second time.
-    fn take_over(&mut self, start: Start, config: &super::Config, now: Duration) {
+    fn take_over(&mut self, start: Start, now: Duration) {
         self.role = Role::Owner;
-        self.endpoint = Self::endpoint_of(&start, config);
+        // It is reached where it was, in another life.
+        if let Ok(mut endpoint) = Endpoint::parse(&self.endpoint) {
+            endpoint.epoch = start.told.epoch;
+            self.endpoint = endpoint.text();
+        }
         self.request = start.request;
         self.told = start.told;
         self.asked_after = start.asked_after;
