@@ -68,6 +68,27 @@ impl Kinds {
     ///
     /// `make` is called as the agent starts, and again when the container has ended. The kind is not
     /// one of those that the agent hosts others of: for that, [`serve`](Self::serve) it too.
+    ///
+    /// ```
+    /// # use huly_agent::{Activation, Call, Container, ContainerError, Json, Kinds, answer};
+    /// # use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    /// #[derive(Default)]
+    /// struct Leader {
+    ///     leads: AtomicBool,
+    /// }
+    ///
+    /// impl Container for Leader {
+    ///     async fn activated(&self, _: Activation) -> Result<(), ContainerError> {
+    ///         self.leads.store(true, Relaxed);
+    ///         Ok(())
+    ///     }
+    ///     async fn request(&self, _: Call) -> Result<Json, ContainerError> {
+    ///         answer(&self.leads.load(Relaxed))
+    ///     }
+    /// }
+    ///
+    /// let kinds = Kinds::new().stateless("service", "leader", |_| async { Ok(Leader::default()) });
+    /// ```
     #[must_use]
     pub fn stateless<C, F, M>(
         mut self,

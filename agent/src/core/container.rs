@@ -114,15 +114,23 @@ pub(super) struct Start {
 
 impl Container {
     pub(super) fn new(start: Start, run: Run, role: Role, config: &Config, now: Duration) -> Self {
+        let endpoint = Endpoint {
+            kind: EndpointKind::Routed,
+            host: config.host.clone(),
+            port: config.port,
+            agent_id: config.agent.clone(),
+            uuid: Some(start.uuid.to_string()),
+            epoch: start.told.epoch,
+        };
         Self {
             run,
             role,
             made: now,
-            endpoint: Self::endpoint_of(&start, config),
             uuid: start.uuid,
             kind: start.kind,
             request: start.request,
             told: start.told,
+            endpoint: endpoint.text(),
             state: State::Starting {
                 waiters: start.waiters,
             },
@@ -132,18 +140,6 @@ impl Container {
             calls: BTreeSet::new(),
             connected: BTreeSet::new(),
         }
-    }
-
-    pub(super) fn endpoint_of(start: &Start, config: &Config) -> String {
-        let endpoint = Endpoint {
-            kind: EndpointKind::Routed,
-            host: config.host.clone(),
-            port: config.port,
-            agent_id: config.agent.clone(),
-            uuid: Some(start.uuid.to_string()),
-            epoch: start.told.epoch,
-        };
-        endpoint.text()
     }
 
     pub(super) fn is_live(&self) -> bool {

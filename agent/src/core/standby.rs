@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::{ErrorCode, ErrorPayload, GetRequest, Json, KindSpec, StartExt};
+use huly_protocol::{Endpoint, ErrorCode, ErrorPayload, GetRequest, Json, KindSpec, StartExt};
 
 use super::container::{Container, Reason, Start, State};
 use super::types::{Effect, EndReport, Id, Role, Run};
@@ -60,9 +60,15 @@ impl Agent {
         }
         let before = std::mem::take(&mut self.standbys.plans);
         for (uuid, plan) in &before {
-            let same = wanted.get(uuid).is_some_and(|(kind, _)| *kind == plan.kind);
-            if !same {
-                self.unplan(uuid);
+            match wanted.get(uuid).filter(|(kind, _)| *kind == plan.kind) {
+                None => self.unplan(uuid),
+                // The server takes it for as any other now: it is told better.
+                Some((_, spec))
+                    if names(plan.spec.as_ref(), uuid) && !names(spec.as_ref(), uuid) =>
+                {
+                    self.report_soon();
+                }
+                Some(_) => {}
             }
         }
         let now = self.now;
@@ -135,9 +141,7 @@ impl Agent {
     pub(super) fn role_of(&self, start: &Start) -> Role {
         let plan = self.standbys.plans.get(&start.uuid);
         let planned = plan.is_some_and(|plan| plan.kind == start.kind);
-        let spec = start.told.spec.as_ref();
-        let named = spec.and_then(|spec| spec.stateless_uuid.as_deref()) == Some(&*start.uuid);
-        match planned || named {
+        match planned || names(start.told.spec.as_ref(), &start.uuid) {
             true => Role::Owner,
             false => Role::Ordinary,
         }
@@ -156,7 +160,7 @@ impl Agent {
             );
             return Err(error(ErrorCode::Busy, message));
         }
-        container.take_over(start, &self.config, now);
+        container.take_over(start, now);
         let run = container.run;
         let late = now + container.start_timeout();
         let seed = Box::new(container.seed());
@@ -247,15 +251,24 @@ impl Agent {
     }
 }
 
+/// Whether a specification says that the uuid is made beforehand.
+fn names(spec: Option<&KindSpec>, uuid: &str) -> bool {
+    spec.and_then(|spec| spec.stateless_uuid.as_deref()) == Some(uuid)
+}
+
 impl Container {
     pub(super) fn is_standby(&self) -> bool {
         self.role == Role::Standby
     }
 
     /// What stood by is to have the uuid: it starts a second time.
-    fn take_over(&mut self, start: Start, config: &super::Config, now: Duration) {
+    fn take_over(&mut self, start: Start, now: Duration) {
         self.role = Role::Owner;
-        self.endpoint = Self::endpoint_of(&start, config);
+        // It is reached where it was, in another life.
+        if let Ok(mut endpoint) = Endpoint::parse(&self.endpoint) {
+            endpoint.epoch = start.told.epoch;
+            self.endpoint = endpoint.text();
+        }
         self.request = start.request;
         self.told = start.told;
         self.asked_after = start.asked_after;

@@ -244,6 +244,6 @@ impl Registry {
         for uuid in &gone.containers {
             self.lose(uuid, agent, reason, since);
         }
-        self.standbys_gone(gone.standbys);
+        self.forget_standbys(&gone);
     }
 }

@@ -129,7 +129,7 @@ pub(crate) struct Entry {
     pub(crate) last_failover: Option<Failover>,
     pub(crate) first_client: Option<Id>,
     pub(crate) by_uuid: bool,
-    /// Whether containers of its uuid are made beforehand (W19).
+    /// Whether the container that has the uuid was made beforehand (W19).
     pub(crate) stateless: bool,
     /// Whether anybody knows its uuid, so that it must keep it.
     pub(crate) named: bool,

@@ -100,10 +100,8 @@ impl Registry {
             n: self.epochs,
         };
         let spec = self.spec_of(uuid).cloned();
-        if let Some(agent) = self.agents.get_mut(agent) {
-            // What was in reserve is to have the uuid.
-            agent.standbys.remove(uuid);
-        }
+        // What was in reserve is to have the uuid.
+        let stateless = self.take_standby(agent, uuid);
         let timeout = spec.as_ref().map_or(
             KindSpec::DEFAULT_START_TIMEOUT_MS,
             KindSpec::start_timeout_ms,
@@ -114,6 +112,7 @@ impl Registry {
             return;
         };
         entry.epoch = Some(epoch);
+        entry.stateless = stateless;
         entry.not_before = None;
         entry.spec = spec;
         entry.told_holders = entry.durable_holders();

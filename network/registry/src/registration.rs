@@ -47,7 +47,7 @@ impl Registry {
             ));
         }
         let mut end = Vec::new();
-        let mut standbys = BTreeMap::new();
+        let mut standbys = BTreeSet::new();
         let mut seen = came.clone();
         for record in &registration.containers {
             if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
@@ -62,7 +62,7 @@ impl Registry {
             match self.claim(&agent, &uuid, record) {
                 Claim::Stays => {}
                 Claim::StandsBy => {
-                    standbys.insert(uuid, Id::from(record.kind.as_str()));
+                    standbys.insert(uuid);
                 }
                 Claim::Ends => end.push(record.uuid.clone()),
             }

@@ -104,6 +104,8 @@ pub struct Registry {
     pub(crate) sessions: IndexMap<Id, Session>,
     pub(crate) agents: BTreeMap<Id, Agent>,
     pub(crate) agent_seq: u64,
+    /// The agents that keep a container in reserve, by its uuid.
+    pub(crate) in_reserve: BTreeMap<Id, BTreeSet<Id>>,
     pub(crate) entries: IndexMap<Id, Entry>,
     /// Containers by kind, the oldest first.
     pub(crate) by_kind: BTreeMap<Id, BTreeMap<u64, Id>>,
@@ -153,6 +155,7 @@ impl Registry {
             sessions: IndexMap::new(),
             agents: BTreeMap::new(),
             agent_seq: 0,
+            in_reserve: BTreeMap::new(),
             entries: IndexMap::new(),
             by_kind: BTreeMap::new(),
             entry_seq: 0,

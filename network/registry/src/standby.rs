@@ -1,10 +1,11 @@
 //! Stateless uuids (W19): agents make a container of one beforehand. One of them owns the uuid, the
 //! others' stand by, and one of those has it next.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use huly_protocol::{ContainerRecord, EventKind, GetRequest, KindSpec, Stateless};
 
+use crate::agents::Agent;
 use crate::entry::State;
 use crate::registry::{Id, Registry};
 
@@ -29,7 +30,8 @@ impl Registry {
     /// Whether containers of the uuid are made beforehand: it is never ended for want of references.
     pub(crate) fn is_stateless(&self, uuid: &Id) -> bool {
         let entry = self.entries.get(uuid);
-        entry.is_some_and(|entry| entry.stateless || self.names(&entry.kind, uuid))
+        let made = entry.is_some_and(|entry| entry.stateless || self.names(&entry.kind, uuid));
+        made || self.any_standby(uuid)
     }
 
     /// Whether a record is of a container that was made beforehand. A TypeScript agent does not say
@@ -41,26 +43,51 @@ impl Registry {
         said || !served || self.names(&record.kind, uuid)
     }
 
-    /// Notes whether the uuid that an agent has is one of containers that are made beforehand.
+    /// Notes whether the container that has the uuid was made beforehand.
     pub(crate) fn note_stateless(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
-        let stateless = self.made_beforehand(agent, uuid, record) || self.any_standby(uuid);
+        let stateless = self.made_beforehand(agent, uuid, record);
         if let Some(entry) = self.entries.get_mut(uuid) {
             entry.stateless = stateless;
         }
     }
 
-    /// Whether somebody is there who has, or may still bring, a container of the uuid.
+    /// Whether an agent keeps a container of the uuid in reserve.
     pub(crate) fn any_standby(&self, uuid: &Id) -> bool {
-        let mut agents = self.agents.values();
-        agents.any(|agent| !agent.suspected && agent.standbys.contains_key(uuid))
+        self.in_reserve.contains_key(uuid)
     }
 
     /// Whether a container that has no agent is to have one though nobody holds it: an agent of ours
     /// has one ready. (A TypeScript agent registers its own when it sees that the uuid is free.)
     pub(crate) fn is_ready(&self, uuid: &Id) -> bool {
-        let stateless = self.entries.get(uuid).is_some_and(|entry| entry.stateless);
-        let mut agents = self.agents.values();
-        stateless && agents.any(|agent| agent.rust && agent.standbys.contains_key(uuid))
+        let agents = self.in_reserve.get(uuid);
+        let mut agents = agents.into_iter().flatten();
+        agents.any(|agent| self.agents.get(agent).is_some_and(|agent| agent.rust))
+    }
+
+    fn add_standby(&mut self, agent: &Id, uuid: &Id, kind: &Id) {
+        let Some(known) = self.agents.get_mut(agent) else {
+            return;
+        };
+        known.standbys.insert(uuid.clone(), kind.clone());
+        let agents = self.in_reserve.entry(uuid.clone()).or_default();
+        agents.insert(agent.clone());
+    }
+
+    /// Takes a standby away, for it has the uuid or is there no more. Returns whether it was there.
+    pub(crate) fn take_standby(&mut self, agent: &Id, uuid: &Id) -> bool {
+        let known = self.agents.get_mut(agent);
+        let kind = known.and_then(|known| known.standbys.remove(uuid));
+        self.not_in_reserve(agent, uuid);
+        kind.is_some()
+    }
+
+    fn not_in_reserve(&mut self, agent: &Id, uuid: &Id) {
+        if let Some(agents) = self.in_reserve.get_mut(uuid)
+            && agents.remove(agent)
+            && agents.is_empty()
+        {
+            self.in_reserve.remove(uuid);
+        }
     }
 
     /// A Rust agent has a container in reserve.
@@ -79,10 +106,9 @@ impl Registry {
             };
             self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
         }
-        let Some(entry) = self.entries.get_mut(uuid) else {
+        let Some(entry) = self.entries.get(uuid) else {
             return Claim::StandsBy;
         };
-        entry.stateless = true;
         let ended = match &entry.state {
             // It was told to have the uuid and has not come to that yet.
             State::Starting { agent: on, .. } if on == agent => return Claim::Stays,
@@ -92,9 +118,7 @@ impl Registry {
         if entry.state == State::Waiting {
             self.waiting.insert(uuid.clone());
         }
-        if let Some(agent) = self.agents.get_mut(agent) {
-            agent.standbys.insert(uuid.clone(), kind);
-        }
+        self.add_standby(agent, uuid, &kind);
         if ended {
             // What had the uuid there has ended, and this one was made since.
             self.fail_calls(agent, Some(uuid));
@@ -116,17 +140,8 @@ impl Registry {
         if !plain || !self.made_beforehand(agent, uuid, record) {
             return Claim::Ends;
         }
-        self.keep_plain_standby(agent, uuid, &Id::from(record.kind.as_str()));
+        self.add_standby(agent, uuid, &Id::from(record.kind.as_str()));
         Claim::StandsBy
-    }
-
-    fn keep_plain_standby(&mut self, agent: &Id, uuid: &Id, kind: &Id) {
-        if let Some(agent) = self.agents.get_mut(agent) {
-            agent.standbys.insert(uuid.clone(), kind.clone());
-        }
-        if let Some(entry) = self.entries.get_mut(uuid) {
-            entry.stateless = true;
-        }
     }
 
     /// Whether an agent whose container lost the uuid keeps it in reserve; if so it is noted.
@@ -134,44 +149,41 @@ impl Registry {
         let plain = self.agents.get(loser).is_some_and(|agent| !agent.rust);
         let stays = plain && self.is_stateless(uuid);
         if stays {
-            self.keep_plain_standby(loser, uuid, kind);
+            self.add_standby(loser, uuid, kind);
         }
         stays
     }
 
     /// Forgets the standbys of an agent that its registration does not name.
-    pub(crate) fn keep_standbys(&mut self, agent: &Id, named: &BTreeMap<Id, Id>) {
-        let Some(known) = self.agents.get_mut(agent) else {
-            return;
-        };
-        let before = std::mem::take(&mut known.standbys);
-        let (kept, gone) = before
-            .into_iter()
-            .partition(|(uuid, _)| named.contains_key(uuid));
-        known.standbys = kept;
-        self.standbys_gone(gone);
+    pub(crate) fn keep_standbys(&mut self, agent: &Id, named: &BTreeSet<Id>) {
+        let known = self.agents.get(agent);
+        let had = known.into_iter().flat_map(|known| known.standbys.keys());
+        let gone: Vec<Id> = had.filter(|uuid| !named.contains(*uuid)).cloned().collect();
+        for uuid in gone {
+            self.forget_standby(agent, &uuid);
+        }
     }
 
     /// An agent has a standby no more.
     pub(crate) fn forget_standby(&mut self, agent: &Id, uuid: &Id) {
-        let known = self.agents.get_mut(agent);
-        let gone = known.and_then(|known| known.standbys.remove_entry(uuid));
-        self.standbys_gone(gone.into_iter().collect());
+        if self.take_standby(agent, uuid) {
+            self.standby_gone(uuid);
+        }
     }
 
-    /// Uuids that wait may have nobody to wait for any more.
-    pub(crate) fn standbys_gone(&mut self, gone: BTreeMap<Id, Id>) {
-        for uuid in gone.into_keys() {
-            let state = self.entries.get(&uuid).map(|entry| &entry.state);
-            match state {
-                Some(State::Waiting) => {
-                    self.place(&uuid);
-                    self.mind_idle(&uuid);
-                }
-                Some(State::Expected) => self.mind_idle(&uuid),
-                _ => {}
-            }
+    /// An agent is gone that had these.
+    pub(crate) fn forget_standbys(&mut self, gone: &Agent) {
+        for uuid in gone.standbys.keys() {
+            self.not_in_reserve(&gone.id, uuid);
+            self.standby_gone(uuid);
         }
+    }
+
+    /// A uuid that waits may have nobody to wait for any more, and one that is had may be as any
+    /// other.
+    fn standby_gone(&mut self, uuid: &Id) {
+        self.place_again(uuid);
+        self.mind_idle(uuid);
     }
 
     /// A kind's specification is another one now, or there is none: what it said of a uuid no longer
@@ -185,7 +197,9 @@ impl Registry {
             return;
         }
         if let Some(entry) = self.entries.get_mut(&uuid) {
-            entry.stateless = false;
+            // An agent of ours that makes it beforehand of its own accord says so again.
+            let agent = entry.agent().and_then(|agent| self.agents.get(agent));
+            entry.stateless = agent.is_some_and(|agent| !agent.kinds.contains(&entry.kind));
         }
         self.mind_idle(&uuid);
     }

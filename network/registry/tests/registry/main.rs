@@ -22,6 +22,7 @@ mod requests;
 mod restart;
 mod sessions;
 mod standby;
+mod standby_property;
 mod stopping;
 mod support;
 mod terms;

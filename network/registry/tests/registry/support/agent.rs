@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use huly_protocol::{Frame, Op};
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ pub(crate) struct AgentSim {
     pub(crate) containers: BTreeMap<String, Copy>,
     /// Containers that it is ending.
     pub(crate) stopping: BTreeMap<String, Copy>,
+    /// Uuids of which it makes containers beforehand.
+    pub(crate) stateless: BTreeSet<String>,
     /// Calls of these methods are left unanswered.
     pub(crate) mute: Vec<&'static str>,
     /// Why it refuses to start anything.
@@ -61,6 +63,7 @@ impl AgentSim {
             draining: false,
             containers: BTreeMap::new(),
             stopping: BTreeMap::new(),
+            stateless: BTreeSet::new(),
             mute: Vec::new(),
             refuses: None,
             calls: Vec::new(),
@@ -137,6 +140,7 @@ impl AgentSim {
             Side::Rust => json!({"stateless": "Standby"}),
         };
         self.put(uuid, kind, huly);
+        self.stateless.insert(uuid.to_owned());
     }
 
     /// Takes a call; returns the answer if it gives one now.
@@ -208,11 +212,7 @@ impl AgentSim {
             }
         };
         let mut huly = ext.clone();
-        if self
-            .containers
-            .get(&uuid)
-            .is_some_and(|copy| !copy.huly["stateless"].is_null())
-        {
+        if self.side == Side::Rust && self.stateless.contains(&uuid) {
             huly["stateless"] = "Owner".into();
         }
         let copy = Copy {
