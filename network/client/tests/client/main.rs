@@ -4,6 +4,7 @@
 mod direct;
 mod fake;
 mod feed;
+mod own_router;
 
 use std::time::Duration;
 
