@@ -1,5 +1,6 @@
 """Fixtures: programs and peers, all ended when the test is over."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -125,6 +126,13 @@ class Peers:
     def direct(self, agent: Agent) -> TypeScriptClient:
         """A client of an agent's own ROUTER."""
         client = TypeScriptClient(agent.address, of="agent")
+        self.clients.append(self.stack.enter_context(client))
+        return client
+
+    def container(self, endpoint: str) -> TypeScriptClient:
+        """A client of a container's own ROUTER."""
+        at = json.loads(endpoint)
+        client = TypeScriptClient(f"tcp://{at['host']}:{at['port']}", of="agent")
         self.clients.append(self.stack.enter_context(client))
         return client
 

@@ -66,7 +66,7 @@ class TypeScriptClient:
         self.address = address
         self.alive_timeout = alive_timeout
         self.of = of
-        """Whose ROUTER this is: the `network`'s or an `agent`'s."""
+        """Whose ROUTER this is: the `network`'s, or an `agent`'s or a container's."""
         self.server: str | None = None
         """The uuid of the last hello, None before one and after askHello."""
         self.sessions: list[str] = []

@@ -125,7 +125,7 @@ class Network(Program):
 
 
 class Agent(Program):
-    """The stock agent: kinds echo, counter and chat-room."""
+    """The stock agent: kinds echo, counter, chat-room and direct-room."""
 
     def __init__(self, network: Network, folder: Path, name: str, **flags: Any):
         self.id = name

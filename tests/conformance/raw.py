@@ -71,12 +71,15 @@ class Raw:
     def close(self) -> None:
         self.send(CLOSE)
 
-    def ask(self, method: str, params: Any, id: str | None = None) -> str:
-        """Sends a request and returns its id."""
+    def ask(
+        self, method: str, params: Any, id: str | None = None, beside: Any = None
+    ) -> str:
+        """Sends a request and returns its id. `beside` is a third member of its payload."""
         if id is None:
             id = f"{self.client_id}-{self.counter}"
             self.counter += 1
-        self.send(REQUEST, id, text([method, params]))
+        payload = [method, params] if beside is None else [method, params, beside]
+        self.send(REQUEST, id, text(payload))
         return id
 
     def answer_to(self, id: str, within: float = DEADLINE) -> Frame:
@@ -87,7 +90,11 @@ class Raw:
 
     def call(self, method: str, params: Any, within: float = DEADLINE) -> Any:
         """A request and its answer; an error answer raises."""
-        frame = self.answer_to(self.ask(method, params), within)
+        return self.result(self.ask(method, params), within)
+
+    def result(self, id: str, within: float = DEADLINE) -> Any:
+        """What a request came to; an error answer raises."""
+        frame = self.answer_to(id, within)
         if frame.op == ERROR:
             raise PeerError(frame.json())
         assert frame.op == RESPONSE, frame

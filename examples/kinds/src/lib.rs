@@ -1,4 +1,5 @@
-//! Demonstration container kinds: echo, counter, chat-room. Each is a file to begin from.
+//! Demonstration container kinds: echo, counter, chat-room. Each is a file to begin from. A
+//! direct-room is a chat-room with a ROUTER of its own.
 
 mod chat_room;
 mod counter;
@@ -16,4 +17,7 @@ pub fn kinds() -> Kinds {
         .serve("echo", |context| async { Ok(Echo::new(context)) })
         .serve("counter", |_| async { Ok(Counter::default()) })
         .serve("chat-room", |context| async { Ok(ChatRoom::new(context)) })
+        .serve_direct("direct-room", |context| async {
+            Ok(ChatRoom::new(context))
+        })
 }

@@ -60,6 +60,10 @@ impl Subscription {
                 answer,
             })
             .await?;
+        if !subscription.link.of_agent {
+            // A container's own ROUTER is asked nothing for its events: hello is all.
+            subscription.link.handle.ready().await;
+        }
         Ok(subscription)
     }
 }

@@ -7,6 +7,7 @@ mod fake;
 mod feed;
 mod leave;
 mod original;
+mod own_router;
 mod restart;
 
 use std::time::Duration;
