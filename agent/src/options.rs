@@ -123,9 +123,13 @@ impl AgentOptions {
     /// # Errors
     /// When `network` is not `HOST:PORT`.
     pub fn local(network: &str) -> Result<Self, String> {
+        Ok(Self::of(network.parse()?))
+    }
+
+    pub(crate) fn of(network: HostPort) -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok(Self {
-            network: network.parse()?,
+        Self {
+            network,
             listen: loopback,
             advertise: None,
             http: loopback,
@@ -138,7 +142,7 @@ impl AgentOptions {
             answers_ms: 60_000,
             answers_bytes: 16 << 20,
             blocked_after: BLOCKED_AFTER,
-        })
+        }
     }
 
     pub(crate) fn lease(&self) -> Duration {

@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use bytes::Bytes;
 use futures::channel::mpsc::Receiver;
 use futures::{FutureExt, StreamExt};
+#[cfg(feature = "testing")]
+use huly_client::testing::{Heard, Listener};
 use huly_protocol::Frame;
 use zeromq::{
     RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
@@ -13,14 +15,57 @@ use zeromq::{
 
 use crate::core::Input;
 
-pub(crate) struct Router {
+/// The agent's own ROUTER.
+pub(crate) enum Router {
+    Sockets(Sockets),
+    /// In a test's network.
+    #[cfg(feature = "testing")]
+    Wires(Listener),
+}
+
+impl Router {
+    pub(crate) async fn bind(listener: TcpListener) -> anyhow::Result<Self> {
+        Ok(Self::Sockets(Sockets::bind(listener).await?))
+    }
+
+    /// What comes next; nothing where the core need not know. Safe to be dropped and called again.
+    ///
+    /// # Errors
+    /// When the ROUTER itself failed.
+    pub(crate) async fn next(&mut self) -> Result<Option<Input>, ZmqError> {
+        match self {
+            Self::Sockets(sockets) => sockets.next().await,
+            #[cfg(feature = "testing")]
+            Self::Wires(listener) => match listener.next().await {
+                Some(Heard::Message { conn, frame }) => Ok(Some(Input::Message { conn, frame })),
+                Some(Heard::Closed { conn }) => Ok(Some(Input::Closed { conn })),
+                None => Err(ZmqError::NoMessage),
+            },
+        }
+    }
+
+    /// Hands a message to the socket; says whether it took it. Never waits: a peer that does not
+    /// read must not hold up the others.
+    pub(crate) fn send(&mut self, conn: Bytes, frame: Frame) -> bool {
+        match self {
+            Self::Sockets(sockets) => sockets.send(conn, frame),
+            #[cfg(feature = "testing")]
+            Self::Wires(listener) => {
+                listener.send(&conn, frame);
+                true
+            }
+        }
+    }
+}
+
+pub(crate) struct Sockets {
     recv: RouterRecvHalf,
     send: RouterSendHalf,
     monitor: Receiver<SocketEvent>,
 }
 
-impl Router {
-    pub(crate) async fn bind(listener: TcpListener) -> anyhow::Result<Self> {
+impl Sockets {
+    async fn bind(listener: TcpListener) -> anyhow::Result<Self> {
         let mut router = RouterSocket::new();
         // Taken before the split: it alone tells of connections' ends.
         let monitor = router.monitor();
@@ -33,11 +78,7 @@ impl Router {
         })
     }
 
-    /// What comes next; nothing where the core need not know. Safe to be dropped and called again.
-    ///
-    /// # Errors
-    /// When the ROUTER itself failed.
-    pub(crate) async fn next(&mut self) -> Result<Option<Input>, ZmqError> {
+    async fn next(&mut self) -> Result<Option<Input>, ZmqError> {
         tokio::select! {
             // Messages first: a close then comes after all that its connection had sent.
             biased;
@@ -56,9 +97,7 @@ impl Router {
         }
     }
 
-    /// Hands a message to the socket; says whether it took it. Never waits: a peer that does not
-    /// read must not hold up the others.
-    pub(crate) fn send(&mut self, conn: Bytes, frame: Frame) -> bool {
+    fn send(&mut self, conn: Bytes, frame: Frame) -> bool {
         let [op, id, payload] = frame.encode();
         let mut message = ZmqMessage::from(conn);
         message.push_back(op);

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use huly_client::{Client, boot_clock};
+use huly_client::{Client, Clock};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -48,15 +48,9 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let lease = settings.config.lease;
-        let (gatekeeper, gate) = gate(lease);
-        let (reported, reports) = mpsc::unbounded_channel();
-        let name = settings.config.agent.clone();
         let watch = Watch::new();
         let watchdog = Watchdog::new(watch.clone(), settings.blocked_after);
         let _guard = watchdog.guard(settings.metrics.clone())?;
-        let (workers, kinds) = (settings.workers, settings.kinds);
-        let hosting = Hosting::new(workers, kinds, name, gate, reported, watch);
         let router = Router::bind(settings.listener).await?;
         let link = match settings.link {
             LinkTo::Server(server) => {
@@ -67,18 +61,59 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
             #[cfg(test)]
             LinkTo::Test(link) => link,
         };
-        let serving = Serving {
-            agent: Agent::new(settings.config, boot_clock()),
+        let parts = Parts {
+            config: settings.config,
+            kinds: settings.kinds,
             link,
             router,
+            workers: settings.workers,
+            control: settings.control,
+            metrics: settings.metrics,
+            watch,
+            clock: Clock::default(),
+        };
+        parts.serve().await
+    })
+}
+
+/// What an agent is made of, on a thread of its own or in a test's network.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) kinds: Kinds,
+    pub(crate) link: Link,
+    pub(crate) router: Router,
+    pub(crate) workers: Handle,
+    pub(crate) control: mpsc::UnboundedReceiver<Control>,
+    pub(crate) metrics: Metrics,
+    pub(crate) watch: Watch,
+    pub(crate) clock: Clock,
+}
+
+impl Parts {
+    /// Serves until the agent has left or its handle is gone.
+    ///
+    /// # Errors
+    /// When the ROUTER failed or the session is over for good.
+    pub(crate) async fn serve(self) -> anyhow::Result<()> {
+        let lease = self.config.lease;
+        let (gatekeeper, gate) = gate(lease, self.clock);
+        let (reported, reports) = mpsc::unbounded_channel();
+        let name = self.config.agent.clone();
+        let hosting = Hosting::new(self.workers, self.kinds, name, gate, reported, self.watch);
+        let serving = Serving {
+            agent: Agent::new(self.config, self.clock.now()),
+            link: self.link,
+            router: self.router,
             hosting,
             gatekeeper,
             reports,
-            control: settings.control,
-            metrics: settings.metrics,
+            control: self.control,
+            metrics: self.metrics,
+            clock: self.clock,
             // Often enough that half a lease without one is a pause and no jitter.
             tick: (lease / 8).max(Duration::from_millis(10)),
+            turn: 0,
         };
         serving.run().await
-    })
+    }
 }

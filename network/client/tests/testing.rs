@@ -1,4 +1,5 @@
 //! The network of the feature `testing`: its clock, wires and server.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::time::Duration;
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use huly_client::boot_clock;
 use huly_protocol::{ErrorCode, ErrorPayload};
 use tokio::sync::{Notify, mpsc};
 
@@ -41,6 +40,7 @@ pub(super) struct Life {
 impl Life {
     pub(super) async fn live(mut self, made: Made) -> EndReport {
         let made = tokio::select! {
+            biased;
             made = made => made,
             // While it starts it is told nothing but to stop.
             _ = self.commands.recv() => return EndReport::Stopped,
@@ -71,6 +71,13 @@ impl Life {
         };
         while !mailbox.is_done() {
             tokio::select! {
+                // In one order, so that a test's run can be repeated. What comes first here cannot
+                // go on for ever: what ends has begun by a command.
+                biased;
+                Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
+                    mailbox.ended(piece);
+                }
+                () = self.end.notified() => return EndReport::ByItself,
                 command = self.commands.recv() => match command {
                     Some(command) => mailbox.take(command),
                     // The agent's thread has ended.
@@ -83,14 +90,10 @@ impl Life {
                     }
                     mailbox.begin_held();
                 }
-                Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
-                    mailbox.ended(piece);
-                }
                 Some(task) = self.spawned.recv() => mailbox.running.push(Box::pin(async move {
                     task.await;
                     Piece::Other
                 })),
-                () = self.end.notified() => return EndReport::ByItself,
             }
         }
         EndReport::Stopped
@@ -142,12 +145,12 @@ impl Mailbox {
 
     fn begin(&mut self, asked: Asked) {
         let container = self.container.clone();
-        let reports = self.reports.clone();
+        let (gate, reports) = (self.gate.clone(), self.reports.clone());
         self.requests += 1;
         self.running.push(Box::pin(async move {
             let call = asked.call;
             // It may have waited behind the gate, or behind one that blocked.
-            let result = match asked.until.is_some_and(|until| boot_clock() > until) {
+            let result = match asked.until.is_some_and(|until| gate.now() > until) {
                 true => Err(too_late()),
                 false => {
                     let asked = container.request(asked.into());

@@ -1,3 +1,4 @@
+use huly_client::Clock;
 use huly_protocol::ErrorCode;
 
 use super::host::Host;
@@ -8,7 +9,7 @@ use crate::runtime::watchdog::Watch;
 
 #[tokio::test]
 async fn a_worker_that_runs_before_the_agents_thread_after_a_pause_waits_for_it() {
-    let (keeper, mut seen) = gate(Duration::from_millis(200));
+    let (keeper, mut seen) = gate(Duration::from_millis(200), Clock::default());
     keeper.awake(boot_clock());
     assert!(seen.is_open());
     // The thread slept for longer than half a lease.
