@@ -31,6 +31,31 @@ async fn a_clock_that_is_stopped_already_will_do() {
 }
 
 #[tokio::test]
+async fn settled_everything_has_happened_that_takes_no_time() {
+    let network = Network::new();
+    let working = tokio::spawn(async {
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+    });
+    let waiting = tokio::spawn(tokio::time::sleep(MS));
+    network.settle().await;
+    assert!(working.is_finished());
+    assert!(!waiting.is_finished());
+    assert_eq!(network.now(), Duration::ZERO);
+    // What is due at the very end of a time has happened, and all that follows from it.
+    let (say, said) = tokio::sync::oneshot::channel();
+    tokio::spawn(async {
+        tokio::time::sleep(SECOND).await;
+        say.send(()).unwrap();
+    });
+    let heard = tokio::spawn(said);
+    network.advance(SECOND).await;
+    assert!(heard.is_finished());
+    assert_eq!(network.now(), SECOND);
+}
+
+#[tokio::test]
 async fn a_server_that_is_started_again_is_found() {
     let network = Network::new();
     let client = network.client("c1");
