@@ -285,7 +285,29 @@ async fn story(seed: u64) -> Vec<String> {
         let uuid = format!("u{}", number % 9);
         counters.push(client.get("counter").uuid(uuid).await.unwrap());
     }
-    let connection = counters[0].connect().await.unwrap();
+    let mut connections = Vec::new();
+    for counter in &counters {
+        connections.push(counter.connect().await.unwrap());
+    }
+    // What is held arrives at one moment over both ways.
+    network.cut("a1");
+    let asked = counters
+        .iter()
+        .zip(&connections)
+        .map(|(counter, connection)| async {
+            let data = &5;
+            tokio::join!(
+                counter.request::<_, ()>("sleep", data),
+                connection.request::<_, ()>("sleep", data),
+                counter.request::<_, u64>("increment", data),
+                connection.request::<_, u64>("increment", data),
+            )
+        });
+    let healing = async {
+        network.advance(300 * MS).await;
+        network.heal("a1");
+    };
+    futures::future::join(futures::future::join_all(asked), healing).await;
     for turn in 0..4 {
         match turn {
             0 => agents.remove(1).kill(),
@@ -293,15 +315,25 @@ async fn story(seed: u64) -> Vec<String> {
             2 => network.cut("a3"),
             _ => network.heal("a3"),
         }
-        let asked = counters.iter().map(|counter| async {
-            let sleep = counter.request::<_, ()>("sleep", &10).await;
-            let value = counter.request::<_, u64>("increment", &()).await;
-            (sleep.is_ok(), value.ok())
-        });
+        // At the same moment over the server and past it.
+        let asked = counters
+            .iter()
+            .zip(&connections)
+            .map(|(counter, connection)| async {
+                let slept = tokio::join!(
+                    counter.request::<_, ()>("sleep", &10),
+                    connection.request::<_, ()>("sleep", &10)
+                );
+                let counted = tokio::join!(
+                    counter.request::<_, u64>("increment", &()),
+                    connection.request::<_, u64>("increment", &())
+                );
+                (slept.0.is_ok(), counted.1.ok())
+            });
         futures::future::join_all(asked).await;
-        let _: u64 = connection.request("increment", &()).await.unwrap();
         network.advance(500 * MS).await;
     }
+    drop(connections);
     drop(counters);
     network.advance(10 * SECOND).await;
     network.trace()
