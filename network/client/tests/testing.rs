@@ -97,6 +97,40 @@ async fn a_cut_client_gets_its_answers_once_it_is_healed() {
     assert_eq!(client.session().borrow().generation, 2);
 }
 
+#[tokio::test]
+async fn a_silent_server_is_left_after_a_second_and_dialed_again() {
+    let network = Network::builder().traced().build();
+    let client = network.client("c1");
+    client.ready().await;
+    let dialed = |network: &Network| {
+        let trace = network.trace();
+        let connects = |line: &&String| line.ends_with("c1 → server: connects");
+        trace.iter().filter(connects).count()
+    };
+    network.cut("server");
+    network.advance(SECOND - MS).await;
+    assert!(client.session().borrow().up);
+    network.advance(MS).await;
+    assert!(!client.session().borrow().up);
+    network.heal("server");
+    client.ready().await;
+    assert_eq!(dialed(&network), 2);
+}
+
+#[tokio::test]
+async fn without_a_server_calls_time_out_and_after_the_end_they_fail() {
+    let network = Network::new();
+    network.stop_server();
+    let client = network.client_builder("c1");
+    let client = client.request_timeout(50 * MS).build();
+    let error = client.kinds().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::TimedOut);
+    assert_eq!(network.now(), 50 * MS);
+    client.close().await;
+    let error = client.kinds().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Closed);
+}
+
 /// A few clients, a restart and a cut.
 async fn story(seed: u64) -> Vec<String> {
     let network = Network::builder().seed(seed).traced().build();
