@@ -31,6 +31,18 @@ async fn a_container_ends_exactly_when_its_idle_time_is_over() {
 }
 
 #[tokio::test]
+async fn a_network_may_have_another_grace() {
+    let network = Network::builder().grace(2 * SECOND).build();
+    let first = network.agent("a1", kinds()).await.unwrap();
+    let client = network.client("c1");
+    let counter = client.get("counter").uuid("visits").await.unwrap();
+    let _second = network.agent("a2", kinds()).await.unwrap();
+    first.kill();
+    let agent: String = counter.request("agent", &()).await.unwrap();
+    assert_eq!((agent.as_str(), network.now()), ("a2", 2 * SECOND));
+}
+
+#[tokio::test]
 async fn a_killed_agents_container_is_placed_again_at_the_end_of_the_grace() {
     let network = Network::new();
     let first = network.agent("a1", kinds()).await.unwrap();

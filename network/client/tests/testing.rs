@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use huly_client::protocol::AgentRegistration;
 use huly_client::testing::Network;
-use huly_client::{Client, ErrorKind};
+use huly_client::{Client, ErrorKind, Json, LinkEvent};
+use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -129,6 +131,49 @@ async fn without_a_server_calls_time_out_and_after_the_end_they_fail() {
     client.close().await;
     let error = client.kinds().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Closed);
+}
+
+/// An agent that is written against the client crate alone.
+async fn serve_echo(client: Client) {
+    let mut link = client.serve_agent();
+    while let Some(event) = link.events.recv().await {
+        let call = match event {
+            LinkEvent::Register => {
+                link.register(AgentRegistration {
+                    uuid: "a1".to_owned(),
+                    containers: Vec::new(),
+                    kinds: vec!["echo".to_owned()],
+                    endpoint: None,
+                    huly: None,
+                });
+                continue;
+            }
+            LinkEvent::Call(call) => call,
+            _ => continue,
+        };
+        let params: Value = call.params.read().unwrap();
+        let answer = match call.method.as_str() {
+            "gg" => {
+                let endpoint = json!({"kind": 2, "host": "", "port": 0, "agentId": "a1"});
+                json!([params[1]["uuid"], endpoint.to_string()])
+            }
+            "cs" => params[2].clone(),
+            other => panic!("{other}"),
+        };
+        call.responder.answer(Ok(Json::of(&answer).unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn an_agent_of_the_client_crate_serves() {
+    let network = Network::new();
+    tokio::spawn(serve_echo(network.client("a1")));
+    network.settle().await;
+    let client = network.client("c1");
+    let echo = client.get("echo").uuid("e").await.unwrap();
+    let answer: Value = echo.request("say", &json!({"x": 1})).await.unwrap();
+    assert_eq!(answer, json!({"x": 1}));
+    assert_eq!(network.now(), Duration::ZERO);
 }
 
 /// A few clients, a restart and a cut.

@@ -43,7 +43,8 @@ pub(super) async fn all_wait() {
 
 /// Tokio does not say it, but a clock that runs does not show the same time twice.
 fn is_stopped() -> bool {
-    let (real, shown) = (std::time::Instant::now(), Instant::now());
+    let shown = Instant::now();
+    let real = std::time::Instant::now();
     while std::time::Instant::now() == real {
         std::hint::spin_loop();
     }
