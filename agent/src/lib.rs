@@ -18,6 +18,8 @@
 //!     huly_agent::run(Kinds::new().serve("greeter", |_| async { Ok(Greeter) }))
 //! }
 //! ```
+//!
+//! With the feature `testing`, a test has agents in a whole network of its own: see `testing`.
 
 mod container;
 pub mod core;
@@ -36,3 +38,8 @@ pub use options::{AgentOptions, HostPort};
 pub use run::{AgentHandle, run, run_with};
 
 pub use huly_protocol::{Epoch, ErrorCode, Json};
+
+/// The example of the page about tests is a test.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/testing.md")]
+struct TestingPage;

@@ -141,9 +141,13 @@ impl AgentOptions {
     /// # Errors
     /// When `network` is not `HOST:PORT`.
     pub fn local(network: &str) -> Result<Self, String> {
+        Ok(Self::of(network.parse()?))
+    }
+
+    pub(crate) fn of(network: HostPort) -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok(Self {
-            network: network.parse()?,
+        Self {
+            network,
             listen: loopback,
             advertise: None,
             http: loopback,
@@ -159,7 +163,7 @@ impl AgentOptions {
             ping_interval_ms: PING_INTERVAL_MS,
             ping_timeout_ms: None,
             blocked_after: BLOCKED_AFTER,
-        })
+        }
     }
 
     pub(crate) fn lease(&self) -> Duration {

@@ -182,7 +182,12 @@ fn workers(count: Option<u16>) -> std::io::Result<Runtime> {
     builder.thread_name("worker").enable_all().build()
 }
 
-fn config(options: &AgentOptions, kinds: &Kinds, id: &str, advertised: &HostPort) -> Config {
+pub(crate) fn config(
+    options: &AgentOptions,
+    kinds: &Kinds,
+    id: &str,
+    advertised: &HostPort,
+) -> Config {
     let wall = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -15,11 +15,15 @@ mod watchdog;
 mod tests;
 
 #[cfg(feature = "testing")]
-pub(crate) use gate::{Gatekeeper, gate};
+pub(crate) use doors::{Doors, Place};
 #[cfg(feature = "testing")]
-pub(crate) use hosting::Hosting;
+pub(crate) use link::Link;
 pub(crate) use metrics::Metrics;
+#[cfg(feature = "testing")]
+pub(crate) use router::Router;
 pub(crate) use serving::{Control, State};
+#[cfg(feature = "testing")]
+pub(crate) use thread::Parts;
 pub(crate) use thread::{LinkTo, Settings, run};
 #[cfg(feature = "testing")]
 pub(crate) use watchdog::Watch;

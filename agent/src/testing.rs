@@ -1,181 +1,204 @@
-//! For tests of containers: one of them alone, without an agent and a network (feature `testing`).
+//! Agents in a whole network in the process of a test (feature `testing`): the network server,
+//! agents with their containers, and clients, without sockets, threads or waiting.
+//!
+//! The containers run as they do in production, on the test's own runtime. Time is the test's: it
+//! stands still while anybody has something to do, goes on by itself to what is due next when
+//! everybody waits, and passes by [`Network::advance`]. Containers that take tokio's time, by its
+//! `sleep`, take this one.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use huly_agent::testing::{Agents, Network};
+//! use huly_agent::{Call, Container, ContainerError, Json, Kinds, answer};
+//!
+//! struct Greeter;
+//!
+//! impl Container for Greeter {
+//!     async fn request(&self, call: Call) -> Result<Json, ContainerError> {
+//!         match call.operation.as_str() {
+//!             "greet" => answer(&format!("Hello, {}!", call.read::<String>()?)),
+//!             _ => Err(call.unknown(&["greet"])),
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let kinds = Kinds::new().serve("greeter", |_| async { Ok(Greeter) });
+//! let network = Network::new();
+//! let agent = network.agent("a1", kinds).await?;
+//! let client = network.client("c1");
+//! let greeter = client.get("greeter").uuid("g").await?;
+//! let greeting: String = greeter.request("greet", "Ada").await?;
+//! assert_eq!(greeting, "Hello, Ada!");
+//! // Nobody holds it any more: it ends when its idle time is over.
+//! greeter.release().await?;
+//! network.advance(Duration::from_secs(6)).await;
+//! assert!(client.containers(None).await?.is_empty());
+//! agent.leave().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What blocks its thread blocks the test; no watchdog names it here.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::future::IntoFuture;
 
-use huly_protocol::{ErrorPayload, Json};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use anyhow::Context;
+use futures::future::BoxFuture;
+pub use huly_client;
+use huly_client::testing::Process;
+pub use huly_client::testing::{Network, NetworkBuilder};
+use prometheus::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use crate::container::ContainerError;
-use crate::core::{Asked, CallNumber, EndReport, Id, Input, Role, Run, Seed};
+use crate::core::{Config, Door};
 use crate::kinds::Kinds;
-use crate::runtime::{Gatekeeper, Hosting, Watch, gate};
+use crate::options::{AgentOptions, HostPort};
+use crate::run::config;
+use crate::runtime::{Control, Doors, Link, Metrics, Parts, Place, Router, Watch};
 
-/// A lease that no test outlives.
-const LEASE: Duration = Duration::from_secs(24 * 3_600);
-
-const RUN: Run = Run(1);
-
-/// One container, run as an agent runs it.
-pub struct Solo {
-    hosting: Hosting,
-    reports: mpsc::UnboundedReceiver<Input>,
-    events: VecDeque<Json>,
-    calls: u64,
-    _gate: Gatekeeper,
+/// A test's network with agents that host containers.
+pub trait Agents {
+    /// An agent of this id in a process of its own, which hosts these kinds: await the builder.
+    fn agent(&self, id: &str, kinds: Kinds) -> AgentBuilder<'_>;
 }
 
-impl Solo {
-    /// Starts a container of a kind under a uuid, on the current tokio runtime.
-    ///
-    /// # Errors
-    /// The container's, when it cannot start; or that there is no such kind.
-    pub async fn start(kinds: &Kinds, kind: &str, uuid: &str) -> Result<Self, ContainerError> {
-        if kinds.factory(kind).is_none() {
-            return Err(ContainerError::new(format!("there is no kind {kind}")));
-        }
-        let (keeper, gate) = gate(LEASE);
-        let (reported, reports) = mpsc::unbounded_channel();
-        let (workers, agent) = (Handle::current(), "testing".to_owned());
-        let mut solo = Self {
-            hosting: Hosting::new(workers, kinds.clone(), agent, gate, reported, Watch::new()),
-            reports,
-            events: VecDeque::new(),
-            calls: 0,
-            _gate: keeper,
-        };
-        let seed = Seed {
-            uuid: Id::from(uuid),
-            kind: Id::from(kind),
-            labels: Vec::new(),
-            extra: None,
-            epoch: None,
-            role: Role::Ordinary,
-        };
-        solo.hosting.start(RUN, seed);
-        loop {
-            if let Input::Started { result, .. } = solo.next().await? {
-                return result.map(|()| solo).map_err(read);
-            }
-        }
-    }
-
-    /// Sends a request and waits for its answer.
-    ///
-    /// # Errors
-    /// The container's; or that it ended, or that the answer is not of `A`'s shape.
-    pub async fn request<D, A>(&mut self, operation: &str, data: &D) -> Result<A, ContainerError>
-    where
-        D: Serialize + ?Sized,
-        A: DeserializeOwned,
-    {
-        self.request_as(None, operation, data).await
-    }
-
-    /// The same, as a client of that id.
-    ///
-    /// # Errors
-    /// As of [`Solo::request`].
-    pub async fn request_as<D, A>(
-        &mut self,
-        client: Option<&str>,
-        operation: &str,
-        data: &D,
-    ) -> Result<A, ContainerError>
-    where
-        D: Serialize + ?Sized,
-        A: DeserializeOwned,
-    {
-        self.calls += 1;
-        let number = CallNumber(self.calls);
-        let asked = Asked {
-            call: number,
-            operation: operation.to_owned(),
-            data: Json::of(data)?,
-            client: client.map(Id::from),
-            until: None,
-        };
-        self.hosting.request(RUN, asked);
-        loop {
-            match self.next().await? {
-                Input::Answered { call, result } if call == number => {
-                    return Ok(result.map_err(read)?.read()?);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// A client connects for the container's events.
-    pub fn connect(&self, client: &str) {
-        self.hosting.connected(RUN, Id::from(client));
-    }
-
-    /// It disconnects.
-    pub fn disconnect(&self, client: &str) {
-        self.hosting.disconnected(RUN, Id::from(client));
-    }
-
-    /// The next event that the container sent, to whomever.
-    ///
-    /// # Errors
-    /// When the container ended, or the event is not of `T`'s shape.
-    pub async fn event<T: DeserializeOwned>(&mut self) -> Result<T, ContainerError> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(event.read()?);
-            }
-            self.next().await?;
-        }
-    }
-
-    /// Ends the container and waits for it.
-    ///
-    /// # Errors
-    /// When it ended otherwise, by a panic for example.
-    pub async fn stop(mut self) -> Result<(), ContainerError> {
-        self.hosting.stop(RUN);
-        loop {
-            match self.reports.recv().await {
-                Some(Input::Ended {
-                    how: EndReport::Stopped,
-                    ..
-                }) => return Ok(()),
-                Some(Input::Ended { how, .. }) => return Err(ended(&how)),
-                Some(_) => {}
-                None => return Err(ContainerError::new("the container is gone")),
-            }
-        }
-    }
-
-    /// What the container reports next; events are kept.
-    async fn next(&mut self) -> Result<Input, ContainerError> {
-        match self.reports.recv().await {
-            Some(Input::Ended { how, .. }) => Err(ended(&how)),
-            Some(input) => {
-                if let Input::Event { data, .. } = &input {
-                    self.events.push_back(data.clone());
-                }
-                Ok(input)
-            }
-            None => Err(ContainerError::new("the container is gone")),
+impl Agents for Network {
+    fn agent(&self, id: &str, kinds: Kinds) -> AgentBuilder<'_> {
+        AgentBuilder {
+            network: self,
+            id: id.to_owned(),
+            kinds,
+            options: AgentOptions::of(HostPort {
+                host: "server".to_owned(),
+                port: 3737,
+            }),
         }
     }
 }
 
-fn read(error: ErrorPayload) -> ContainerError {
-    let code = error.code.unwrap_or(huly_protocol::ErrorCode::Failed);
-    ContainerError::with_code(code, error.message)
+/// An agent to be started: what it is, then `.await`.
+#[derive(Debug)]
+#[must_use = "nothing is started until it is awaited"]
+pub struct AgentBuilder<'a> {
+    network: &'a Network,
+    id: String,
+    kinds: Kinds,
+    options: AgentOptions,
 }
 
-fn ended(how: &EndReport) -> ContainerError {
-    ContainerError::new(match how {
-        EndReport::Stopped => "the container was ended".to_owned(),
-        EndReport::ByItself => "the container ended by itself".to_owned(),
-        EndReport::Panicked(message) => format!("the container panicked: {message}"),
-        EndReport::Aborted => "the container was aborted".to_owned(),
-    })
+impl AgentBuilder<'_> {
+    /// An agent label, which kinds select agents by.
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.labels.push((key.into(), value.into()));
+        self
+    }
+
+    /// Changes the options of the agent. Its addresses, its workers and its id are the network's.
+    pub fn options(mut self, change: impl FnOnce(&mut AgentOptions)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// Starts the agent; it registers by itself.
+    fn start(self) -> anyhow::Result<Agent> {
+        let process = self.network.process(&self.id);
+        let advertised = HostPort {
+            host: self.id.clone(),
+            port: 3738,
+        };
+        let listener = process.listen(&advertised.to_string());
+        let listener =
+            listener.with_context(|| format!("an agent {} is there already", self.id))?;
+        let (control, controlled) = mpsc::unbounded_channel();
+        let client = process.client().build();
+        let parts = Parts {
+            config: Config {
+                instance: process.uuid(),
+                zero_ms: process.begin_ms() as f64,
+                ..config(&self.options, &self.kinds, &self.id, &advertised)
+            },
+            metrics: Metrics::new(&Registry::new(), self.kinds.names())?,
+            kinds: self.kinds,
+            link: Link::Network {
+                link: client.serve_agent(),
+                client,
+            },
+            doors: Doors::new(Place::Wires {
+                process: process.clone(),
+                host: self.id.clone(),
+                port: advertised.port,
+            }),
+            router: Router::wires(listener, Door::Agent),
+            workers: Handle::current(),
+            control: controlled,
+            watch: Watch::new(),
+            clock: process.clock(),
+        };
+        Ok(Agent {
+            id: self.id,
+            control,
+            task: tokio::spawn(parts.serve()),
+            process,
+        })
+    }
+}
+
+impl<'a> IntoFuture for AgentBuilder<'a> {
+    type Output = anyhow::Result<Agent>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    /// Starts the agent and waits until it is registered; without a server, until it would be.
+    ///
+    /// Fails when an agent of the id runs.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async {
+            let network = self.network;
+            let agent = self.start()?;
+            network.settle().await;
+            Ok(agent)
+        })
+    }
+}
+
+/// An agent of a test's network. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Agent {
+    id: String,
+    process: Process,
+    control: mpsc::UnboundedSender<Control>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Agent {
+    /// The agent's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Kills it, with its containers: they say nothing any more, and its connections are closed.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Leaves in order, as at SIGTERM: it takes nothing new, ends its containers, unregisters.
+    ///
+    /// # Errors
+    /// When the session was over for good.
+    pub async fn leave(mut self) -> anyhow::Result<()> {
+        // One that has ended says so itself.
+        let _ = self.control.send(Control::Drain);
+        (&mut self.task).await.context("the agent panicked")?
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.process.kill();
+        self.task.abort();
+    }
 }

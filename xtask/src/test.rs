@@ -202,6 +202,7 @@ impl Part {
             Self::Docs => {
                 let docs = Program::cargo()
                     .arguments(["doc", "--workspace", "--no-deps", "--lib"])
+                    .arguments(["--features", "huly-agent/testing"])
                     .variable("RUSTDOCFLAGS", "-D warnings")
                     .folder(&workspace.root);
                 command::stream(docs).await?;

@@ -6,6 +6,8 @@ use std::io;
 use std::net::{IpAddr, TcpListener};
 
 use bytes::Bytes;
+#[cfg(feature = "testing")]
+use huly_client::testing::{Listener, Process};
 use huly_protocol::Frame;
 use tokio::sync::mpsc;
 
@@ -17,20 +19,72 @@ const UNREAD: usize = 1_024;
 
 type Message = (Bytes, Frame);
 
+/// Where they listen.
+pub(crate) enum Place {
+    /// On any free port of an address.
+    Ip(IpAddr),
+    /// In a test's network.
+    #[cfg(feature = "testing")]
+    Wires {
+        process: Process,
+        host: String,
+        /// The last port that was opened.
+        port: u16,
+    },
+}
+
+impl Place {
+    fn open(&mut self) -> io::Result<(u16, Ear)> {
+        match self {
+            Self::Ip(ip) => {
+                let listener = TcpListener::bind((*ip, 0))?;
+                Ok((listener.local_addr()?.port(), Ear::Socket(listener)))
+            }
+            #[cfg(feature = "testing")]
+            Self::Wires {
+                process,
+                host,
+                port,
+            } => {
+                *port += 1;
+                let listener = process.listen(&format!("{host}:{port}"));
+                let listener = listener.ok_or(io::ErrorKind::AddrInUse)?;
+                Ok((*port, Ear::Wires(listener)))
+            }
+        }
+    }
+}
+
+/// What listens, before it is a ROUTER.
+enum Ear {
+    Socket(TcpListener),
+    #[cfg(feature = "testing")]
+    Wires(Listener),
+}
+
+impl Ear {
+    async fn router(self, door: Door) -> anyhow::Result<Router> {
+        match self {
+            Self::Socket(listener) => Router::bind(listener, door).await,
+            #[cfg(feature = "testing")]
+            Self::Wires(listener) => Ok(Router::wires(listener, door)),
+        }
+    }
+}
+
 /// All that are open.
 pub(crate) struct Doors {
-    /// Where they listen, on any free port.
-    ip: IpAddr,
+    place: Place,
     inputs: mpsc::Sender<Input>,
     taken: mpsc::Receiver<Input>,
     open: HashMap<Run, mpsc::UnboundedSender<Message>>,
 }
 
 impl Doors {
-    pub(crate) fn new(ip: IpAddr) -> Self {
+    pub(crate) fn new(place: Place) -> Self {
         let (inputs, taken) = mpsc::channel(UNREAD);
         Self {
-            ip,
+            place,
             inputs,
             taken,
             open: HashMap::new(),
@@ -42,14 +96,13 @@ impl Doors {
     /// # Errors
     /// When there is no free port or no file descriptor.
     pub(crate) fn open(&mut self, run: Run) -> io::Result<u16> {
-        let listener = TcpListener::bind((self.ip, 0))?;
-        let port = listener.local_addr()?.port();
+        let (port, ear) = self.place.open()?;
         let (sender, outbound) = mpsc::unbounded_channel();
         self.open.insert(run, sender);
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             let door = Door::Container(run);
-            if let Err(error) = serve(listener, door, outbound, inputs).await {
+            if let Err(error) = serve(ear, door, outbound, inputs).await {
                 tracing::warn!(port, %error, "a container's ROUTER failed");
             }
         });
@@ -76,12 +129,12 @@ impl Doors {
 }
 
 async fn serve(
-    listener: TcpListener,
+    ear: Ear,
     door: Door,
     mut outbound: mpsc::UnboundedReceiver<Message>,
     inputs: mpsc::Sender<Input>,
 ) -> anyhow::Result<()> {
-    let mut router = Router::bind(listener, door).await?;
+    let mut router = ear.router(door).await?;
     loop {
         let input = tokio::select! {
             biased;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use huly_client::boot_clock;
+use huly_client::Clock;
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy)]
@@ -31,16 +31,17 @@ pub(crate) struct Gatekeeper {
 pub(crate) struct Gate {
     position: watch::Receiver<Position>,
     awake: Arc<AtomicU64>,
+    clock: Clock,
     pause: Duration,
 }
 
-/// A gate for leases of that length.
-pub(crate) fn gate(lease: Duration) -> (Gatekeeper, Gate) {
+/// A gate for leases of that length by that clock.
+pub(crate) fn gate(lease: Duration, clock: Clock) -> (Gatekeeper, Gate) {
     let (position, seen) = watch::channel(Position {
         open: true,
         closings: 0,
     });
-    let awake = Arc::new(AtomicU64::new(millis(boot_clock())));
+    let awake = Arc::new(AtomicU64::new(millis(clock.now())));
     let keeper = Gatekeeper {
         position,
         awake: awake.clone(),
@@ -48,6 +49,7 @@ pub(crate) fn gate(lease: Duration) -> (Gatekeeper, Gate) {
     let gate = Gate {
         position: seen,
         awake,
+        clock,
         // The same gap by which the core tells a pause.
         pause: lease / 2,
     };
@@ -69,6 +71,11 @@ impl Gatekeeper {
 }
 
 impl Gate {
+    /// What the agent's clock shows.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
     /// How often it was closed so far.
     pub(crate) fn closings(&self) -> u64 {
         self.position.borrow().closings
@@ -77,7 +84,7 @@ impl Gate {
     /// Whether a request may begin now.
     pub(crate) fn is_open(&self) -> bool {
         let awake = self.awake.load(Ordering::Acquire);
-        let slept = millis(boot_clock()).saturating_sub(awake);
+        let slept = millis(self.now()).saturating_sub(awake);
         self.position.borrow().open && u128::from(slept) <= self.pause.as_millis()
     }
 

@@ -3,7 +3,7 @@
 mod life;
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) struct Hosting {
     gate: Gate,
     reports: mpsc::UnboundedSender<Input>,
     watch: Watch,
-    hosted: HashMap<Run, Hosted>,
+    hosted: BTreeMap<Run, Hosted>,
 }
 
 impl Hosting {
@@ -51,7 +51,7 @@ impl Hosting {
             gate,
             reports,
             watch,
-            hosted: HashMap::new(),
+            hosted: BTreeMap::new(),
         }
     }
 

@@ -1,10 +1,13 @@
 //! The serving loop: what comes in from everywhere goes through the core, what it says is done.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::Context;
-use huly_client::boot_clock;
+use huly_client::Clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -45,7 +48,10 @@ pub(crate) struct Serving {
     pub(crate) reports: mpsc::UnboundedReceiver<Input>,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
     pub(crate) tick: Duration,
+    /// Which source is looked at first.
+    pub(crate) turn: usize,
 }
 
 enum Next {
@@ -94,22 +100,29 @@ impl Serving {
 
     /// Nothing when the agent's handle is gone.
     async fn next(&mut self, tick: &mut Interval) -> anyhow::Result<Option<Next>> {
-        let next = tokio::select! {
-            input = self.router.next() => match input.context("the agent's ROUTER failed")? {
-                Some(input) => Next::Input(input),
-                None => Next::Nothing,
-            },
-            // The doors hold a sender themselves, as the loop does, so there is always one.
-            Some(input) = self.doors.next() => Next::Input(input),
-            input = self.link.next() => Next::Link(input),
-            Some(input) = self.reports.recv() => Next::Input(input),
-            _ = tick.tick() => Next::Tick,
-            control = self.control.recv() => match control {
-                Some(control) => Next::Control(control),
-                None => return Ok(None),
-            },
-        };
-        Ok(Some(next))
+        let router = pin!(async {
+            let input = self.router.next().await;
+            let input = input.context("the agent's ROUTER failed")?;
+            Ok(input.map_or(Next::Nothing, Next::Input))
+        });
+        let link = pin!(async { Ok(Next::Link(self.link.next().await)) });
+        // The doors hold a sender themselves, as the loop does, so there is always one.
+        let doors = pin!(async {
+            let input = self.doors.next().await;
+            Ok(input.map_or(Next::Nothing, Next::Input))
+        });
+        let reports = pin!(async {
+            let input = self.reports.recv().await;
+            Ok(input.map_or(Next::Nothing, Next::Input))
+        });
+        self.turn = self.turn.wrapping_add(1);
+        tokio::select! {
+            // These come rarely.
+            biased;
+            _ = tick.tick() => Ok(Some(Next::Tick)),
+            control = self.control.recv() => Ok(control.map(Next::Control)),
+            next = in_turn(self.turn, [router, doors, link, reports]) => next.map(Some),
+        }
     }
 
     fn state(&self) -> State {
@@ -131,7 +144,7 @@ impl Serving {
                 self.hosting.ended(*run);
             }
             let mut effects = std::mem::take(&mut desk.effects);
-            let now = boot_clock();
+            let now = self.clock.now();
             self.agent.handle(now, one, &mut effects);
             for effect in effects.drain(..) {
                 match effect {
@@ -211,6 +224,24 @@ impl Serving {
             Effect::Observed(observed) => self.metrics.observe(&observed),
         }
     }
+}
+
+/// The first that is ready, from another one on each time: none keeps the others from their turn.
+/// Chance would do that too, but no test could repeat its run.
+async fn in_turn<T, const N: usize>(
+    turn: usize,
+    mut all: [Pin<&mut (dyn Future<Output = T> + Send)>; N],
+) -> T {
+    poll_fn(|context| {
+        for next in 0..N {
+            let source = &mut all[turn.wrapping_add(next) % N];
+            if let Poll::Ready(ready) = source.as_mut().poll(context) {
+                return Poll::Ready(ready);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// What the loop remembers between two inputs.

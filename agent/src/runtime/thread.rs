@@ -3,13 +3,13 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use huly_client::{Client, boot_clock};
+use huly_client::{Client, Clock};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::core::{Agent, Config, Door};
 use crate::kinds::Kinds;
-use crate::runtime::doors::Doors;
+use crate::runtime::doors::{Doors, Place};
 use crate::runtime::gate::gate;
 use crate::runtime::hosting::Hosting;
 use crate::runtime::link::Link;
@@ -49,16 +49,10 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let lease = settings.config.lease;
-        let (gatekeeper, gate) = gate(lease);
-        let (reported, reports) = mpsc::unbounded_channel();
-        let name = settings.config.agent.clone();
         let watch = Watch::new();
         let watchdog = Watchdog::new(watch.clone(), settings.blocked_after);
         let _guard = watchdog.guard(settings.metrics.clone())?;
-        let (workers, kinds) = (settings.workers, settings.kinds);
-        let hosting = Hosting::new(workers, kinds, name, gate, reported, watch);
-        let doors = Doors::new(settings.listener.local_addr()?.ip());
+        let ip = settings.listener.local_addr()?.ip();
         let router = Router::bind(settings.listener, Door::Agent).await?;
         let link = match settings.link {
             LinkTo::Server(server) => {
@@ -69,19 +63,62 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
             #[cfg(test)]
             LinkTo::Test(link) => link,
         };
-        let serving = Serving {
-            agent: Agent::new(settings.config, boot_clock()),
+        let parts = Parts {
+            config: settings.config,
+            kinds: settings.kinds,
             link,
             router,
-            doors,
+            doors: Doors::new(Place::Ip(ip)),
+            workers: settings.workers,
+            control: settings.control,
+            metrics: settings.metrics,
+            watch,
+            clock: Clock::default(),
+        };
+        parts.serve().await
+    })
+}
+
+/// What an agent is made of, on a thread of its own or in a test's network.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) kinds: Kinds,
+    pub(crate) link: Link,
+    pub(crate) router: Router,
+    pub(crate) doors: Doors,
+    pub(crate) workers: Handle,
+    pub(crate) control: mpsc::UnboundedReceiver<Control>,
+    pub(crate) metrics: Metrics,
+    pub(crate) watch: Watch,
+    pub(crate) clock: Clock,
+}
+
+impl Parts {
+    /// Serves until the agent has left or its handle is gone.
+    ///
+    /// # Errors
+    /// When the ROUTER failed or the session is over for good.
+    pub(crate) async fn serve(self) -> anyhow::Result<()> {
+        let lease = self.config.lease;
+        let (gatekeeper, gate) = gate(lease, self.clock);
+        let (reported, reports) = mpsc::unbounded_channel();
+        let name = self.config.agent.clone();
+        let hosting = Hosting::new(self.workers, self.kinds, name, gate, reported, self.watch);
+        let serving = Serving {
+            agent: Agent::new(self.config, self.clock.now()),
+            link: self.link,
+            router: self.router,
+            doors: self.doors,
             hosting,
             gatekeeper,
             reports,
-            control: settings.control,
-            metrics: settings.metrics,
+            control: self.control,
+            metrics: self.metrics,
+            clock: self.clock,
             // Often enough that half a lease without one is a pause and no jitter.
             tick: (lease / 8).max(Duration::from_millis(10)),
+            turn: 0,
         };
         serving.run().await
-    })
+    }
 }

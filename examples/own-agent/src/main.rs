@@ -61,18 +61,32 @@ fn main() -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use huly_agent::testing::Solo;
+    use std::time::Duration;
+
+    use huly_agent::testing::{Agents, Network};
     use serde_json::{Value, json};
 
     use super::*;
 
     #[tokio::test]
     async fn a_greeter_greets_by_name() {
-        let mut greeter = Solo::start(&kinds(), "greeter", "g").await.unwrap();
+        let network = Network::new();
+        let agent = network.agent("a1", kinds()).await.unwrap();
+        let client = network.client("c1");
+        let greeter = client.get("greeter").await.unwrap();
         let name = json!({ "name": "Ada" });
         let answer: Value = greeter.request("greet", &name).await.unwrap();
         assert_eq!(answer, json!({ "greeting": "Hello, Ada!" }));
         let wrong: Result<Value, _> = greeter.request("greet", &json!(1)).await;
         assert!(wrong.is_err());
+        // Its agent is lost: the next one has what the first get said.
+        let formal = client.get("greeter").extra(&json!({ "words": "Good day" }));
+        let formal = formal.new_container().await.unwrap();
+        let _next = network.agent("a2", kinds()).await.unwrap();
+        agent.kill();
+        network.advance(Duration::from_secs(1)).await;
+        assert_eq!(formal.placement().unwrap().agent_id, "a2");
+        let answer: Value = formal.request("greet", &name).await.unwrap();
+        assert_eq!(answer, json!({ "greeting": "Good day, Ada!" }));
     }
 }

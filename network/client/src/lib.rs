@@ -17,6 +17,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! With the feature `testing`, a test has a whole network of its own, without sockets and by a clock
+//! that it moves: see `testing`.
 
 mod agent;
 mod builder;

@@ -59,10 +59,6 @@ use server::{Server, wall_ms};
 /// Where the network server listens.
 const ADDRESS: &str = "server:3737";
 
-/// Rounds of the runtime without a message after which nothing goes on any more. A message is
-/// answered within a few; each round runs all that is ready, up to some sixty tasks.
-const QUIET: usize = 64;
-
 /// A network of a test. Dropped, its server is killed.
 #[derive(Debug)]
 pub struct Network {
@@ -191,14 +187,10 @@ impl Network {
         self.settle().await;
     }
 
-    /// Waits until nothing goes on any more, without letting time pass.
+    /// Waits until nothing goes on any more, without letting time pass: all tasks of the runtime
+    /// wait for a time, for another or for what runs in `spawn_blocking`.
     pub async fn settle(&self) {
-        let mut seen = None;
-        while seen.replace(self.fabric.messages()) != Some(self.fabric.messages()) {
-            for _ in 0..QUIET {
-                tokio::task::yield_now().await;
-            }
-        }
+        time::all_wait().await;
     }
 
     /// Cuts a client, an agent or the `server` off: what is sent to and by it is held, and nobody

@@ -1,9 +1,12 @@
 //! The network of the feature `testing`: its clock, wires and server.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::time::Duration;
 
+use huly_client::protocol::AgentRegistration;
 use huly_client::testing::Network;
-use huly_client::{Client, ErrorKind};
+use huly_client::{Client, ErrorKind, Json, LinkEvent};
+use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -27,6 +30,31 @@ async fn a_clock_that_is_stopped_already_will_do() {
     let network = Network::new();
     tokio::time::sleep(3 * MS).await;
     assert_eq!(network.now(), 3 * MS);
+}
+
+#[tokio::test]
+async fn settled_everything_has_happened_that_takes_no_time() {
+    let network = Network::new();
+    let working = tokio::spawn(async {
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+    });
+    let waiting = tokio::spawn(tokio::time::sleep(MS));
+    network.settle().await;
+    assert!(working.is_finished());
+    assert!(!waiting.is_finished());
+    assert_eq!(network.now(), Duration::ZERO);
+    // What is due at the very end of a time has happened, and all that follows from it.
+    let (say, said) = tokio::sync::oneshot::channel();
+    tokio::spawn(async {
+        tokio::time::sleep(SECOND).await;
+        say.send(()).unwrap();
+    });
+    let heard = tokio::spawn(said);
+    network.advance(SECOND).await;
+    assert!(heard.is_finished());
+    assert_eq!(network.now(), SECOND);
 }
 
 #[tokio::test]
@@ -69,6 +97,83 @@ async fn a_cut_client_gets_its_answers_once_it_is_healed() {
     network.heal("c1");
     assert!(client.kinds().await.unwrap().is_empty());
     assert_eq!(client.session().borrow().generation, 2);
+}
+
+#[tokio::test]
+async fn a_silent_server_is_left_after_a_second_and_dialed_again() {
+    let network = Network::builder().traced().build();
+    let client = network.client("c1");
+    client.ready().await;
+    let dialed = |network: &Network| {
+        let trace = network.trace();
+        let connects = |line: &&String| line.ends_with("c1 → server: connects");
+        trace.iter().filter(connects).count()
+    };
+    network.cut("server");
+    network.advance(SECOND - MS).await;
+    assert!(client.session().borrow().up);
+    network.advance(MS).await;
+    assert!(!client.session().borrow().up);
+    network.heal("server");
+    client.ready().await;
+    assert_eq!(dialed(&network), 2);
+}
+
+#[tokio::test]
+async fn without_a_server_calls_time_out_and_after_the_end_they_fail() {
+    let network = Network::new();
+    network.stop_server();
+    let client = network.client_builder("c1");
+    let client = client.request_timeout(50 * MS).build();
+    let error = client.kinds().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::TimedOut);
+    assert_eq!(network.now(), 50 * MS);
+    client.close().await;
+    let error = client.kinds().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Closed);
+}
+
+/// An agent that is written against the client crate alone.
+async fn serve_echo(client: Client) {
+    let mut link = client.serve_agent();
+    while let Some(event) = link.events.recv().await {
+        let call = match event {
+            LinkEvent::Register => {
+                link.register(AgentRegistration {
+                    uuid: "a1".to_owned(),
+                    containers: Vec::new(),
+                    kinds: vec!["echo".to_owned()],
+                    endpoint: None,
+                    huly: None,
+                });
+                continue;
+            }
+            LinkEvent::Call(call) => call,
+            _ => continue,
+        };
+        let params: Value = call.params.read().unwrap();
+        let answer = match call.method.as_str() {
+            "gg" => {
+                let endpoint = json!({"kind": 2, "host": "", "port": 0, "agentId": "a1"});
+                json!([params[1]["uuid"], endpoint.to_string()])
+            }
+            "cs" => params[2].clone(),
+            other => panic!("{other}"),
+        };
+        call.responder.answer(Ok(Json::of(&answer).unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn an_agent_of_the_client_crate_serves() {
+    let network = Network::new();
+    tokio::spawn(serve_echo(network.client("a1")));
+    network.settle().await;
+    let client = network.client("c1");
+    let echo = client.get("echo").uuid("e").await.unwrap();
+    let answer: Value = echo.request("say", &json!({"x": 1})).await.unwrap();
+    assert_eq!(answer, json!({"x": 1}));
+    assert_eq!(network.now(), Duration::ZERO);
 }
 
 /// A few clients, a restart and a cut.

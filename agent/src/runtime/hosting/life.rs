@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use huly_client::boot_clock;
 use huly_protocol::{ErrorCode, ErrorPayload};
 use tokio::sync::{Notify, mpsc};
 
@@ -57,6 +56,7 @@ impl Life {
             Ok(container)
         };
         let made = tokio::select! {
+            biased;
             made = made => made,
             // While it starts it is told nothing but to stop.
             _ = self.commands.recv() => return EndReport::Stopped,
@@ -91,6 +91,13 @@ impl Life {
         };
         while !mailbox.is_done() {
             tokio::select! {
+                // In one order, so that a test's run can be repeated. What comes first here cannot
+                // go on for ever: what ends has begun by a command.
+                biased;
+                Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
+                    mailbox.ended(piece);
+                }
+                () = self.end.notified() => return EndReport::ByItself,
                 command = self.commands.recv() => match command {
                     Some(command) => mailbox.take(command),
                     // The agent's thread has ended.
@@ -103,14 +110,10 @@ impl Life {
                     }
                     mailbox.begin_held();
                 }
-                Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
-                    mailbox.ended(piece);
-                }
                 Some(task) = self.spawned.recv() => mailbox.running.push(Box::pin(async move {
                     task.await;
                     Piece::Other
                 })),
-                () = self.end.notified() => return EndReport::ByItself,
             }
         }
         EndReport::Stopped
@@ -206,12 +209,12 @@ impl Mailbox {
 
     fn begin(&mut self, asked: Asked) {
         let container = self.container.clone();
-        let reports = self.reports.clone();
+        let (gate, reports) = (self.gate.clone(), self.reports.clone());
         self.requests += 1;
         self.running.push(Box::pin(async move {
             let call = asked.call;
             // It may have waited behind the gate, or behind one that blocked.
-            let result = match asked.until.is_some_and(|until| boot_clock() > until) {
+            let result = match asked.until.is_some_and(|until| gate.now() > until) {
                 true => Err(too_late()),
                 false => {
                     let asked = container.request(asked.into());

@@ -1,3 +1,4 @@
+use huly_client::Clock;
 use huly_protocol::ErrorCode;
 
 use super::host::Host;
@@ -8,7 +9,7 @@ use crate::runtime::watchdog::Watch;
 
 #[tokio::test]
 async fn a_worker_that_runs_before_the_agents_thread_after_a_pause_waits_for_it() {
-    let (keeper, mut seen) = gate(Duration::from_millis(200));
+    let (keeper, mut seen) = gate(Duration::from_millis(200), Clock::default());
     keeper.awake(boot_clock());
     assert!(seen.is_open());
     // The thread slept for longer than half a lease.
@@ -24,24 +25,6 @@ async fn a_worker_that_runs_before_the_agents_thread_after_a_pause_waits_for_it(
     keeper.set(true);
     keeper.awake(boot_clock());
     patient(opened).await;
-}
-
-#[tokio::test]
-async fn an_awake_agent_serves_on_when_its_lease_is_over() {
-    let mut rig = Rig::new();
-    rig.inputs.send(LinkInput::Register).unwrap();
-    assert!(matches!(rig.told().await, Told::Register(_)));
-    let end = Vec::new();
-    rig.inputs.send(LinkInput::Registered { end }).unwrap();
-    let until = boot_clock() + Duration::from_millis(300);
-    rig.inputs.send(LinkInput::Lease { until }).unwrap();
-    rig.get("probe", "u", Value::Null).await.unwrap();
-    rig.inputs.send(LinkInput::Down).unwrap();
-    while boot_clock() < until {
-        assert_eq!(rig.request("u", "echo", json!(1)).await, Ok(json!(1)));
-    }
-    assert_eq!(rig.request("u", "echo", json!(2)).await, Ok(json!(2)));
-    rig.metric("huly_agent_lease_lost_total 0").await;
 }
 
 /// A container that is handed a request that the gate holds up.

@@ -1,3 +1,5 @@
+use huly_client::Clock;
+
 use super::*;
 use crate::core::{Asked, CallNumber, Input, Role, Run, Seed};
 use crate::runtime::gate::{Gatekeeper, gate};
@@ -15,7 +17,7 @@ pub(super) struct Host {
 impl Host {
     /// Starts it on the current runtime and waits until it has.
     pub(super) async fn start(kinds: Kinds, kind: &str, watch: Watch) -> Self {
-        let (keeper, gate) = gate(Duration::from_secs(3_600));
+        let (keeper, gate) = gate(Duration::from_secs(3_600), Clock::default());
         let (reported, reports) = mpsc::unbounded_channel();
         let workers = tokio::runtime::Handle::current();
         let agent = "agent-1".to_owned();

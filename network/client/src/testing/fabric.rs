@@ -105,8 +105,6 @@ struct State {
     /// How many processes of a name there have been.
     lives: BTreeMap<Arc<str>, u64>,
     numbers: u64,
-    /// Messages so far.
-    messages: u64,
     trace: Trace,
 }
 
@@ -217,7 +215,6 @@ impl Fabric {
             if strand.closed {
                 return;
             }
-            state.messages += 1;
             state.trace.sent(&strand.dialer, &strand.listener, &frame);
             let conn = strand.conn.clone();
             strand.up.put(cut, Heard::Message { conn, frame });
@@ -234,7 +231,6 @@ impl Fabric {
             if strand.closed || strand.listener.number != owner.number {
                 return;
             }
-            state.messages += 1;
             state.trace.sent(&strand.listener, &strand.dialer, &frame);
             strand.down.put(cut, Some(frame));
         });
@@ -300,11 +296,6 @@ impl Fabric {
                 }
             });
         }
-    }
-
-    /// How many messages were sent so far.
-    pub(super) fn messages(&self) -> u64 {
-        lock(&self.state).messages
     }
 
     pub(super) fn trace(&self) -> Vec<String> {

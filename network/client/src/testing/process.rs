@@ -12,6 +12,7 @@ use zeromq::{ZmqError, ZmqResult};
 
 use super::ADDRESS;
 use super::fabric::{Dialed, Fabric, Heard, Name};
+use super::server::BEGIN_MS;
 use crate::builder::ClientBuilder;
 use crate::client::Client;
 use crate::clock::Clock;
@@ -51,6 +52,11 @@ impl Process {
     /// The network's clock.
     pub fn clock(&self) -> Clock {
         self.shared.fabric.clock
+    }
+
+    /// What its zero is, in ms since 1970.
+    pub fn begin_ms(&self) -> u64 {
+        BEGIN_MS
     }
 
     /// A uuid that nobody else makes, the same in each run.

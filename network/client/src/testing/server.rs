@@ -14,7 +14,7 @@ use super::process::{Listener, Process};
 use crate::clock::Clock;
 
 /// When every test's network begins, in ms since 1970.
-const BEGIN_MS: u64 = 1_700_000_000_000;
+pub(super) const BEGIN_MS: u64 = 1_700_000_000_000;
 
 /// The time of day of a test's network, in ms since 1970.
 pub(super) fn wall_ms(clock: Clock) -> u64 {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
+use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
 
@@ -24,9 +25,26 @@ pub(super) fn stop_clock() {
     }
 }
 
+/// Waits until every task of the runtime waits, at one and the same time.
+///
+/// The runtime's thread then parks, which its metrics tell, but to another thread only: the task
+/// that asks must wait as well. The clock stands still while that one looks.
+pub(super) async fn all_wait() {
+    let metrics = Handle::current().metrics();
+    let before = metrics.worker_park_count(0);
+    let looking = tokio::task::spawn_blocking(move || {
+        while metrics.worker_park_count(0) == before {
+            std::thread::yield_now();
+        }
+    });
+    // It ends early with the runtime alone, and so does who waits for it.
+    let _ = looking.await;
+}
+
 /// Tokio does not say it, but a clock that runs does not show the same time twice.
 fn is_stopped() -> bool {
-    let (real, shown) = (std::time::Instant::now(), Instant::now());
+    let shown = Instant::now();
+    let real = std::time::Instant::now();
     while std::time::Instant::now() == real {
         std::hint::spin_loop();
     }

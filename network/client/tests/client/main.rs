@@ -13,7 +13,7 @@ mod restart;
 use std::time::Duration;
 
 use fake::{FIRST, FakeServer, Persona};
-use huly_client::{Client, ErrorKind, LinkEvent};
+use huly_client::{ErrorKind, LinkEvent};
 use huly_protocol::{AgentRegistration, Frame, Hello, Op};
 use serde_json::json;
 
@@ -185,28 +185,6 @@ async fn ask_hello_and_retry_are_obeyed() {
     server.answer(&request, json!(["a", "b"])).await;
     let kinds = asking.await.expect("no panic").expect("kinds");
     assert_eq!(kinds, ["a", "b"]);
-}
-
-#[tokio::test]
-async fn a_silent_server_is_left_and_dialed_again() {
-    let mut server = FakeServer::start().await;
-    server.pongs = false;
-    let _client = server.client().build();
-    let first = server.welcome(&FIRST).await;
-    let second = server.welcome(&FIRST).await;
-    assert_ne!(first.peer, second.peer);
-}
-
-#[tokio::test]
-async fn without_a_server_calls_time_out_and_after_the_end_they_fail() {
-    let client = Client::builder("127.0.0.1:1")
-        .request_timeout(Duration::from_millis(50))
-        .build();
-    let error = client.kinds().await.expect_err("no server");
-    assert_eq!(error.kind, ErrorKind::TimedOut);
-    client.close().await;
-    let error = client.kinds().await.expect_err("closed");
-    assert_eq!(error.kind, ErrorKind::Closed);
 }
 
 #[tokio::test]
