@@ -39,6 +39,7 @@ pub(super) struct Name {
 }
 
 struct Listening {
+    number: u64,
     owner: Name,
     to: UnboundedSender<Heard>,
 }
@@ -73,18 +74,14 @@ impl<T> Pipe<T> {
 struct Strand {
     dialer: Name,
     listener: Name,
+    /// Where the listener listens.
+    listening: u64,
     conn: Bytes,
     up: Pipe<Heard>,
     /// Nothing is the end.
     down: Pipe<Option<Frame>>,
     /// One of the sides has closed it.
     closed: bool,
-}
-
-impl Strand {
-    fn is_of(&self, process: u64) -> bool {
-        self.dialer.number == process || self.listener.number == process
-    }
 }
 
 /// All wires of a network.
@@ -134,6 +131,18 @@ impl State {
         }
         Some(result)
     }
+
+    /// Closes each strand of which an end is told.
+    fn close_all(&mut self, which: impl Fn(&Strand) -> Option<End>) {
+        let all: Vec<u64> = self.strands.keys().copied().collect();
+        for number in all {
+            self.with(number, |state, strand, cut| {
+                if let (Some(end), false) = (which(strand), strand.closed) {
+                    close(&mut state.trace, strand, cut, end);
+                }
+            });
+        }
+    }
 }
 
 impl Fabric {
@@ -160,17 +169,30 @@ impl Fabric {
         (Name { text, number }, life)
     }
 
-    /// Has connections to `address` come to `to`; says whether the address was free.
-    pub(super) fn listen(&self, owner: &Name, address: &str, to: UnboundedSender<Heard>) -> bool {
+    /// Has connections to `address` come to `to`, and says by which number; nothing if somebody
+    /// listens there already.
+    pub(super) fn listen(
+        &self,
+        owner: &Name,
+        address: &str,
+        to: UnboundedSender<Heard>,
+    ) -> Option<u64> {
         let mut state = lock(&self.state);
-        let free = !state.listening.contains_key(address) && !state.dead.contains(&owner.number);
-        if free {
-            let owner = owner.clone();
-            state
-                .listening
-                .insert(address.to_owned(), Listening { owner, to });
+        if state.listening.contains_key(address) || state.dead.contains(&owner.number) {
+            return None;
         }
-        free
+        let number = state.number();
+        let owner = owner.clone();
+        let listening = Listening { number, owner, to };
+        state.listening.insert(address.to_owned(), listening);
+        Some(number)
+    }
+
+    /// Listens no more: the connections are closed.
+    pub(super) fn unlisten(&self, listening: u64) {
+        let mut state = lock(&self.state);
+        state.listening.retain(|_, one| one.number != listening);
+        state.close_all(|strand| (strand.listening == listening).then_some(End::Listener));
     }
 
     /// Connects a process to who listens at `address`.
@@ -187,18 +209,20 @@ impl Fabric {
         if state.cut.contains(&*dialer.text) {
             return Dialed::Unanswered;
         }
-        let Some(Listening { owner, to: up }) = state.listening.get(address) else {
+        let Some(there) = state.listening.get(address) else {
             return Dialed::Refused;
         };
-        if state.cut.contains(&*owner.text) {
+        if state.cut.contains(&*there.owner.text) {
             return Dialed::Unanswered;
         }
-        let (listener, up) = (owner.clone(), Pipe::new(up.clone()));
+        let (listener, listening) = (there.owner.clone(), there.number);
+        let up = Pipe::new(there.to.clone());
         let number = state.number();
         state.trace.connected(dialer, &listener);
         let strand = Strand {
             dialer: dialer.clone(),
             listener,
+            listening,
             conn: Bytes::from(format!("{}#{number}", dialer.text)),
             up,
             down: Pipe::new(to),
@@ -222,13 +246,13 @@ impl Fabric {
     }
 
     /// From the side that listens.
-    pub(super) fn send_down(&self, owner: &Name, conn: &Bytes, frame: Frame) {
+    pub(super) fn send_down(&self, listening: u64, conn: &Bytes, frame: Frame) {
         let mut state = lock(&self.state);
         let named = conn.rsplit(|byte| *byte == b'#').next();
         let number = named.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         let Some(number) = number else { return };
         state.with(number, |state, strand, cut| {
-            if strand.closed || strand.listener.number != owner.number {
+            if strand.closed || strand.listening != listening {
                 return;
             }
             state.trace.sent(&strand.listener, &strand.dialer, &frame);
@@ -256,20 +280,13 @@ impl Fabric {
         state
             .listening
             .retain(|_, listening| listening.owner.number != process.number);
-        let strands = state.strands.iter();
-        let of_it: Vec<u64> = strands
-            .filter(|(_, strand)| strand.is_of(process.number) && !strand.closed)
-            .map(|(number, _)| *number)
-            .collect();
-        for number in of_it {
-            state.with(number, |state, strand, cut| {
-                let end = match strand.dialer.number == process.number {
-                    true => End::Dialer,
-                    false => End::Listener,
-                };
-                close(&mut state.trace, strand, cut, end);
-            });
-        }
+        state.close_all(|strand| {
+            let number = process.number;
+            match strand.dialer.number == number {
+                true => Some(End::Dialer),
+                false => (strand.listener.number == number).then_some(End::Listener),
+            }
+        });
     }
 
     /// Holds what is sent to and by processes of this name.

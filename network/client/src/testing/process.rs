@@ -78,9 +78,12 @@ impl Process {
     pub fn listen(&self, address: &str) -> Option<Listener> {
         let Shared { fabric, name, .. } = &*self.shared;
         let (to, heard) = mpsc::unbounded_channel();
-        let process = self.clone();
-        let listens = fabric.listen(name, address, to);
-        listens.then_some(Listener { process, heard })
+        let listening = fabric.listen(name, address, to)?;
+        Some(Listener {
+            fabric: fabric.clone(),
+            listening,
+            heard,
+        })
     }
 
     /// Ends the process as a kill does: its connections are closed, nothing is said any more.
@@ -133,10 +136,11 @@ impl Drop for Wire {
     }
 }
 
-/// A process's ROUTER.
+/// A ROUTER of a process. Dropped, its connections are closed.
 #[derive(Debug)]
 pub struct Listener {
-    process: Process,
+    fabric: Arc<Fabric>,
+    listening: u64,
     heard: UnboundedReceiver<Heard>,
 }
 
@@ -148,7 +152,12 @@ impl Listener {
 
     /// Sends a message; to a connection that is closed, nothing.
     pub fn send(&self, conn: &Bytes, frame: Frame) {
-        let Shared { fabric, name, .. } = &*self.process.shared;
-        fabric.send_down(name, conn, frame);
+        self.fabric.send_down(self.listening, conn, frame);
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.fabric.unlisten(self.listening);
     }
 }
