@@ -128,12 +128,15 @@ def test_what_was_there_is_no_news(peers: Peers, programs: Programs) -> None:
     """Containers registered again unchanged while settling are not announced; agents are."""
     network = programs.network()
     kind, uuid = fresh("kind"), fresh("room")
-    agent = peers.agent(network, [kind])
+    relay = peers.relay(network)
+    agent = peers.agent(relay, [kind])
     client = peers.client(network)
     client.get(kind, {"uuid": uuid})
     network.kill()
+    relay.shut()
     network.start()
     watcher = peers.client(network)
+    relay.open()
     eventually("the agent is added", lambda: watcher.agent_events(agent.id) == [ADDED])
     eventually("it has settled", lambda: network.metric("huly_network_settling") == 0)
     # What happens now is news, and comes after what came before.
