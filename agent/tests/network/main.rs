@@ -3,6 +3,7 @@
 
 mod cuts;
 mod life;
+mod own_router;
 mod story;
 mod times;
 
