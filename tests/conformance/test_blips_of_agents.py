@@ -40,7 +40,8 @@ class Cut:
     def __init__(self, peers: Peers, network: Network, kind: str):
         self.network, self.kind, self.uuid = network, kind, fresh("room")
         self.relay = peers.relay(network)
-        self.agent: TypeScriptAgent = peers.agent(self.relay, [kind])
+        # Its pings may be lost for some time, too.
+        self.agent: TypeScriptAgent = peers.agent(self.relay, [kind], alive_timeout=20)
         self.client: TypeScriptClient = peers.client(network)
         _, self.endpoint = self.client.get(kind, {"uuid": self.uuid})
 
@@ -157,6 +158,48 @@ def test_a_get_that_is_lost_on_its_way(way: str, cut: Cut) -> None:
         listed = {record["uuid"]: record for record in cut.client.call("cl", {})}
         assert json.loads(endpoint)["agentId"] == listed[got]["agentId"]
         assert cut.client.request(got, "echo")["n"] == 1
+
+
+@pytest.mark.covers("W16", "W21", "method ct server → agent's client")
+@pytest.mark.parametrize("way", [DOWN, UP], ids=["call lost", "answer lost"])
+def test_an_end_that_is_lost_on_its_way(way: str, cut: Cut) -> None:
+    """A container that nobody holds ends all the same, and its uuid is free for another."""
+    cut.client.release(cut.uuid)
+    cut.relay.lose(way)
+    if way == DOWN:
+        eventually("the call is lost", lambda: cut.relay.has_lost(DOWN, '"ct"'), 9)
+    else:
+        eventually("it has ended", lambda: cut.agent.terminated, 9)
+    assert cut.agent.terminated == ([] if way == DOWN else [cut.uuid])
+    cut.relay.cut()
+    eventually("it ends", lambda: set(cut.agent.terminated) == {cut.uuid})
+    eventually(
+        "its end is told",
+        lambda: [event for event, _ in cut.client.container_events(cut.uuid)][-1:] == [REMOVED],
+    )
+    assert cut.client.get(cut.kind, {"uuid": cut.uuid})[0] == cut.uuid
+    assert cut.client.request(cut.uuid, "echo")["n"] == 1
+    # If the agent was told again, then before that: whatever it was told, it has read now.
+    cut.agent.client.call("ak", {})
+    assert cut.client.request(cut.uuid, "echo")["n"] == 2
+
+
+@pytest.mark.covers("W19", "W21", "W26")
+def test_a_standby_that_was_not_told(peers: Peers, settled: Network) -> None:
+    """`removed`, at which it registers again, is lost: the new uuid makes it do so."""
+    uuid, service = fresh("service"), fresh("service-kind")
+    owner = peers.agent(settled, [fresh("kind")], stateless={uuid: service})
+    relay = peers.relay(settled)
+    standby = peers.agent(relay, [fresh("kind")], stateless={uuid: service})
+    client = peers.client(settled)
+    client.get(service, {"uuid": uuid})
+    relay.lose(DOWN)
+    owner.unregister()
+    eventually("it is not told", lambda: relay.has_lost(DOWN, uuid))
+    relay.cut()
+    eventually("it owns it", lambda: client.endpoints.get(uuid) == standby.endpoint_of(uuid))
+    assert client.request(uuid, "echo")["n"] == 1
+    assert standby.terminated == []
 
 
 @pytest.mark.covers("W17", "method ar client → server")

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import zmq
 
 from conftest import Bystander, Peers
 from programs import Agent, Network, Program
 from raw import Raw, rust_hello
-from wire import ERROR, EVENT, HELLO, PONG, REQUEST, RESPONSE, RETRY, eventually, fresh
+from wire import CONTEXT, ERROR, EVENT, HELLO, PONG, REQUEST, RESPONSE, RETRY, eventually, fresh
 
 MEGABYTE = 1024 * 1024
 
@@ -289,6 +290,23 @@ def test_odd_texts_are_served(peers: Peers, network: Network, agent: Agent) -> N
     for value in ["\u0000", "\U0010ffff", "", {"": {"": []}}, "x" * MEGABYTE, 1e-300]:
         assert client.request(uuid, "echo", value) == value
         assert direct.request(uuid, "echo", value) == value
+
+
+@pytest.mark.covers("W01")
+@pytest.mark.xfail(strict=True, reason="a peer that names itself is taken at its word")
+def test_a_name_of_its_own_displaces_nobody(target: Target) -> None:
+    """W01: the ROUTER names each connection afresh; two peers of one name are two all the same."""
+    sessions = {}
+    with Raw(target.address) as first, Raw(target.address) as second:
+        for raw in (first, second):
+            raw.socket.close(linger=0)
+            raw.socket = CONTEXT.socket(zmq.DEALER)
+            raw.socket.linger = 0
+            raw.socket.routing_id = b"the same"
+            raw.socket.connect(target.address)
+            sessions[raw] = raw.hello().id
+        for raw, session in sessions.items():
+            assert raw.round_trip(within=2).id == session
 
 
 @pytest.mark.covers("W01")
