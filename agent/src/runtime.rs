@@ -18,6 +18,7 @@ mod tests;
 pub(crate) use gate::{Gatekeeper, gate};
 #[cfg(feature = "testing")]
 pub(crate) use hosting::Hosting;
+pub(crate) use link::{LinkCall, Reply};
 pub(crate) use metrics::Metrics;
 pub(crate) use serving::{Control, State};
 pub(crate) use thread::{LinkTo, Settings, run};

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::container::{Container, Reason, Start, State};
 use super::link::{member, read_ext};
-use super::types::{Effect, Id, Observed, Run, ServerCall, Token};
+use super::types::{AgentUpdate, Effect, Id, Observed, Run, ServerCall, Token};
 use super::{Agent, Deadline, error, json};
 
 /// The longest uuid, in bytes.
@@ -169,6 +169,12 @@ impl Agent {
                 container.state = State::Live;
                 let left_out = container.asked_after < registrations;
                 let answer = got(container);
+                let endpoint = container.endpoint.clone();
+                self.effect(Effect::Changed(AgentUpdate::Started {
+                    uuid: uuid.clone(),
+                    kind: kind.clone(),
+                    endpoint,
+                }));
                 if left_out {
                     self.report_soon();
                 }

@@ -39,12 +39,15 @@ impl Registry {
         &self,
         kind: &Id,
         spec: Option<&KindSpec>,
+        on: Option<&Id>,
     ) -> Result<Vec<(u64, &Id)>, Vec<Rejection>> {
         let mut rejected: BTreeMap<&'static str, u32> = BTreeMap::new();
         let mut fit = Vec::new();
         for (id, agent) in &self.agents {
             let hosts = agent.by_kind.get(kind).copied().unwrap_or_default();
-            let reason = if !agent.kinds.contains(kind) {
+            let reason = if on.is_some_and(|on| on != id) {
+                "OtherAgent"
+            } else if !agent.kinds.contains(kind) {
                 "KindNotServed"
             } else if agent.suspected {
                 "Suspected"
@@ -78,8 +81,13 @@ impl Registry {
     }
 
     /// The next agent by round robin: the first after the one that was picked last.
-    fn pick(&self, kind: &Id, spec: Option<&KindSpec>) -> Result<(u64, Id), Vec<Rejection>> {
-        let fit = self.candidates(kind, spec)?;
+    fn pick(
+        &self,
+        kind: &Id,
+        spec: Option<&KindSpec>,
+        on: Option<&Id>,
+    ) -> Result<(u64, Id), Vec<Rejection>> {
+        let fit = self.candidates(kind, spec, on)?;
         // A kind's first container goes on where the last placement of any kind was, so that the
         // first ones of many kinds do not all meet on one agent.
         let cursor = self.cursors.get(kind).copied().unwrap_or(self.last_pick);
@@ -91,13 +99,13 @@ impl Registry {
     /// The agent that a new container of the kind would get.
     pub(crate) fn peek(&self, kind: &Id) -> Option<Id> {
         let spec = self.kinds.get(kind).map(|known| &known.spec);
-        self.pick(kind, spec).ok().map(|(_, agent)| agent)
+        self.pick(kind, spec, None).ok().map(|(_, agent)| agent)
     }
 
     /// Moves the round robin on, as a placement does.
     pub(crate) fn advance(&mut self, kind: &Id) {
         let spec = self.kinds.get(kind).map(|known| &known.spec);
-        if let Ok((seq, _)) = self.pick(kind, spec) {
+        if let Ok((seq, _)) = self.pick(kind, spec, None) {
             self.cursors.insert(kind.clone(), seq);
             self.last_pick = seq;
         }
@@ -115,10 +123,14 @@ impl Registry {
             return;
         }
         let kind = entry.kind.clone();
-        match self.pick(&kind, self.spec_of(uuid)) {
+        let on = entry.on.as_ref();
+        match self.pick(&kind, self.spec_of(uuid), on) {
             Ok((seq, agent)) => {
-                self.cursors.insert(kind, seq);
-                self.last_pick = seq;
+                // Where it had to go says nothing of where the next one goes.
+                if on.is_none() {
+                    self.cursors.insert(kind, seq);
+                    self.last_pick = seq;
+                }
                 self.start(uuid, &agent);
             }
             Err(rejections) => {
@@ -247,6 +259,7 @@ impl Registry {
         entry.state = State::Live {
             agent: agent.clone(),
         };
+        entry.on = None;
         entry.attempts = 0;
         entry.named = true;
         entry.live_since = Some(self.now.mono);

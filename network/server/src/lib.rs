@@ -6,4 +6,4 @@ mod run;
 mod serve;
 
 pub use args::Args;
-pub use run::run;
+pub use run::{run, serve};

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use futures::future::BoxFuture;
 use huly_program::{Probe, init_tracing, serve_http, shutdown_signal};
-use huly_registry::Snapshot;
+use huly_registry::{Config, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -94,6 +94,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Outcome::Superseded(reason) => Err(anyhow::anyhow!("network server ends: {reason}")),
     }
+}
+
+/// Serves without metrics, health and signals, until another server takes over: a network within a
+/// program, as tests want it.
+///
+/// # Errors
+/// When the ROUTER failed.
+pub async fn serve(listener: TcpListener, config: Config) -> anyhow::Result<()> {
+    // Kept, for the loop would see its end.
+    let (_ask, asked) = mpsc::unbounded_channel();
+    Loop::bind(listener, config, asked).await?.run().await?;
+    Ok(())
 }
 
 /// Now, in ms since 1970.
