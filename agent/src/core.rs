@@ -35,13 +35,14 @@ use answers::Answers;
 use calls::PendingCall;
 pub use config::Config;
 use container::Container;
+pub use container::Reason;
 use doors::Doors;
 use drain::Drain;
 use lease::Lease;
 use standby::Standbys;
 pub use types::{
-    Asked, Audience, CallNumber, Conn, Door, Effect, EndReport, Figures, Id, Input, Observed, Role,
-    Route, Run, Seed, ServerCall, Token,
+    AgentUpdate, Asked, Audience, CallNumber, Conn, Door, Effect, EndReport, Ended, Figures, Id,
+    Input, Observed, Role, Route, Run, Seed, ServerCall, Token,
 };
 
 /// What has to be looked at when its time has come; it may be done by then.
@@ -236,6 +237,7 @@ impl Agent {
             Input::Answered { call, result } => self.answered(call, result),
             Input::Ended { run, how } => self.has_ended(run, how),
             Input::Event { run, to, data } => self.event(run, &to, &data),
+            Input::Terminate { token, uuid } => self.terminate_here(token, &uuid),
             Input::Drain => self.begin_drain(),
         }
     }

@@ -4,11 +4,17 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::container::{Container, ContainerContext, ContainerError, DynContainer};
+use crate::core::{AgentUpdate, Ended};
 
 pub(crate) type Made = BoxFuture<'static, Result<Arc<dyn DynContainer>, ContainerError>>;
 pub(crate) type Factory = Arc<dyn Fn(ContainerContext) -> Made + Send + Sync>;
+
+type Hook = Arc<dyn Fn(Ended) + Send + Sync>;
 
 /// The container kinds that an agent can host, each with how one is made.
 #[derive(Clone, Default)]
@@ -18,6 +24,7 @@ pub struct Kinds {
     own_routers: BTreeSet<String>,
     /// By uuid the kind and how one is made.
     stateless: BTreeMap<String, (String, Factory)>,
+    ended: Option<Hook>,
 }
 
 impl Kinds {
@@ -104,6 +111,40 @@ impl Kinds {
         let made = (kind.into(), factory(make));
         self.stateless.insert(uuid.into(), made);
         self
+    }
+
+    /// Has a function called after each end of a container, of whatever kind and for whatever
+    /// reason: to count them, to free what belongs to the uuid. It is called on a thread
+    /// of its own, one end after the other, and may block for a while; a panic in it is logged.
+    ///
+    /// What a container itself frees belongs in its [`Container::stop`] and its `Drop`.
+    #[must_use]
+    pub fn on_ended(mut self, hook: impl Fn(Ended) + Send + Sync + 'static) -> Self {
+        self.ended = Some(Arc::new(hook));
+        self
+    }
+
+    /// Runs the hook until what is returned is dropped and all was told.
+    pub(crate) fn hook(
+        &self,
+        workers: &Handle,
+    ) -> Option<(mpsc::UnboundedSender<AgentUpdate>, JoinHandle<()>)> {
+        let hook = self.ended.clone()?;
+        let (sender, mut updates) = mpsc::unbounded_channel();
+        let task = workers.spawn(async move {
+            while let Some(update) = updates.recv().await {
+                let AgentUpdate::Ended(ended) = update else {
+                    continue;
+                };
+                let hook = hook.clone();
+                // Threads of its own kind, for it may block.
+                let called = tokio::task::spawn_blocking(move || hook(ended));
+                if called.await.is_err() {
+                    tracing::error!("a hook for the ends of containers panicked");
+                }
+            }
+        });
+        Some((sender, task))
     }
 
     pub(crate) fn has_own_router(&self, kind: &str) -> bool {

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use clap::Parser;
 use futures::future::BoxFuture;
-use huly_client::boot_clock;
+use huly_client::{Client, boot_clock};
 use huly_program::{Probe, init_tracing, serve_http, shutdown_signal};
 use prometheus::Registry;
 use tokio::runtime::{Handle, Runtime};
@@ -69,8 +69,11 @@ pub fn run_with(options: AgentOptions, kinds: Kinds) -> anyhow::Result<()> {
 pub struct AgentHandle {
     id: String,
     address: SocketAddr,
+    advertised: HostPort,
     http: SocketAddr,
-    control: mpsc::UnboundedSender<Control>,
+    kinds: Vec<String>,
+    client: Client,
+    pub(crate) control: mpsc::UnboundedSender<Control>,
     ended: oneshot::Receiver<anyhow::Result<()>>,
 }
 
@@ -83,6 +86,18 @@ impl AgentHandle {
     pub fn start(options: AgentOptions, kinds: Kinds) -> anyhow::Result<Self> {
         let network = options.network.to_string();
         Self::start_with(options, kinds, LinkTo::Server(network))
+    }
+
+    /// Starts an agent that is served over an application's client: one session for both, as one
+    /// process needs no more. The client stays when the agent has left.
+    ///
+    /// The lease is prolonged by the client's pings, so its runtime must not be blocked: an agent
+    /// whose client is silent is given up by the server. `options.network` is not dialed.
+    ///
+    /// # Errors
+    /// As of [`AgentHandle::start`].
+    pub fn serve(client: &Client, options: AgentOptions, kinds: Kinds) -> anyhow::Result<Self> {
+        Self::start_with(options, kinds, LinkTo::Client(client.clone()))
     }
 
     pub(crate) fn start_with(
@@ -119,6 +134,14 @@ impl AgentHandle {
             kinds = kinds.names().collect::<Vec<_>>().join(","),
             "agent starts"
         );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (client, link) = {
+            let _inside = runtime.enter();
+            link.open()
+        };
+        let names = kinds.names().map(str::to_owned).collect();
         let settings = Settings {
             config,
             kinds,
@@ -134,7 +157,8 @@ impl AgentHandle {
             std::thread::Builder::new()
                 .name("agent".to_owned())
                 .spawn(move || {
-                    let outcome = runtime::run(settings);
+                    let outcome = runtime::run(&runtime, settings);
+                    runtime.shutdown_background();
                     workers.shutdown_timeout(WORKERS_END);
                     // Who started it may not wait for its end.
                     let _ = done.send(outcome);
@@ -142,7 +166,10 @@ impl AgentHandle {
         Ok(Self {
             id,
             address,
+            advertised,
             http,
+            kinds: names,
+            client,
             control,
             ended,
         })
@@ -156,6 +183,21 @@ impl AgentHandle {
     /// The address of its ROUTER, with the real port.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What clients are told to connect to.
+    pub fn advertised(&self) -> &HostPort {
+        &self.advertised
+    }
+
+    /// The kinds that it can host, in order.
+    pub fn kinds(&self) -> &[String] {
+        &self.kinds
+    }
+
+    /// The client over whose session it is served: for gets, requests and all else.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The address of its metrics and health, with the real port.

@@ -18,6 +18,7 @@ mod tests;
 pub(crate) use doors::{Doors, Place};
 #[cfg(feature = "testing")]
 pub(crate) use link::Link;
+pub(crate) use link::{LinkCall, Reply};
 pub(crate) use metrics::Metrics;
 #[cfg(feature = "testing")]
 pub(crate) use router::Router;

@@ -127,6 +127,7 @@ impl AgentBuilder<'_> {
             link: Link::Network {
                 link: client.serve_agent(),
                 client,
+                shared: false,
             },
             doors: Doors::new(Place::Wires {
                 process: process.clone(),

@@ -51,11 +51,14 @@ pub(super) enum State {
 }
 
 /// Why a container is ended or has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
-    /// The server said so (`ct`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The network server said so: nobody holds it any more.
     Terminated,
-    /// The answer to the registration said so: it lives elsewhere.
+    /// The application that runs the agent said so.
+    TerminatedHere,
+    /// The network server said so: it lives elsewhere.
     LivesElsewhere,
     /// The server places it here anew, at a higher epoch.
     Replaced,
@@ -76,9 +79,11 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    pub(super) fn text(self) -> &'static str {
+    /// Its name, as the metrics have it.
+    pub fn text(self) -> &'static str {
         match self {
             Self::Terminated => "Terminated",
+            Self::TerminatedHere => "TerminatedHere",
             Self::LivesElsewhere => "LivesElsewhere",
             Self::Replaced => "Replaced",
             Self::Drain => "Drain",
@@ -95,7 +100,12 @@ impl Reason {
     pub(super) fn is_news(self) -> bool {
         matches!(
             self,
-            Self::Drain | Self::ByItself | Self::Panicked | Self::PingFailed | Self::Unwanted
+            Self::TerminatedHere
+                | Self::Drain
+                | Self::ByItself
+                | Self::Panicked
+                | Self::PingFailed
+                | Self::Unwanted
         )
     }
 }

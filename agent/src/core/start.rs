@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::container::{Container, Reason, Start, State};
 use super::link::{member, read_ext};
-use super::types::{Effect, Id, Observed, Role, Run, ServerCall, Token};
+use super::types::{AgentUpdate, Effect, Id, Observed, Role, Run, ServerCall, Token};
 use super::{Agent, Deadline, error, json};
 
 /// The longest uuid, in bytes.
@@ -187,6 +187,12 @@ impl Agent {
                 let unsaid = container.is_standby() && registrations > 0;
                 let left_out = unsaid || container.asked_after < registrations;
                 let answer = got(container);
+                let endpoint = container.endpoint.clone();
+                self.effect(Effect::Changed(AgentUpdate::Started {
+                    uuid: uuid.clone(),
+                    kind: kind.clone(),
+                    endpoint,
+                }));
                 if left_out {
                     self.report_soon();
                 }

@@ -7,7 +7,7 @@ use huly_protocol::{
 
 use super::container::{Container, Reason, Start, State};
 use super::link::{member, read_ext};
-use super::types::{Effect, EndReport, Id, Observed, Run, Token};
+use super::types::{AgentUpdate, Effect, EndReport, Ended, Id, Observed, Run, Token};
 use super::{Agent, Deadline, error, json};
 
 impl Agent {
@@ -53,6 +53,22 @@ impl Agent {
             }
         }
         Ok(None)
+    }
+
+    /// The application ends a container: the server hears of it when it has.
+    pub(super) fn terminate_here(&mut self, token: Token, uuid: &str) {
+        let Some(container) = self.containers.get(uuid) else {
+            let message = format!("there is no container {uuid}");
+            let cause = error(ErrorCode::NoSuchContainer, message);
+            return self.answer_server(token, Err(cause));
+        };
+        let uuid = container.uuid.clone();
+        self.stop(&uuid, Reason::TerminatedHere, None);
+        if let Some(State::Stopping { enders, .. }) =
+            self.containers.get_mut(&uuid).map(|c| &mut c.state)
+        {
+            enders.push(token);
+        }
     }
 
     /// Begins to end a container, past its mailbox: what waits in it is given up, what runs may
@@ -114,6 +130,11 @@ impl Agent {
             kind: container.kind.clone(),
             reason: reason.text(),
         }));
+        self.effect(Effect::Changed(AgentUpdate::Ended(Ended {
+            uuid: uuid.clone(),
+            kind: container.kind.clone(),
+            reason,
+        })));
         if reason.is_news() {
             self.effect(Effect::Update(NetworkEvent {
                 agents: Vec::new(),

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Agent, Audience, CallNumber, Config, Conn, Door, Effect, EndReport, Input, Run, ServerCall,
-    Token,
+    Agent, AgentUpdate, Audience, CallNumber, Config, Conn, Door, Effect, EndReport, Input, Reason,
+    Run, ServerCall, Token,
 };
 
 const MS: Duration = Duration::from_millis(1);

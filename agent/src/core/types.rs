@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::container::Reason;
 use bytes::Bytes;
 use huly_protocol::{AgentRegistration, Epoch, ErrorPayload, Frame, Json, NetworkEvent};
 
@@ -149,8 +150,44 @@ pub enum Input {
         /// What.
         data: Json,
     },
+    /// The application that runs the agent ends a container; answered when it has ended.
+    Terminate {
+        /// To be repeated in [`Effect::Answer`].
+        token: Token,
+        /// Which.
+        uuid: String,
+    },
     /// The agent is to leave: it takes nothing new and ends its containers.
     Drain,
+}
+
+/// What became of a container at its agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AgentUpdate {
+    /// It started and takes requests.
+    Started {
+        /// Its uuid.
+        uuid: Id,
+        /// Its kind.
+        kind: Id,
+        /// Its endpoint text.
+        endpoint: String,
+    },
+    /// Nothing of it runs any more.
+    Ended(Ended),
+}
+
+/// A container that has ended, or could not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ended {
+    /// Its uuid.
+    pub uuid: Id,
+    /// Its kind.
+    pub kind: Id,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// How a container ended, as the runtime saw it.
@@ -277,6 +314,8 @@ pub enum Effect {
         /// Which.
         run: Run,
     },
+    /// Tell those who watch the agent.
+    Changed(AgentUpdate),
     /// For the metrics.
     Observed(Observed),
 }

@@ -170,6 +170,13 @@ impl Hosting {
         }
     }
 
+    /// Whoever runs this goes, and what runs here with it.
+    pub(crate) fn abort_all(&self) {
+        for hosted in self.hosted.values() {
+            hosted.abort.abort();
+        }
+    }
+
     pub(crate) fn ended(&mut self, run: Run) {
         self.hosted.remove(&run);
     }

@@ -6,6 +6,7 @@ use huly_client::{AgentLink, Client, LinkEvent, Responder};
 use huly_protocol::{AgentRegistration, ErrorPayload, Json, NetworkEvent};
 #[cfg(test)]
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 /// How long the server may take to note that the agent leaves.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,16 +49,16 @@ pub(crate) struct LinkCall {
 /// Where the answer to a call goes.
 pub(crate) enum Reply {
     Network(Responder),
-    #[cfg(test)]
-    Test(tokio::sync::oneshot::Sender<Result<Json, ErrorPayload>>),
+    /// The application that runs the agent.
+    Local(oneshot::Sender<Result<Json, ErrorPayload>>),
 }
 
 impl Reply {
     pub(crate) fn answer(self, result: Result<Json, ErrorPayload>) {
         match self {
             Self::Network(responder) => responder.answer(result),
-            #[cfg(test)]
-            Self::Test(answer) => drop(answer.send(result)),
+            // Who asked may have gone away.
+            Self::Local(answer) => drop(answer.send(result)),
         }
     }
 }
@@ -67,6 +68,8 @@ pub(crate) enum Link {
     Network {
         client: Client,
         link: AgentLink,
+        /// Whether the client is the application's, which goes on with it.
+        shared: bool,
     },
     #[cfg(test)]
     Test {
@@ -86,6 +89,15 @@ pub(crate) enum Told {
 }
 
 impl Link {
+    /// Whether its session lives on without the agent.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            Self::Network { shared, .. } => *shared,
+            #[cfg(test)]
+            Self::Test { .. } => false,
+        }
+    }
+
     /// What comes next. Safe to be dropped and called again.
     pub(crate) async fn next(&mut self) -> LinkInput {
         match self {
@@ -125,13 +137,19 @@ impl Link {
     /// Unregisters and closes. A server that is away notices by itself.
     pub(crate) async fn leave(self) {
         match self {
-            Self::Network { client, link } => {
+            Self::Network {
+                client,
+                link,
+                shared,
+            } => {
                 match tokio::time::timeout(LEAVE_TIMEOUT, link.unregister()).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!(%error, "could not unregister"),
                     Err(_) => tracing::warn!("the server did not answer the agent's leaving"),
                 }
-                client.close().await;
+                if !shared {
+                    client.close().await;
+                }
             }
             #[cfg(test)]
             Self::Test { told, .. } => drop(told.send(Told::Left)),

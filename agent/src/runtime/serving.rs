@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::container::ContainerError;
-use crate::core::{Agent, Conn, Door, Effect, Input, Run, Seed, ServerCall, Token};
+use crate::core::{Agent, AgentUpdate, Conn, Door, Effect, Input, Run, Seed, ServerCall, Token};
 use crate::runtime::doors::Doors;
 use crate::runtime::gate::Gatekeeper;
 use crate::runtime::hosting::Hosting;
@@ -24,6 +24,12 @@ use crate::runtime::router::Router;
 pub(crate) enum Control {
     /// How it is.
     Ask(oneshot::Sender<State>),
+    /// As the server would; answered like it.
+    Call(LinkCall),
+    /// End a container.
+    Terminate { uuid: String, reply: Reply },
+    /// Tell what becomes of containers from now on.
+    Watch(mpsc::UnboundedSender<AgentUpdate>),
     /// Leave: end the containers, unregister, close.
     Drain,
 }
@@ -49,6 +55,7 @@ pub(crate) struct Serving {
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
+    pub(crate) watchers: Vec<mpsc::UnboundedSender<AgentUpdate>>,
     pub(crate) tick: Duration,
     /// Which source is looked at first.
     pub(crate) turn: usize,
@@ -65,12 +72,24 @@ enum Next {
 impl Serving {
     /// Serves until the agent has left or its handle is gone.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let outcome = self.serve().await;
+        let left = matches!(outcome, Ok(true));
+        // Without the agent an application's session lives on, and the server would wait for it.
+        if left || self.link.is_shared() {
+            self.hosting.abort_all();
+            self.link.leave().await;
+        }
+        outcome.map(drop)
+    }
+
+    /// Says whether the agent has ended all that it hosted, as it was asked to.
+    async fn serve(&mut self) -> anyhow::Result<bool> {
         let mut tick = tokio::time::interval(self.tick);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut desk = Desk::default();
         loop {
             let Some(next) = self.next(&mut tick).await? else {
-                return Ok(());
+                return Ok(false);
             };
             let input = match next {
                 Next::Nothing => continue,
@@ -78,6 +97,15 @@ impl Serving {
                     // Who asked may have given up.
                     let _ = answer.send(self.state());
                     continue;
+                }
+                Next::Control(Control::Watch(watcher)) => {
+                    self.watchers.push(watcher);
+                    continue;
+                }
+                Next::Control(Control::Call(call)) => desk.take(LinkInput::Call(call)),
+                Next::Control(Control::Terminate { uuid, reply }) => {
+                    let token = desk.token(reply);
+                    Input::Terminate { token, uuid }
                 }
                 Next::Control(Control::Drain) => Input::Drain,
                 Next::Tick => {
@@ -92,8 +120,7 @@ impl Serving {
             };
             if self.handle(&mut desk, input) {
                 self.metrics.set(&self.agent.figures());
-                self.link.leave().await;
-                return Ok(());
+                return Ok(true);
             }
         }
     }
@@ -221,6 +248,10 @@ impl Serving {
             }
             Effect::Stop { run } => self.hosting.stop(run),
             Effect::Abort { run } => self.hosting.abort(run),
+            Effect::Changed(update) => {
+                self.watchers
+                    .retain(|watcher| watcher.send(update.clone()).is_ok());
+            }
             Effect::Observed(observed) => self.metrics.observe(&observed),
         }
     }
@@ -256,6 +287,13 @@ struct Desk {
 }
 
 impl Desk {
+    fn token(&mut self, reply: Reply) -> Token {
+        self.tokens += 1;
+        let token = Token(self.tokens);
+        self.replies.insert(token, reply);
+        token
+    }
+
     fn take(&mut self, input: LinkInput) -> Input {
         match input {
             LinkInput::Register => Input::Register,
@@ -279,9 +317,7 @@ impl Desk {
                 ext,
                 reply,
             }) => {
-                self.tokens += 1;
-                let token = Token(self.tokens);
-                self.replies.insert(token, reply);
+                let token = self.token(reply);
                 Input::Call(ServerCall {
                     token,
                     method,

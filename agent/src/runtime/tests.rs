@@ -3,6 +3,7 @@
 mod containers;
 mod direct;
 mod gate;
+mod hooks;
 mod host;
 mod life;
 mod own_router;
@@ -115,7 +116,7 @@ impl Rig {
             method: method.to_owned(),
             params: Json::of(&params).unwrap(),
             ext: (!ext.is_null()).then(|| Json::of(&ext).unwrap()),
-            reply: Reply::Test(answer),
+            reply: Reply::Local(answer),
         };
         self.inputs.send(LinkInput::Call(call)).unwrap();
         answered

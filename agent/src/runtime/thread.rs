@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use huly_client::{Client, Clock};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 
 use crate::core::{Agent, Config, Door};
@@ -18,11 +18,15 @@ use crate::runtime::router::Router;
 use crate::runtime::serving::{Control, Serving};
 use crate::runtime::watchdog::{Watch, Watchdog};
 
+/// How long hooks may take to hear of the last ends.
+const HOOKS_END: Duration = Duration::from_millis(200);
+
 /// What the thread is started with.
 pub(crate) struct Settings {
     pub(crate) config: Config,
     pub(crate) kinds: Kinds,
-    pub(crate) link: LinkTo,
+    /// Opened within the runtime that runs it.
+    pub(crate) link: Link,
     /// Bound already, so that its port is known.
     pub(crate) listener: TcpListener,
     pub(crate) workers: Handle,
@@ -36,37 +40,45 @@ pub(crate) struct Settings {
 pub(crate) enum LinkTo {
     /// To the network server at this `host:port`.
     Server(String),
+    /// To that of an application's client, over its session.
+    Client(Client),
     #[cfg(test)]
     Test(Link),
+}
+
+impl LinkTo {
+    /// The client and what it serves. Must be called within the runtime that the agent will run on.
+    pub(crate) fn open(self) -> (Client, Link) {
+        let (client, shared) = match self {
+            Self::Server(server) => (Client::builder(server).build(), false),
+            Self::Client(client) => (client, true),
+            #[cfg(test)]
+            Self::Test(link) => return (Client::builder("127.0.0.1:1").build(), link),
+        };
+        let link = Link::Network {
+            client: client.clone(),
+            link: client.serve_agent(),
+            shared,
+        };
+        (client, link)
+    }
 }
 
 /// Runs the agent on the current thread until it has left.
 ///
 /// # Errors
 /// When the ROUTER failed or the session is over for good.
-pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+pub(crate) fn run(runtime: &Runtime, settings: Settings) -> anyhow::Result<()> {
     runtime.block_on(async {
         let watch = Watch::new();
         let watchdog = Watchdog::new(watch.clone(), settings.blocked_after);
         let _guard = watchdog.guard(settings.metrics.clone())?;
         let ip = settings.listener.local_addr()?.ip();
         let router = Router::bind(settings.listener, Door::Agent).await?;
-        let link = match settings.link {
-            LinkTo::Server(server) => {
-                let client = Client::builder(server).build();
-                let link = client.serve_agent();
-                Link::Network { client, link }
-            }
-            #[cfg(test)]
-            LinkTo::Test(link) => link,
-        };
         let parts = Parts {
             config: settings.config,
             kinds: settings.kinds,
-            link,
+            link: settings.link,
             router,
             doors: Doors::new(Place::Ip(ip)),
             workers: settings.workers,
@@ -103,6 +115,7 @@ impl Parts {
         let (gatekeeper, gate) = gate(lease, self.clock);
         let (reported, reports) = mpsc::unbounded_channel();
         let name = self.config.agent.clone();
+        let (watchers, hooked) = self.kinds.hook(&self.workers).unzip();
         let hosting = Hosting::new(self.workers, self.kinds, name, gate, reported, self.watch);
         let serving = Serving {
             agent: Agent::new(self.config, self.clock.now()),
@@ -115,10 +128,16 @@ impl Parts {
             control: self.control,
             metrics: self.metrics,
             clock: self.clock,
+            watchers: watchers.into_iter().collect(),
             // Often enough that half a lease without one is a pause and no jitter.
             tick: (lease / 8).max(Duration::from_millis(10)),
             turn: 0,
         };
-        serving.run().await
+        let outcome = serving.run().await;
+        if let Some(hooked) = hooked {
+            // What was said last is still to be told; a hook that hangs is no reason to stay.
+            let _ = tokio::time::timeout(HOOKS_END, hooked).await;
+        }
+        outcome
     }
 }

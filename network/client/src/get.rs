@@ -99,6 +99,13 @@ impl Get {
         self
     }
 
+    /// The agent that the container is to start on, if it does not live yet. One that lives is got
+    /// where it does, and one that is placed again goes to any agent.
+    pub fn on_agent(mut self, agent: impl Into<String>) -> Self {
+        self.ext.agent = Some(agent.into());
+        self
+    }
+
     /// How long it may take.
     pub fn deadline(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -74,6 +74,9 @@ pub struct GetExt {
     /// sessions only.
     #[serde(default)]
     pub durable: bool,
+    /// Where a container that this get makes is to start; where it is placed again is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 /// The answer to `gg`: `[uuid, endpoint]`, to Rust peers `[uuid, endpoint, placement]`.

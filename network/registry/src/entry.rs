@@ -137,6 +137,8 @@ pub(crate) struct Entry {
     pub(crate) announced: bool,
     /// The uuid of the client session whose get without uuid it last answered.
     pub(crate) claimed: Option<String>,
+    /// The agent that it is to start on; of one that has lived, any.
+    pub(crate) on: Option<Id>,
     /// How often a start failed in a row.
     pub(crate) attempts: u32,
     /// Since when this server knows that it lives.
@@ -182,6 +184,7 @@ impl Entry {
             named: true,
             announced: false,
             claimed: None,
+            on: None,
             attempts: 0,
             live_since: None,
             short_lives: 0,
@@ -316,6 +319,7 @@ impl Entry {
         self.state = State::Live {
             agent: agent.clone(),
         };
+        self.on = None;
         self.attempts = 0;
         self.not_before = None;
         self.named = true;

@@ -27,6 +27,9 @@ impl Registry {
             check_name("uuid", uuid)?;
         }
         let ext = params.huly.clone().unwrap_or_default();
+        if let Some(agent) = &ext.agent {
+            check_name("agent", agent)?;
+        }
         if ext.durable {
             self.need_control(client, "a durable reference")?;
         }
@@ -125,6 +128,7 @@ impl Registry {
         };
         self.has_room(bytes_of(kind, request))?;
         self.add_entry(&uuid, kind, request, true, state);
+        self.start_on(&uuid, ext);
         Ok(uuid)
     }
 
@@ -141,14 +145,16 @@ impl Registry {
             if let Some(uuid) = self.asked_before(client, kind, request) {
                 return Ok(Some(uuid));
             }
-            let agent = match labels.is_empty() {
+            let agent = match labels.is_empty() && ext.agent.is_none() {
                 false => None,
                 true if self.settling() && !ext.fresh => return Ok(None),
                 true => self.peek(kind),
             };
-            // With labels anywhere in the network; without, on the agent that placement picks.
-            if (!labels.is_empty() || agent.is_some())
-                && let Some(uuid) = self.reusable(kind, labels, agent.as_ref())
+            let asked = ext.agent.as_deref().map(Id::from);
+            // With labels anywhere in the network; without, on the agent that placement picks; on
+            // the one that is asked for, if one is.
+            if (!labels.is_empty() || agent.is_some() || asked.is_some())
+                && let Some(uuid) = self.reusable(kind, labels, asked.as_ref().or(agent.as_ref()))
             {
                 if agent.is_some() {
                     self.advance(kind);
@@ -162,7 +168,14 @@ impl Registry {
         self.has_room(bytes_of(kind, request))?;
         let uuid = Id::from(self.make_uuid());
         self.add_entry(&uuid, kind, request, false, State::Waiting);
+        self.start_on(&uuid, ext);
         Ok(Some(uuid))
+    }
+
+    fn start_on(&mut self, uuid: &Id, ext: &GetExt) {
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            entry.on = ext.agent.as_deref().map(Id::from);
+        }
     }
 
     /// The container that answered an equal get without uuid in an earlier session of a TypeScript

@@ -14,13 +14,16 @@ impl Registry {
         kind: &Id,
         spec: Option<&KindSpec>,
         standby: Option<&Id>,
+        on: Option<&Id>,
     ) -> Result<Vec<(u64, &Id)>, Vec<Rejection>> {
         let mut rejected: BTreeMap<&'static str, u32> = BTreeMap::new();
         let mut fit = Vec::new();
         for (id, agent) in &self.agents {
             let hosts = agent.by_kind.get(kind).copied().unwrap_or_default();
             let in_reserve = standby.and_then(|uuid| agent.standbys.get(uuid)) == Some(kind);
-            let reason = if !agent.kinds.contains(kind) && !in_reserve {
+            let reason = if on.is_some_and(|on| on != id) {
+                "OtherAgent"
+            } else if !agent.kinds.contains(kind) && !in_reserve {
                 "KindNotServed"
             } else if agent.suspected {
                 "Suspected"
@@ -62,13 +65,14 @@ impl Registry {
     /// has one, to any.
     pub(crate) fn pick_for(&self, uuid: &Id, kind: &Id) -> Result<(u64, Id), Vec<Rejection>> {
         let spec = self.spec_of(uuid);
+        let on = self.entries.get(uuid).and_then(|entry| entry.on.as_ref());
         if !self.is_stateless(uuid) {
-            return self.pick(kind, spec, None);
+            return self.pick(kind, spec, None, on);
         }
-        self.pick(kind, spec, Some(uuid)).or_else(|rejections| {
+        self.pick(kind, spec, Some(uuid), on).or_else(|rejections| {
             match self.names(kind, uuid) || self.any_standby(uuid) {
                 true => Err(rejections),
-                false => self.pick(kind, spec, None),
+                false => self.pick(kind, spec, None, on),
             }
         })
     }
@@ -79,8 +83,9 @@ impl Registry {
         kind: &Id,
         spec: Option<&KindSpec>,
         standby: Option<&Id>,
+        on: Option<&Id>,
     ) -> Result<(u64, Id), Vec<Rejection>> {
-        let fit = self.candidates(kind, spec, standby)?;
+        let fit = self.candidates(kind, spec, standby, on)?;
         // A kind's first container goes on where the last placement of any kind was, so that the
         // first ones of many kinds do not all meet on one agent.
         let cursor = self.cursors.get(kind).copied().unwrap_or(self.last_pick);
@@ -92,13 +97,15 @@ impl Registry {
     /// The agent that a new container of the kind would get.
     pub(crate) fn peek(&self, kind: &Id) -> Option<Id> {
         let spec = self.kinds.get(kind).map(|known| &known.spec);
-        self.pick(kind, spec, None).ok().map(|(_, agent)| agent)
+        self.pick(kind, spec, None, None)
+            .ok()
+            .map(|(_, agent)| agent)
     }
 
     /// Moves the round robin on, as a placement does.
     pub(crate) fn advance(&mut self, kind: &Id) {
         let spec = self.kinds.get(kind).map(|known| &known.spec);
-        if let Ok((seq, _)) = self.pick(kind, spec, None) {
+        if let Ok((seq, _)) = self.pick(kind, spec, None, None) {
             self.cursors.insert(kind.clone(), seq);
             self.last_pick = seq;
         }

@@ -47,8 +47,11 @@ impl Registry {
         let kind = entry.kind.clone();
         match self.pick_for(uuid, &kind) {
             Ok((seq, agent)) => {
-                self.cursors.insert(kind, seq);
-                self.last_pick = seq;
+                // Where it had to go says nothing of where the next one goes.
+                if entry.on.is_none() {
+                    self.cursors.insert(kind, seq);
+                    self.last_pick = seq;
+                }
                 self.start(uuid, &agent);
             }
             Err(rejections) => {
@@ -180,6 +183,7 @@ impl Registry {
         entry.state = State::Live {
             agent: agent.clone(),
         };
+        entry.on = None;
         entry.attempts = 0;
         entry.named = true;
         entry.live_since = Some(self.now.mono);

@@ -15,6 +15,7 @@ use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
 use crate::session::Chunks;
 use crate::standby::{Claim, stands_by};
+use crate::stopping::records;
 
 /// The longest uuid, kind or agent id, in bytes.
 pub(crate) const MAX_TEXT: usize = 1_024;
@@ -69,16 +70,7 @@ impl Registry {
         }
         self.keep_standbys(&agent, &standbys);
         let ext = registration.huly.unwrap_or_default();
-        for record in &ext.stopping {
-            if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
-                self.bad_message("bad_record");
-                continue;
-            }
-            let uuid = Id::from(record.uuid.as_str());
-            if !left.contains(&uuid) && seen.insert(uuid.clone()) {
-                self.claim_stopping(&agent, &uuid, record);
-            }
-        }
+        self.claim_all_stopping(&agent, &ext.stopping, &left, &mut seen);
         let had = self
             .agents
             .get(&agent)
@@ -415,10 +407,4 @@ impl Registry {
         }
         now("ok")
     }
-}
-
-/// How many containers a registration, or a chunk of one, tells of.
-pub(crate) fn records(part: &AgentRegistration) -> usize {
-    let stopping = part.huly.as_ref().map_or(0, |ext| ext.stopping.len());
-    part.containers.len() + stopping
 }

@@ -7,8 +7,8 @@ use huly_protocol::{AgentRegistration, Frame, Op};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::control::BegunSync;
-use crate::registration::records;
 use crate::registry::{ConnId, Id, Registry};
+use crate::stopping::records;
 use crate::timer::Timer;
 
 /// Gets whose answers are remembered, per session.

@@ -4,14 +4,38 @@
 //! been lost. So the agent says which they are, and is told to end them once more: it answers when
 //! they have.
 
-use huly_protocol::{ContainerRecord, GetRequest};
+use std::collections::BTreeSet;
+
+use huly_protocol::{AgentRegistration, ContainerRecord, GetRequest};
 
 use crate::entry::{Lost, State, epoch_of};
+use crate::registration::MAX_TEXT;
 use crate::registry::{Id, Registry};
 
 impl Registry {
+    /// What an agent says that it is ending. Of those that it has `seen` living, or that `left` it
+    /// since it began to say so, more is known.
+    pub(crate) fn claim_all_stopping(
+        &mut self,
+        agent: &Id,
+        records: &[ContainerRecord],
+        left: &BTreeSet<Id>,
+        seen: &mut BTreeSet<Id>,
+    ) {
+        for record in records {
+            if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
+                self.bad_message("bad_record");
+                continue;
+            }
+            let uuid = Id::from(record.uuid.as_str());
+            if !left.contains(&uuid) && seen.insert(uuid.clone()) {
+                self.claim_stopping(agent, &uuid, record);
+            }
+        }
+    }
+
     /// An agent says that it is ending a container.
-    pub(crate) fn claim_stopping(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
+    fn claim_stopping(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
         let said = epoch_of(record);
         let (new, lived_here) = match self.entries.get(uuid) {
             None => (true, false),
@@ -90,4 +114,10 @@ impl Registry {
         }
         self.detach(agent, uuid, &kind);
     }
+}
+
+/// How many containers a registration, or a chunk of one, tells of.
+pub(crate) fn records(part: &AgentRegistration) -> usize {
+    let stopping = part.huly.as_ref().map_or(0, |ext| ext.stopping.len());
+    part.containers.len() + stopping
 }

@@ -11,4 +11,4 @@ pub mod serve;
 #[cfg(feature = "program")]
 pub use args::Args;
 #[cfg(feature = "program")]
-pub use run::run;
+pub use run::{run, serve_network};

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use futures::future::BoxFuture;
 use huly_program::{Probe, init_tracing, serve_http, shutdown_signal};
+use huly_registry::Config;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -94,6 +95,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Outcome::Superseded(reason) => Err(anyhow::anyhow!("network server ends: {reason}")),
     }
+}
+
+/// Serves without metrics, health and signals, until another server takes over: a network within a
+/// program, as tests want it.
+///
+/// # Errors
+/// When the ROUTER failed.
+pub async fn serve_network(listener: TcpListener, config: Config) -> anyhow::Result<()> {
+    // Kept, for the loop would see its end.
+    let (_ask, asked) = mpsc::unbounded_channel();
+    let router = Router::bind(listener).await?;
+    Loop::new(router, config, asked).run().await?;
+    Ok(())
 }
 
 /// Now, in ms since 1970.

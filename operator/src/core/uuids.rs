@@ -106,10 +106,10 @@ fn get_params(uuid: &str, kind: &str, entry: &ClaimEntry) -> GetParams {
             extra: spec.extra.as_ref().and_then(|extra| Json::of(extra).ok()),
         },
         huly: Some(GetExt {
-            new: false,
             fresh: entry.is_fresh(),
             strict: true,
             durable: true,
+            ..GetExt::default()
         }),
     }
 }

@@ -166,6 +166,30 @@ fn what_was_to_follow_ends_with_what_is_being_ended() {
 }
 
 #[test]
+fn the_application_ends_a_container_of_its_agent() {
+    let mut rig = Rig::registered();
+    let run = rig.living("u", 1);
+    let token = Token(77);
+    let uuid = "u".to_owned();
+    rig.input(Input::Terminate { token, uuid });
+    assert!(rig.has(|effect| matches!(effect, Effect::Stop { run: of } if *of == run)));
+    assert!(rig.answered(token).is_none());
+    rig.ended(run, EndReport::Stopped);
+    assert_eq!(rig.answer(token), Ok(json!("")));
+    assert_eq!(removed(&rig), ["u"], "the server does not know yet");
+    let ended = |effect: &Effect| match effect {
+        Effect::Changed(AgentUpdate::Ended(ended)) => Some(ended.clone()),
+        _ => None,
+    };
+    let ended = rig.out.iter().find_map(ended).unwrap();
+    assert_eq!((&*ended.uuid, ended.reason), ("u", Reason::TerminatedHere));
+    let token = Token(78);
+    let uuid = "u".to_owned();
+    rig.input(Input::Terminate { token, uuid });
+    assert_eq!(rig.code(token), ErrorCode::NoSuchContainer);
+}
+
+#[test]
 fn leaving_has_a_limit() {
     let mut rig = Rig::with(|config| {
         config.drain_at_once = 1;

@@ -13,6 +13,7 @@ mod events;
 mod failover;
 mod gets;
 mod hostile;
+mod pinned;
 mod placement;
 mod property;
 mod references;
