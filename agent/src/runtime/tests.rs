@@ -2,6 +2,7 @@
 
 mod containers;
 mod direct;
+mod fair;
 mod gate;
 mod hooks;
 mod host;

@@ -91,8 +91,9 @@ impl Life {
         };
         while !mailbox.is_done() {
             tokio::select! {
-                // In one order, so that a test's run can be repeated. What comes first here cannot
-                // go on for ever: what ends has begun by a command.
+                // In one order, so that a test's run can be repeated. What comes first cannot keep
+                // the rest out: what ends has begun by a command, and when all that runs was polled
+                // once, FuturesUnordered lets others in.
                 biased;
                 Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
                     mailbox.ended(piece);
