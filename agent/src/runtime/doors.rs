@@ -46,7 +46,7 @@ impl Place {
                 host,
                 port,
             } => {
-                *port += 1;
+                *port = port.checked_add(1).ok_or(io::ErrorKind::AddrInUse)?;
                 let listener = process.listen(&format!("{host}:{port}"));
                 let listener = listener.ok_or(io::ErrorKind::AddrInUse)?;
                 Ok((*port, Ear::Wires(listener)))

@@ -77,3 +77,61 @@ async fn a_start_that_takes_too_long_fails() {
     assert_eq!(error.kind, ErrorKind::TimedOut, "{error}");
     assert_eq!(network.now(), 2 * SECOND);
 }
+
+#[tokio::test]
+async fn a_container_with_a_router_of_its_own_is_followed_to_the_next() {
+    let direct = || {
+        Kinds::new().serve_direct("counter", |context| async {
+            Ok(Counter {
+                context,
+                value: Mutex::default(),
+            })
+        })
+    };
+    let network = Network::builder().traced().build();
+    let first = network.agent("a1", direct()).await.unwrap();
+    let client = network.client("c1");
+    let counter = client.get("counter").uuid("visits").await.unwrap();
+    let connection = counter.connect().await.unwrap();
+    let mut events = connection.events();
+    let value: u64 = connection.request("increment", &()).await.unwrap();
+    assert_eq!((value, events.next().await.unwrap().text()), (1, "1"));
+    let way = r#"c1 → a1: Request"#;
+    let asked = |line: &&String| line.contains(way) && line.contains("increment");
+    assert_eq!(network.trace().iter().filter(asked).count(), 1);
+    let _second = network.agent("a2", direct()).await.unwrap();
+    first.kill();
+    network.advance(SECOND).await;
+    assert!(connection.is_direct());
+    let value: u64 = connection.request("increment", &()).await.unwrap();
+    assert_eq!((value, events.next().await.unwrap().text()), (1, "1"));
+}
+
+#[tokio::test]
+async fn a_standby_takes_over_when_the_leaders_agent_is_killed() {
+    let kinds = || {
+        Kinds::new().stateless("counter", "leader", |context| async {
+            Ok(Counter {
+                context,
+                value: Mutex::default(),
+            })
+        })
+    };
+    let network = Network::new();
+    let mut agents = Vec::new();
+    for id in ["a1", "a2", "a3"] {
+        agents.push(network.agent(id, kinds()).await.unwrap());
+    }
+    let client = network.client("c1");
+    let leader = client.get("counter").uuid("leader").await.unwrap();
+    let mut led = Vec::new();
+    while !agents.is_empty() {
+        let agent: String = leader.request("agent", &()).await.unwrap();
+        let at = agents.iter().position(|one| one.id() == agent).unwrap();
+        agents.remove(at).kill();
+        led.push(agent);
+    }
+    led.sort();
+    assert_eq!(led, ["a1", "a2", "a3"]);
+    assert!(network.now() < 5 * SECOND, "{:?}", network.now());
+}
