@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use huly_protocol::{Epoch, GetParams, Json, method};
+use huly_protocol::{Epoch, ErrorPayload, GetParams, Json, method};
 
 use crate::io::Token;
 
@@ -70,6 +70,8 @@ pub(crate) enum Stage {
     Sent,
     /// To be sent again then.
     Retry { at: Duration },
+    /// To be sent when its container is known at the server again.
+    Held,
 }
 
 /// What a request may wait for at the server, the longest last.
@@ -103,6 +105,8 @@ pub(crate) struct Pending {
     /// Whether it may have reached it on another route.
     pub(crate) sent_before: bool,
     pub(crate) idempotent: bool,
+    /// Why it was refused last, of one that is tried again.
+    pub(crate) refused: Option<ErrorPayload>,
 }
 
 impl Pending {
@@ -121,6 +125,7 @@ impl Pending {
             epoch: None,
             sent_before: false,
             idempotent: false,
+            refused: None,
         }
     }
 
