@@ -331,4 +331,4 @@ def test_serves_the_command_line_directly(peers: Peers, network: Network) -> Non
         huly(network, "-o", "json", "request", uuid, "greet", "5", "--direct")
     )
     assert answer["data"] == 5
-    assert ("cs", [uuid, "greet", 5]) in agent.router.requests
+    assert ("cs", [uuid, "greet", 5]) in agent.router.asked
