@@ -180,11 +180,14 @@ class Bystander:
         assert len(self.client.sessions) == len(self.direct.sessions) == 1
 
 
-@pytest.fixture
-def bystander(peers: Peers, network: Network, agent: Agent) -> Bystander:
+@pytest.fixture(scope="module")
+def bystander(network: Network, agent: Agent) -> Iterator[Bystander]:
+    """The same one all the while: what one test does to it, the next ones see as well."""
+    peers = Peers()
     client = peers.client(network)
     uuid, _ = client.get("echo", {"uuid": fresh("echo")})
-    return Bystander(client, peers.direct(agent), uuid)
+    yield Bystander(client, peers.direct(agent), uuid)
+    peers.end()
 
 
 class Listeners:

@@ -68,12 +68,16 @@ class Cut:
         assert all(self.client.answers[id] == 1 for id in self.client.ids("cs"))
 
 
+@pytest.fixture(scope="module")
+def patient(shared: Programs) -> Network:
+    return shared.network(plain_grace_ms=GRACE)
+
+
 @pytest.fixture
-def cut(peers: Peers, programs: Programs) -> Cut:
+def cut(peers: Peers, patient: Network) -> Cut:
     """Beside the agent behind the relay there is another of the kind, which must get nothing."""
-    network = programs.network(plain_grace_ms=GRACE)
-    cut = Cut(peers, network, fresh("kind"))
-    peers.agent(network, [cut.kind])
+    cut = Cut(peers, patient, fresh("kind"))
+    peers.agent(patient, [cut.kind])
     return cut
 
 
@@ -83,7 +87,7 @@ def test_calls_wait_within_the_grace(cut: Cut) -> None:
     assert cut.ask("echo").result(5)["n"] == 1
     cut.away()
     asked = [cut.ask("echo") for _ in range(5)]
-    assert cut.client.call("ak", {}) == [cut.kind]
+    assert cut.kind in cut.client.call("ak", {})
     assert not any(each.done() for each in asked)
     cut.relay.open()
     assert [each.result(5)["n"] for each in asked] == [2, 3, 4, 5, 6]

@@ -45,6 +45,11 @@ fn merged(before: EventKind, after: EventKind) -> EventKind {
 }
 
 impl Feed {
+    fn is_to_be_added(&self, uuid: &Id) -> bool {
+        let told = self.plain_containers.get(&**uuid);
+        told.is_some_and(|told| told.event == EventKind::Added)
+    }
+
     fn note_plain(&mut self, told: ContainerEvent) {
         let uuid = told.container.uuid.clone();
         let before = self.plain_containers.get(&uuid).map(|known| known.event);
@@ -99,6 +104,14 @@ impl Registry {
             return;
         };
         let container = entry.record(false);
+        // Of one that moves before it was told of, all are told `added`; its holders need more.
+        if event == EventKind::Updated && self.feed.is_to_be_added(uuid) {
+            let holders = entry.holders.keys();
+            let plain = holders.filter(|client| !self.is_rust(client));
+            for client in plain.cloned().collect::<Vec<Id>>() {
+                self.publish_again(&client, uuid);
+            }
+        }
         self.feed.note_plain(ContainerEvent { container, event });
     }
 

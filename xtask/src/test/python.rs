@@ -22,7 +22,7 @@ pub(super) async fn run(workspace: &Workspace) -> Result<()> {
     let python = environment(workspace).await?;
     let pytest = Program::new(python)
         // They wait more than they work: more of them than cores.
-        .arguments(["-m", "pytest", "tests/conformance", "--numprocesses", "4"])
+        .arguments(["-m", "pytest", "tests/conformance", "--numprocesses", "8"])
         .variable("HULY_BIN", &programs.folder)
         .variable("PYTHONDONTWRITEBYTECODE", "1")
         .folder(&workspace.root);

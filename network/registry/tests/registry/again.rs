@@ -78,3 +78,28 @@ fn what_is_placed_anew_after_a_restart_is_updated_to_who_got_it_while_settling()
     assert_eq!(told[0]["event"], 1);
     assert_eq!(told[0]["container"]["agentId"], "b");
 }
+
+/// Added and updated stay added (W11), but a client takes the place from `updated` alone (W25).
+#[test]
+fn what_moves_before_it_is_told_of_is_updated_to_its_holders() {
+    let mut world = World::new();
+    let first = world.agent("a", Plain, &["k"]);
+    let plain = world.client("p", Plain);
+    let watcher = world.client("w", Plain);
+    world.run(200);
+    // One event at once, so that what follows is collected.
+    world.register(first);
+    world.agent("b", Plain, &["other", "k"]);
+    world.get(plain, "k", json!({"uuid": "u"}));
+    for peer in [plain, watcher] {
+        world.events(peer);
+    }
+    world.ask(first, "au", json!({"uuid": "a"})).unwrap();
+    world.run(200);
+    for (peer, event) in [(plain, 1), (watcher, 0)] {
+        let told = containers(&mut world, peer);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0]["event"], event);
+        assert_eq!(told[0]["container"]["agentId"], "b");
+    }
+}
