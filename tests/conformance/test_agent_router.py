@@ -1,10 +1,11 @@
 """A TypeScript client at our agent's own ROUTER: its session there, `cc`, `cd`, `cs`, events."""
 
+import json
 import time
 
 import pytest
 
-from conftest import Peers, Programs
+from conftest import Listeners, Peers, Programs
 from peers import TypeScriptClient
 from programs import Agent, Network
 from raw import Raw
@@ -261,6 +262,28 @@ def test_the_end_of_a_container(peers: Peers, programs: Programs) -> None:
     say(holder, room, "not heard")
     assert direct.request(room, "history")[-1]["text"] == "not heard"
     assert heard(direct) == [(room, "heard")]
+
+
+def test_while_the_server_is_away(
+    peers: Peers, listeners: Listeners, programs: Programs
+) -> None:
+    """Soundness, leases: containers of kinds that are not exclusive are served directly meanwhile."""
+    network = programs.network()
+    agent = programs.agent(network)
+    rust, typescript = listeners.rust(network), peers.direct(agent)
+    room = fresh("room")
+    rust.get("chat-room", room)
+    rust.do("connect", name=room)
+    typescript.call("cc", {"uuid": room})
+    network.kill()
+    eventually("the agent knows", lambda: agent.metric("huly_agent_session_up") == 0)
+    rust.request_direct(room, "say", {"from": "eva", "text": "one"})
+    say(typescript, room, "two")
+    eventually("all hear it", lambda: len(heard(typescript)) == 2)
+    eventually("all hear it", lambda: len(rust.events.get(room, [])) == 2)
+    network.start()
+    eventually("it is back", lambda: agent.id in json.dumps(rust.do("agents")))
+    assert len(rust.request(room, "history")) == 2
 
 
 def test_many_clients(peers: Peers, network: Network, agent: Agent, room: str) -> None:
