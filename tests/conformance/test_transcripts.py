@@ -2,6 +2,7 @@
 
 import pytest
 
+import plain_listener
 from conftest import Listeners, Peers, Programs
 from plain import violations
 from programs import Network
@@ -123,3 +124,19 @@ def test_the_rules_for_plain_peers_fit_the_original(name: str) -> None:
         frame = Frame(line.frame.op, line.frame.id, payload)
         method = "agent" if name == "agent" and frame.op == EVENT else asked.get(frame.id)
         assert violations(frame, None if frame.op in (REQUEST, HELLO) else method) == []
+
+
+@pytest.mark.parametrize("name", ["network", "restart", "agent"])
+def test_the_rules_for_those_who_connect_fit_the_original(name: str) -> None:
+    """`plain_listener.py` refuses nothing that the original's clients and agents said."""
+    of = "agent" if name == "agent" else "network"
+    called: dict[tuple[str, str], str] = {}
+    said = 0
+    for line in recorded(name):
+        key = (line.peer, line.frame.id)
+        if line.said:
+            said += 1
+            assert plain_listener.violations(line.frame, called.get(key), of) == []
+        elif line.frame.op == REQUEST:
+            called[key] = line.call[0]
+    assert said > 5

@@ -218,6 +218,26 @@ def test_an_agent_that_was_away(listeners: Listeners, programs: Programs) -> Non
     assert rust.request(room, "echo")["n"] == 2
 
 
+@pytest.mark.covers("W12", "W27")
+def test_a_direct_connection(listeners: Listeners, programs: Programs) -> None:
+    """W03, W12: our client at our agent's ROUTER, in the network of a TypeScript server."""
+    server = listeners.server()
+    programs.recorded_agent(server)
+    rust = listeners.rust(server)
+    room = fresh("room")
+    rust.get("room", room)
+    rust.do("connect", name=room)
+    assert rust.look(room)["direct"]
+    answer = rust.request_direct(room, "say", "hello")
+    assert (answer["n"], answer["hasClient"]) == (1, True)
+    said = [{"type": "said", "text": "hello"}]
+    eventually("the event comes", lambda: rust.events.get(room) == said)
+    assert server.params("cs") == []
+    # The agent's ROUTER is ours: there it is known by its extensions, here they are unheard of.
+    assert rust.request(room, "echo")["n"] == 2
+    assert [len(params) for params in server.params("cs")] == [3]
+
+
 @pytest.mark.covers("W13")
 def test_gets_at_once(listeners: Listeners, programs: Programs) -> None:
     """W13: gets of one uuid that start at once are the same container, by whichever route."""

@@ -174,6 +174,24 @@ def test_above_its_limit(listeners: Listeners) -> None:
     assert sorted(data for _, data in container.calls) == list(range(5))
 
 
+@pytest.mark.covers("W06")
+def test_within_the_originals_limit(listeners: Listeners) -> None:
+    """W06: ours knows the limit of 25 and sends no more at once, so none has to wait for ticks."""
+    server = listeners.server()
+    kind, uuid = fresh("kind"), fresh("room")
+    agent = listeners.agent(server, [kind])
+    rust = listeners.rust(server)
+    rust.get(kind, uuid)
+    asked = [rust.ask(uuid, "wait", n) for n in range(40)]
+    container = agent.containers[uuid]
+    eventually("25 run", lambda: len(container.waiting) == 25)
+    for _ in asked:
+        eventually("one runs", lambda: container.waiting).pop(0).set_result("done")
+    assert [each.result(10) for each in asked] == ["done"] * 40
+    assert [data for _, data in container.calls] == list(range(40))
+    assert server.retried == []
+
+
 @pytest.mark.covers("W15", "W25")
 def test_no_suitable_agent(listeners: Listeners) -> None:
     """W15, W25: a get that no agent can serve is tried again, until its deadline or one comes."""

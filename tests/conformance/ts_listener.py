@@ -72,6 +72,8 @@ class Listener:
         """What came meanwhile, and over which connection."""
         self.retries: deque[int] = deque()
         """What the next requests are answered with, retry that many ticks."""
+        self.retried: list[str] = []
+        """The ids of requests that were answered retry."""
         self.instead: dict[str, Callable[[Known, Any], Any]] = {}
         """By method, what answers in its stead. Runs on the listener's thread."""
         self.calls: dict[str, tuple[str, str, Future]] = {}
@@ -328,16 +330,12 @@ class Listener:
         self._put(identity, encode(HELLO, self.uuid)[:3])
 
     def _take_request(self, identity: bytes, client: Known | None, frame: Frame) -> None:
-        if client is None:
-            return self._put(identity, encode(RETRY, frame.id, "1")[:3])
-        if self.retries:
-            ticks = self.retries.popleft()
-            return self._put(identity, encode(RETRY, frame.id, str(ticks))[:3])
-        if frame.id in client.in_flight:
-            return None
-        if len(client.in_flight) >= self.in_flight:
-            number = str(len(client.in_flight))
-            return self._put(identity, encode(RETRY, frame.id, number)[:3])
+        if client and frame.id in client.in_flight:
+            return
+        if ticks := self._ticks_to_wait(client):
+            self.retried.append(frame.id)
+            self._put(identity, encode(RETRY, frame.id, str(ticks))[:3])
+            return
         client.in_flight.add(frame.id)
         method, params = frame.json()
         served_by = self.uuid
@@ -359,7 +357,15 @@ class Listener:
             return self.answer(client, method, params)
 
         respond(lambda: _future_if_never(work()), lambda value: reply(RESPONSE, value), fail)
-        return None
+
+    def _ticks_to_wait(self, client: Known | None) -> int:
+        """What a request is answered retry with; 0 if it is taken."""
+        if client is None:
+            return 1
+        if self.retries:
+            return self.retries.popleft()
+        flying = len(client.in_flight)
+        return flying if flying >= self.in_flight else 0
 
     def _forget(self, client: Known) -> None:
         del self.clients[client.id]
