@@ -81,6 +81,8 @@ class Listener:
         self._counter = 0
         self._commands: deque[Callable[[], None]] = deque()
         self._wake_here, self._wake_there = os_socket.socketpair()
+        # Full, it wakes as well; who waited for room here might hold what the thread waits for.
+        self._wake_here.setblocking(False)
         self._ended = False
         self._away: tuple[str, ...] = ()
         """Those who must be forgotten before it listens again."""
@@ -236,7 +238,7 @@ class Listener:
         try:
             self._wake_here.send(b"x")
         except OSError:
-            pass  # The listener has ended.
+            pass  # It is being woken, or has ended.
 
     def _run(self) -> None:
         while not self._ended:
