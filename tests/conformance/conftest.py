@@ -14,8 +14,12 @@ from peers import TypeScriptClient
 from programs import Agent, Network, Program
 from raw import Raw, rust_hello
 from raw_agent import RawAgent
+from recorded_agent import RecordedAgent
 from relay import Relay
+from rust_client import RustClient
 from ts_agent import TypeScriptAgent
+from ts_listener import Listener
+from ts_server import TypeScriptServer
 from wire import eventually, fresh
 
 
@@ -59,14 +63,19 @@ class Programs:
     def agent(self, network: Network | Relay, **flags: Any) -> Agent:
         return self._start(Agent(network, self.folder, fresh("agent"), **flags))
 
+    def recorded_agent(self, network: Any, wait: bool = True, **flags: Any) -> RecordedAgent:
+        """At whatever has a `host`. It is ready when it is registered: that may not be waited for."""
+        agent = RecordedAgent(network, self.folder, fresh("agent"), **flags)
+        return self._start(agent, wait)
+
     def end(self) -> None:
         for program in reversed(self.started):
             if program.running:
                 program.kill()
 
-    def _start(self, program: Any) -> Any:
+    def _start(self, program: Any, wait: bool = True) -> Any:
         self.started.append(program)
-        program.start()
+        program.start(wait)
         return program
 
 
@@ -187,3 +196,46 @@ def bystander(network: Network, agent: Agent) -> Iterator[Bystander]:
     uuid, _ = client.get("echo", {"uuid": fresh("echo")})
     yield Bystander(client, peers.direct(agent), uuid)
     peers.end()
+
+
+class Listeners:
+    """TypeScript peers that listen, and Rust clients of theirs, each a process that a test steers.
+
+    At the end none of those who listen may have been sent anything of an extension.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stack = ExitStack()
+        self.listening: list[Listener] = []
+
+    def server(self, **options: Any) -> TypeScriptServer:
+        return self.listen(TypeScriptServer(**options))
+
+    def listen(self, listener: Any) -> Any:
+        self.listening.append(self.stack.enter_context(listener))
+        return listener
+
+    def client(self, server: TypeScriptServer) -> TypeScriptClient:
+        """A TypeScript client of a TypeScript server: nothing of ours to be held against rules."""
+        return self.stack.enter_context(TypeScriptClient(server.address))
+
+    def agent(self, server: TypeScriptServer, kinds: list[str], **options: Any) -> TypeScriptAgent:
+        agent = self.stack.enter_context(TypeScriptAgent(kinds, **options))
+        return agent.serve_at(server.address)
+
+    def rust(self, network: Any) -> RustClient:
+        """A Rust client of whatever has a `host`."""
+        return self.stack.enter_context(RustClient(network.host, self.folder / "clients.log"))
+
+    def end(self) -> None:
+        self.stack.close()
+        found = [each for listener in self.listening for each in listener.violations]
+        assert not found, "frames that a TypeScript peer must never be sent"
+
+
+@pytest.fixture
+def listeners(tmp_path: Path) -> Iterator[Listeners]:
+    listeners = Listeners(tmp_path)
+    yield listeners
+    listeners.end()

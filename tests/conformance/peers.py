@@ -92,6 +92,8 @@ class TypeScriptClient:
         self._outbox: deque[list[bytes]] = deque()
         self._later: list[tuple[float, list[bytes]]] = []
         self._wake_here, self._wake_there = os_socket.socketpair()
+        # Full, it wakes as well; who waited for room here might hold what the thread waits for.
+        self._wake_here.setblocking(False)
         self._ended = threading.Event()
         self._mute = False
         self._thread = threading.Thread(target=self._run, name=self.client_id)
@@ -223,7 +225,7 @@ class TypeScriptClient:
         try:
             self._wake_here.send(b"x")
         except OSError:
-            pass  # The client has ended; there is nothing to wake.
+            pass  # It is being woken, or has ended.
 
     def _put(self, pending: Pending) -> None:
         self._send(

@@ -50,14 +50,15 @@ class Program:
         self.log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, wait: bool = True) -> None:
         # What the caller's environment says must not change what is tested.
         clean = {key: value for key, value in os.environ.items() if "HULY" not in key}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT, env=clean
             )
-        eventually(f"{self.command} is ready", self._ready)
+        if wait:
+            eventually(f"{self.command} is ready", self._ready)
 
     def kill(self) -> None:
         """SIGKILL, also to a process that is stopped."""

@@ -1,136 +1,14 @@
-"""What real TypeScript peers said to the TypeScript server, said to ours: it answers the same."""
-
-import json
-import time
-from collections import defaultdict
-from pathlib import Path
-from typing import Any
+"""What real TypeScript peers said, said to ours: it answers the same."""
 
 import pytest
 
-from conftest import Peers
+import plain_listener
+from conftest import Listeners, Peers, Programs
 from plain import violations
 from programs import Network
-from raw import Raw
-from wire import CLOSE, ERROR, EVENT, HELLO, PING, REMOVED, REQUEST, RESPONSE
-from wire import Frame, encode, eventually, text
-
-LIVES_ON = "leader-1"
-"""The one container that ours does not end as recorded: nobody's get made a stateless container, so
-nobody's release ends it; its agent would not make it again (W20).
-"""
-
-TRANSCRIPTS = Path(__file__).parents[2] / "network/protocol/tests/transcripts"
-
-
-class Replay:
-    """Peers that say their recorded frames in the recorded order, and wait for what was answered.
-
-    Other than recorded: the uuids in hello and the ids of calls back are the server's own, and
-    times are not repeated.
-    """
-
-    def __init__(self, peers: Peers, network: Network):
-        self.peers = peers
-        self.network = network
-        self.raws: dict[str, Raw] = {}
-        self.inbox: dict[str, list[Frame]] = defaultdict(list)
-        self.all: list[tuple[str, Frame]] = []
-        self.ids: dict[tuple[str, str], str] = {}
-        self.methods: dict[tuple[str, str], str] = {}
-        self.pinged = time.monotonic()
-        self.closed: set[str] = set()
-        self.unheard: set[tuple[str, str]] = set()
-        self.ended: dict[str, set[str]] = defaultdict(set)
-
-    def say(self, peer: str, frames: list[str]) -> None:
-        if peer not in self.raws:
-            self.raws[peer] = self.peers.raw(self.network.address)
-        op, id, payload = int(frames[0]), frames[1], frames[2]
-        if op == REQUEST:
-            self.methods[peer, id] = json.loads(payload)[0]
-        if op in (RESPONSE, ERROR):
-            if (peer, id) in self.unheard:
-                return
-            id = self.ids.pop((peer, id))
-        if op == CLOSE:
-            eventually("it was told what ended", lambda: self.was_told(peer))
-            self.closed.add(peer)
-        self.raws[peer].send_parts(*encode(op, id, payload))
-
-    def hear(self, peer: str, frames: list[str]) -> None:
-        op, id, payload = int(frames[0]), frames[1], frames[2]
-        if op == HELLO:
-            self.await_frame(peer, lambda frame: frame.op == HELLO, frames)
-        elif op == REQUEST and '"ct"' in payload and LIVES_ON in payload:
-            self.unheard.add((peer, id))
-        elif op == REQUEST:
-            called = self.await_frame(
-                peer, lambda frame: frame.op == REQUEST and frame.payload == payload, frames
-            )
-            self.ids[peer, id] = called.id
-        elif op in (RESPONSE, ERROR):
-            heard = self.await_frame(
-                peer, lambda frame: frame.op != REQUEST and frame.id == id, frames
-            )
-            assert heard.op == op, (heard, frames)
-            assert comparable(heard.payload) == comparable(payload)
-
-    def await_frame(self, peer: str, wanted, recorded: list[str]) -> Frame:
-        def found() -> Frame | None:
-            self.pump()
-            for index, frame in enumerate(self.inbox[peer]):
-                if wanted(frame):
-                    return self.inbox[peer].pop(index)
-            return None
-
-        return eventually(f"{peer} hears {recorded}", found)
-
-    def note_ended(self, peer: str, event: dict[str, Any]) -> None:
-        """Events are batched in other ways than recorded: by its close, a peer knows what ended."""
-        self.ended[peer] |= removed(event) - {LIVES_ON}
-
-    def was_told(self, peer: str) -> bool:
-        self.pump()
-        told = [removed(each.json()) for each in self.inbox[peer] if each.op == EVENT]
-        return set().union(*told) >= self.ended[peer]
-
-    def pump(self) -> None:
-        for peer, raw in self.raws.items():
-            while frame := raw.receive(0):
-                self.inbox[peer].append(frame)
-                self.all.append((peer, frame))
-        if time.monotonic() > self.pinged + 0.5:
-            self.pinged = time.monotonic()
-            for peer in self.raws.keys() - self.closed:
-                self.raws[peer].send(PING)
-
-    def violations(self) -> list[str]:
-        return [
-            found
-            for peer, frame in self.all
-            for found in violations(
-                frame, self.methods.get((peer, frame.id)) if frame.op == RESPONSE else None
-            )
-        ]
-
-
-def removed(event: dict[str, Any]) -> set[str]:
-    containers = event["containers"]
-    return {each["container"]["uuid"] for each in containers if each["event"] == REMOVED}
-
-
-def comparable(payload: str) -> Any:
-    """A payload without what differs from run to run, or is filled in by ours (W10, W20)."""
-    value = json.loads(payload)
-    if isinstance(value, dict) and set(value) >= {"message", "stack"}:
-        # Our errors carry no stacks; the recorded text repeats the stack of the agent's error.
-        return value["message"].split("\n")[0]
-    if isinstance(value, list) and value and isinstance(value[0], dict) and "lastVisit" in value[0]:
-        kept = ("uuid", "agentId", "kind", "labels", "extra")
-        records = [{key: each[key] for key in kept if each.get(key)} for each in value]
-        return sorted(records, key=text)
-    return value
+from replay import Replay
+from transcripts import STATELESS, Differences, Line, comparable, recorded
+from wire import ASK_HELLO, ERROR, EVENT, HELLO, REQUEST, RESPONSE, Frame
 
 
 @pytest.mark.covers(
@@ -139,40 +17,126 @@ def comparable(payload: str) -> Any:
     "frame 3 responseError client", "frame 3 responseError server",
 )
 def test_network(peers: Peers, network: Network) -> None:
-    """W01–W16: the recorded session of clients and an agent, frame by frame, events aside."""
-    replay = Replay(peers, network)
-    lines = (TRANSCRIPTS / "network.jsonl").read_text().splitlines()
-    heard = 0
-    for line in map(json.loads, lines):
-        op = int(line["frames"][0])
-        if line["dir"] == "to-server":
-            if op != PING:
-                replay.say(line["peer"], line["frames"])
-        elif op in (HELLO, REQUEST, RESPONSE, ERROR):
-            replay.hear(line["peer"], line["frames"])
-            heard += 1
-        elif op == EVENT:
-            replay.note_ended(line["peer"], json.loads(line["frames"][2]))
-    assert heard == 29
-    assert len(replay.unheard) == 1
-    assert replay.violations() == []
+    """W01–W16: the recorded session of clients and an agent with our server, frame by frame."""
+    replay = Replay(peers, network.address, Differences("network", "server"))
+    unheard: set[str] = set()
+
+    def is_end_of_stateless(line: Line) -> bool:
+        if line.frame.op == REQUEST and not line.said and line.call[0] == "ct":
+            return line.call[1][1] == [STATELESS]
+        return False
+
+    for line in recorded("network"):
+        if is_end_of_stateless(line):
+            replay.differences.meet("a stateless container is not ended after its release")
+            unheard.add(line.frame.id)
+        elif line.said and line.frame.op == RESPONSE and line.frame.id in unheard:
+            unheard.remove(line.frame.id)
+        elif line.said:
+            replay.say(line)
+        else:
+            replay.hear(line)
+            replay.ended[line.peer].discard(STATELESS)
+    assert replay.heard == 28
+    replay.check()
+
+
+@pytest.mark.covers("W04", "W05", "W07", "W19", "frame 9 askHello server")
+def test_restart(peers: Peers, programs: Programs) -> None:
+    """W04, W17, W19, W21: two agents, a client, and a server that is killed and started."""
+    network = programs.network()
+    replay = Replay(peers, network.address, Differences("restart", "server"))
+    restarted, turned, answered = False, False, set()
+    for line in recorded("restart"):
+        if line.frame.op == ASK_HELLO and not restarted:
+            restarted = True
+            network.kill()
+            network.start()
+        if line.said:
+            if line.frame.op == REQUEST and line.call[0] == "gg" and not turned:
+                turned = True
+                replay.differences.meet("of two agents the first to register is the first in turn")
+                replay.take_a_turn("peer1", "room")
+            replay.say(line)
+        elif line.frame.op == RESPONSE and line.frame.payload == f'["{STATELESS}"]':
+            replay.differences.meet(
+                "the answer to the second agent's ar does not name the stateless uuid"
+            )
+            replay.hear_answer(line, [])
+        elif line.frame.op == RESPONSE and (line.peer, line.frame.id) in answered:
+            replay.differences.meet("a get that is sent twice with one id is answered once")
+        else:
+            replay.hear(line)
+            if line.frame.op == RESPONSE:
+                answered.add((line.peer, line.frame.id))
+    replay.check()
+
+
+@pytest.mark.covers(
+    "frame 4 event agent's ROUTER",
+    "method cc client → agent's ROUTER",
+    "method cd client → agent's ROUTER",
+    "method cs client → agent's ROUTER",
+)
+def test_agent(peers: Peers, listeners: Listeners, programs: Programs) -> None:
+    """W12, W27: the recorded client of an agent's own ROUTER, at ours."""
+    server = listeners.server()
+    agent = programs.recorded_agent(server)
+    [client] = server.clients
+
+    def call(method: str, *params: object) -> object:
+        return server.call_back(client, method, [agent.id, list(params)]).result(5)
+
+    call("gg", "chat-room", {"uuid": "room-general"})
+    # Before the record begins it was asked something through the network.
+    assert call("cs", "room-general", "echo", None)["n"] == 1
+    replay = Replay(peers, agent.address, Differences("agent", "agent"), of="agent")
+    for line in recorded("agent"):
+        asked = replay.methods.get((line.peer, line.frame.id))
+        if line.said:
+            if line.frame.op == REQUEST and line.ms > 10_000:
+                # The room had been without a reference for long.
+                call("ct", "room-general")
+            replay.say(line)
+        elif asked == "cc":
+            replay.differences.meet("cc answers how many containers are connected")
+            assert comparable(line.frame.payload) == 0
+            replay.hear_answer(line, 1)
+        elif line.frame.op == ERROR:
+            replay.differences.meet("another text when a container is not there")
+            replay.await_frame(line, lambda other: (other.op, other.id) == (ERROR, line.frame.id))
+        else:
+            replay.hear(line)
+    replay.check()
 
 
 @pytest.mark.parametrize("name", ["network", "restart", "agent"])
 def test_the_rules_for_plain_peers_fit_the_original(name: str) -> None:
     """`plain.py` refuses nothing that the original server said, so it refuses no more than that."""
     asked: dict[str, str] = {}
-    for line in (TRANSCRIPTS / f"{name}.jsonl").read_text().splitlines():
-        line = json.loads(line)
-        frame = Frame(int(line["frames"][0]), line["frames"][1], line["frames"][2])
-        if line["dir"] == "to-server":
-            if frame.op == REQUEST:
-                asked[frame.id] = frame.json()[0]
+    for line in recorded(name):
+        if line.said:
+            if line.frame.op == REQUEST:
+                asked[line.frame.id] = line.call[0]
             continue
         # The original leaves endpoints of containers empty; ours may not (W10).
-        text_ = frame.payload.replace('"endpoint":""', '"endpoint":"{}"')
-        frame = Frame(frame.op, frame.id, text_)
-        method = "agent" if name == "agent" else asked.get(frame.id)
-        if frame.op == REQUEST:
-            method = None
-        assert violations(frame, method) == []
+        payload = line.frame.payload.replace('"endpoint":""', '"endpoint":"{}"')
+        frame = Frame(line.frame.op, line.frame.id, payload)
+        method = "agent" if name == "agent" and frame.op == EVENT else asked.get(frame.id)
+        assert violations(frame, None if frame.op in (REQUEST, HELLO) else method) == []
+
+
+@pytest.mark.parametrize("name", ["network", "restart", "agent"])
+def test_the_rules_for_those_who_connect_fit_the_original(name: str) -> None:
+    """`plain_listener.py` refuses nothing that the original's clients and agents said."""
+    of = "agent" if name == "agent" else "network"
+    called: dict[tuple[str, str], str] = {}
+    said = 0
+    for line in recorded(name):
+        key = (line.peer, line.frame.id)
+        if line.said:
+            said += 1
+            assert plain_listener.violations(line.frame, called.get(key), of) == []
+        elif line.frame.op == REQUEST:
+            called[key] = line.call[0]
+    assert said > 5

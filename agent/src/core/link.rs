@@ -120,7 +120,11 @@ impl Agent {
             .values()
             .filter(|container| container.is_live() && !container.is_standby())
             .filter(|container| kind.as_deref().is_none_or(|kind| *container.kind == *kind))
-            .map(|container| container.record(&self.config))
+            // As the original's: this answer has no extension, and the server may be one of those.
+            .map(|container| ContainerRecord {
+                huly: None,
+                ..container.record(&self.config)
+            })
             .collect();
         Ok(json(&records))
     }

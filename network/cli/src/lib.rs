@@ -67,6 +67,12 @@ fn run(args: Args) -> anyhow::Result<()> {
     })
 }
 
+/// Whether the server is an original (TypeScript) one, which knows no extensions. The client is
+/// connected.
+fn is_original(client: &Client) -> bool {
+    client.session().borrow().server.is_none()
+}
+
 async fn dispatch(client: &Client, args: &Args) -> anyhow::Result<()> {
     match &args.command {
         Command::Agents => list::agents(client, args.output).await,

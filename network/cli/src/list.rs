@@ -4,6 +4,7 @@ use huly_client::Client;
 use huly_protocol::{AgentInfo, ContainerRecord, Endpoint, KindSpec};
 
 use crate::args::{Find, Output};
+use crate::is_original;
 use crate::output::{json, table};
 
 pub(crate) async fn agents(client: &Client, output: Output) -> anyhow::Result<()> {
@@ -64,7 +65,10 @@ pub(crate) fn authority(endpoint: &str) -> String {
 
 pub(crate) async fn kinds(client: &Client, output: Output) -> anyhow::Result<()> {
     let served = client.kinds().await?;
-    let specs = client.kind_specs().await?;
+    let specs = match is_original(client) {
+        true => Vec::new(),
+        false => client.kind_specs().await?,
+    };
     if output == Output::Json {
         return json(&serde_json::json!({ "served": served, "specifications": specs }));
     }

@@ -8,6 +8,7 @@ use huly_protocol::{EventKind, FeedEvent};
 
 use crate::args::{Output, Watch};
 use crate::call::hold;
+use crate::is_original;
 use crate::output::line;
 
 pub(crate) async fn watch(client: &Client, args: &Watch, output: Output) -> anyhow::Result<()> {
@@ -29,6 +30,9 @@ async fn container(client: &Client, uuid: &str) -> anyhow::Result<()> {
 }
 
 async fn network(client: &Client, output: Output) -> anyhow::Result<()> {
+    if is_original(client) {
+        anyhow::bail!("the network server is an original one, which does not tell what happens");
+    }
     let mut updates = pin!(client.updates());
     while let Some(update) = updates.next().await {
         match update {

@@ -13,8 +13,9 @@ use crate::session::Session;
 const TICK: Duration = Duration::from_millis(500);
 /// The longest wait that a retry can ask for, in ticks.
 const MAX_TICKS: u32 = 10;
-/// After which an internal request that failed is sent again, and an idempotent one.
-const INTERNAL_RETRY: Duration = Duration::from_millis(500);
+/// After which an internal request that failed is sent again, an idempotent one, and a get that no
+/// agent can serve.
+pub(crate) const INTERNAL_RETRY: Duration = Duration::from_millis(500);
 
 impl Session {
     /// The peer asks for the same request again after a while.
@@ -59,6 +60,12 @@ impl Session {
             let at = now + INTERNAL_RETRY + self.jitter.millis(0, 50);
             return self.queue.stage(key, Stage::Retry { at });
         }
+        let result = match result {
+            Err(CallError::Failed(error)) if self.is_unserved(key, &error) => {
+                return self.try_unserved_later(now, key, error);
+            }
+            result => result,
+        };
         let Some(request) = self.queue.remove(key) else {
             return;
         };
@@ -144,10 +151,15 @@ impl Session {
             return;
         };
         let may_have_run = request.is_container_call() && request.ever_sent;
+        let held = request.stage == Stage::Held;
         let (code, message) = match may_have_run {
             true => (
                 ErrorCode::OutcomeUnknown,
                 "outcome unknown: the container did not answer in time",
+            ),
+            false if held => (
+                ErrorCode::TimedOut,
+                "after its restart the network server did not know the container again in time",
             ),
             false if request.ever_sent => (ErrorCode::TimedOut, "no answer in time"),
             false => (
@@ -155,7 +167,9 @@ impl Session {
                 "the network server could not be reached in time",
             ),
         };
-        let error = CallError::Failed(ErrorPayload::new(code, message));
+        let refused = request.refused.clone();
+        let error = refused.unwrap_or_else(|| ErrorPayload::new(code, message));
+        let error = CallError::Failed(error);
         match request.owner {
             Owner::Get { token, .. } => {
                 self.abandon_get(key, out);

@@ -127,6 +127,10 @@ impl Session {
             };
             let next = longest.and_then(|longest| self.queue.first_queued(longest));
             let Some(key) = next else { return };
+            if self.waits_for_regain(key) {
+                self.queue.stage(key, Stage::Held);
+                continue;
+            }
             match self.payload(now, key) {
                 Ok(payload) => self.transmit(now, key, payload, out),
                 Err(error) => {

@@ -107,7 +107,9 @@ impl Session {
             None => frame.id.clone(),
         };
         let before = self.known.take();
-        let fresh = before.as_ref().and_then(|known| known.session.as_ref()) != Some(&frame.id);
+        let forgotten = answer.is_none() && self.may_be_forgotten(now);
+        let another = before.as_ref().and_then(|known| known.session.as_ref()) != Some(&frame.id);
+        let fresh = another || forgotten;
         if before.is_some_and(|known| known.instance != instance) {
             self.back.forget();
         }
@@ -116,6 +118,9 @@ impl Session {
             answer: answer.clone(),
             instance,
         });
+        if let Link::Greeting { since } = self.link {
+            self.known_at = since;
+        }
         self.link = Link::Up;
         self.last_pong = now;
         self.next_ping = now;
@@ -196,6 +201,7 @@ impl Session {
             return;
         };
         self.heard_of = Some(ping.at);
+        self.known_at = ping.at;
         self.last_pong = now;
         self.prolong(ping.at, out);
     }

@@ -22,7 +22,9 @@ mod pending;
 mod queue;
 mod reassert;
 mod references;
+mod regain;
 mod session;
+mod unserved;
 
 pub use config::{Config, Peer};
 pub use io::{Call, CallError, Effect, FeedUpdate, Input, StopReason, Token};

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use huly_protocol::{Epoch, GetParams, Json, method};
+use huly_protocol::{Epoch, ErrorPayload, GetParams, Json, method};
 
 use crate::io::Token;
 
@@ -70,6 +70,8 @@ pub(crate) enum Stage {
     Sent,
     /// To be sent again then.
     Retry { at: Duration },
+    /// To be sent when its container is known at the server again.
+    Held,
 }
 
 /// What a request may wait for at the server, the longest last.
@@ -105,6 +107,8 @@ pub(crate) struct Pending {
     pub(crate) idempotent: bool,
     /// Sent to a container's own ROUTER: the method is the container's operation.
     pub(crate) is_operation: bool,
+    /// Why it was refused last, of one that is tried again.
+    pub(crate) refused: Option<ErrorPayload>,
 }
 
 impl Pending {
@@ -124,6 +128,7 @@ impl Pending {
             sent_before: false,
             idempotent: false,
             is_operation: false,
+            refused: None,
         }
     }
 

@@ -20,6 +20,7 @@ pub(crate) struct Queue {
     /// Those to be sent, by what they may wait for.
     queued: [BTreeSet<Key>; 3],
     retries: BTreeSet<(Duration, Key)>,
+    held: BTreeSet<Key>,
     deadlines: BTreeSet<(Duration, Key)>,
     gets: BTreeSet<Key>,
     in_flight: usize,
@@ -92,6 +93,9 @@ impl Queue {
             Stage::Retry { at } => {
                 self.retries.remove(&(at, key));
             }
+            Stage::Held => {
+                self.held.remove(&key);
+            }
         }
         request.stage = stage;
         match stage {
@@ -101,6 +105,9 @@ impl Queue {
             Stage::Sent => self.in_flight += 1,
             Stage::Retry { at } => {
                 self.retries.insert((at, key));
+            }
+            Stage::Held => {
+                self.held.insert(key);
             }
         }
     }
@@ -182,6 +189,10 @@ impl Queue {
             .first()
             .filter(|(at, _)| *at <= now)
             .map(|(_, key)| *key)
+    }
+
+    pub(crate) fn held(&self) -> Vec<Key> {
+        self.held.iter().copied().collect()
     }
 
     pub(crate) fn retrying(&self) -> Vec<Key> {

@@ -1,8 +1,8 @@
 //! After a fresh session of the server's: it is told what the client holds. Events of that.
 
 use huly_protocol::{
-    EventKind, Frame, GetParams, GetRequest, GotContainer, HeldEvent, Json, NetworkEvent,
-    PeerEvent, Reassert, ReassertedGet, method,
+    EventKind, Frame, GotContainer, HeldEvent, Json, NetworkEvent, PeerEvent, Reassert,
+    ReassertedGet, method,
 };
 
 use crate::config::Peer;
@@ -19,16 +19,13 @@ const ENVELOPE: u64 = 64;
 impl Session {
     /// Asserts every reference again.
     pub(crate) fn assert_again(&mut self) {
-        let held = self.references.held.iter();
-        let uuids: Vec<String> = held.map(|(uuid, _)| uuid.clone()).collect();
-        if self.is_rust() {
-            for chunk in self.chunks(&uuids) {
-                self.ask_reassert(&chunk);
-            }
-        } else {
-            for uuid in uuids {
-                self.ask_regain(&uuid);
-            }
+        self.forget_regaining();
+        if !self.is_rust() {
+            return self.regain_all();
+        }
+        let uuids: Vec<String> = self.references.held.keys().cloned().collect();
+        for chunk in self.chunks(&uuids) {
+            self.ask_reassert(&chunk);
         }
     }
 
@@ -92,26 +89,6 @@ impl Session {
         })
     }
 
-    /// Gets again at an original server: by its uuid, so that what is held stays the same container
-    /// where it still lives.
-    pub(crate) fn ask_regain(&mut self, uuid: &str) -> Option<Key> {
-        // One that ended there was not replaced, and nobody asked for another.
-        if self.location(uuid).is_some_and(|location| location.gone) {
-            return None;
-        }
-        let get = self.reasserted(uuid)?;
-        let params = GetParams {
-            kind: get.kind,
-            request: GetRequest {
-                uuid: Some(get.uuid.clone()),
-                ..get.request
-            },
-            huly: None,
-        };
-        let params = Json::of(&params).unwrap_or_else(|_| Json::null());
-        Some(self.ask(Internal::Regain(get.uuid), method::GET, params))
-    }
-
     pub(crate) fn internal_answered(
         &mut self,
         what: &Internal,
@@ -134,8 +111,14 @@ impl Session {
                 }
             }
             Internal::Regain(uuid) => match serde_json::from_slice::<GotContainer>(payload) {
-                Ok(got) if got.uuid == *uuid => self.found(got, out),
-                Ok(_) | Err(_) => self.counters.bad_messages += 1,
+                Ok(got) if got.uuid == *uuid => {
+                    self.found(got, out);
+                    self.regained(uuid);
+                }
+                Ok(_) | Err(_) => {
+                    self.counters.bad_messages += 1;
+                    self.regained(uuid);
+                }
             },
             Internal::Connect | Internal::Quiet | Internal::Detach => {}
         }
@@ -195,11 +178,19 @@ impl Session {
         if !gone.is_empty() {
             out.push(Effect::Removed(gone));
         }
+        self.agents_told(&event.agents);
         for event in event.containers {
-            if event.event == EventKind::Added
-                || !self.references.held.contains_key(&event.container.uuid)
-            {
+            let Some(held) = self.references.held.get(&event.container.uuid) else {
                 continue;
+            };
+            if event.event == EventKind::Added {
+                if held.location.gone {
+                    self.regain(&event.container.uuid);
+                }
+                continue;
+            }
+            if event.event == EventKind::Removed {
+                self.regained(&event.container.uuid);
             }
             let moved = event.event == EventKind::Updated && !event.container.endpoint.is_empty();
             let event = HeldEvent {

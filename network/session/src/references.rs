@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{GetParams, GetRequest, GotContainer, Json, Placement, Uuid, method};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::io::{CallError, Effect, Token};
 use crate::pending::{Body, Key, Owner, Pending};
@@ -38,6 +38,8 @@ pub(crate) struct Held {
 #[derive(Debug, Default)]
 pub(crate) struct References {
     pub(crate) held: IndexMap<String, Held>,
+    /// Of those, what is being got again at an original server.
+    pub(crate) regaining: IndexSet<String>,
     /// Let go while a get was under way that may bring it again: its kind, and who waits
     /// for the release.
     releasing: Vec<(String, Option<String>, Option<Token>)>,
@@ -164,6 +166,7 @@ impl Session {
             .held
             .swap_remove(&uuid)
             .map(|held| held.kind);
+        self.regained(&uuid);
         self.let_go(&uuid, kind.as_deref(), token);
     }
 

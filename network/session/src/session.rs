@@ -78,6 +78,8 @@ pub struct Session {
     /// When hello was first sent on the present connection.
     pub(crate) hello_at: Duration,
     pub(crate) term: u64,
+    /// When the last of what the peer answered had been sent: it knew the session after that.
+    pub(crate) known_at: Duration,
 
     pub(crate) pings: VecDeque<SentPing>,
     pub(crate) ping_number: u64,
@@ -108,6 +110,7 @@ impl Session {
             greeted: false,
             hello_at: Duration::ZERO,
             term: 0,
+            known_at: Duration::ZERO,
             pings: VecDeque::new(),
             ping_number: 0,
             next_ping: Duration::ZERO,

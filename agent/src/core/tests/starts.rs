@@ -211,11 +211,19 @@ fn holders_are_written_into_the_record() {
         Value::Null,
     );
     assert_eq!(rig.answer(token), Ok(json!("ok")));
+    rig.input(Input::Register);
+    let record = rig.registrations()[0].containers[0].huly.clone().unwrap();
+    assert_eq!(record.holders, ["a", "b"]);
+}
+
+#[test]
+fn the_list_of_containers_is_the_originals() {
+    let mut rig = Rig::registered();
+    rig.living("u", 1);
     let list = rig.call("cl", json!(["echo"]), Value::Null);
-    assert_eq!(
-        rig.answer(list).unwrap()[0]["huly"]["holders"],
-        json!(["a", "b"])
-    );
+    let record = rig.answer(list).unwrap()[0].clone();
+    assert_eq!(record["uuid"], "u");
+    assert_eq!(record.get("huly"), None);
     let none = rig.call("cl", json!(["counter"]), Value::Null);
     assert_eq!(rig.answer(none), Ok(json!([])));
 }
