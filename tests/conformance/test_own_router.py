@@ -12,6 +12,7 @@ from raw import rust_hello
 from wire import EVENT, PING, PONG, REMOVED, UPDATED, PeerError, eventually, fresh
 
 
+@pytest.mark.covers("W10", "W12")
 def test_endpoint(peers: Peers, network: Network, agent: Agent) -> None:
     """W10, W12: kind 1, the container's own port; the same text in `gg`'s answer and in `cl`."""
     client = peers.client(network)
@@ -25,6 +26,10 @@ def test_endpoint(peers: Peers, network: Network, agent: Agent) -> None:
     assert record["endpoint"] == endpoint
 
 
+@pytest.mark.covers(
+    "frame 4 event container's ROUTER",
+    "method OPERATION client → container's ROUTER",
+)
 def test_requests_and_events(peers: Peers, network: Network, agent: Agent) -> None:
     """The method is the operation, the params are its data; events are just their data."""
     client = peers.client(network)
@@ -43,6 +48,7 @@ def test_requests_and_events(peers: Peers, network: Network, agent: Agent) -> No
         one.call("cs", [room, "say", {"text": "an operation of this name there is none"}])
 
 
+@pytest.mark.covers("W04", "W06", "W07")
 def test_session(peers: Peers, network: Network, agent: Agent) -> None:
     """W04, W06, W07 hold on it as on any ROUTER; a Rust peer gets hello's payload there."""
     _, endpoint = peers.client(network).get("direct-room", {"uuid": fresh("room")})
@@ -75,6 +81,7 @@ def test_how_long_a_caller_waits(peers: Peers, network: Network, agent: Agent) -
     assert [frame.json()["text"] for frame in raw.seen if frame.op == EVENT] == ["now"]
 
 
+@pytest.mark.covers("W18", "W25")
 def test_failover(peers: Peers, programs: Programs) -> None:
     """W18, W25: its agent killed, it is placed again; `updated` has the new endpoint."""
     network = programs.network()
