@@ -18,6 +18,8 @@ pub(super) struct Container {
     pub(super) role: Role,
     /// When its making began.
     pub(super) made: Duration,
+    /// Whether it is pinged regularly.
+    pub(super) pinged: bool,
     pub(super) request: GetRequest,
     /// What the server wants to be told again: epoch, specification, holders, failovers.
     pub(super) told: StartExt,
@@ -136,6 +138,7 @@ impl Container {
             run,
             role,
             made: now,
+            pinged: false,
             uuid: start.uuid,
             kind: start.kind,
             request: start.request,

@@ -45,15 +45,15 @@ impl Agent {
     }
 
     pub(super) fn tell_connected(&mut self, uuid: &Id, client: &Id) {
-        // One that is starting is told of its clients when it has.
-        if let Some(container) = self.containers.get(uuid).filter(|c| c.is_live()) {
+        // One that is starting, or stands by, is told of its clients when it has.
+        if let Some(container) = self.containers.get(uuid).filter(|c| c.serves()) {
             let (run, client) = (container.run, client.clone());
             self.effect(Effect::Connected { run, client });
         }
     }
 
     pub(super) fn tell_disconnected(&mut self, uuid: &Id, client: &Id) {
-        if let Some(container) = self.containers.get(uuid).filter(|c| c.is_live()) {
+        if let Some(container) = self.containers.get(uuid).filter(|c| c.serves()) {
             let (run, client) = (container.run, client.clone());
             self.effect(Effect::Disconnected { run, client });
         }

@@ -25,7 +25,9 @@ impl Agent {
         self.reports_soon = false;
         let living = || self.containers.values().filter(|c| c.is_live());
         let containers: Vec<ContainerRecord> = living().map(|c| c.record(&self.config)).collect();
+        // No uuid has to wait for a standby.
         let stopping = self.containers.values().filter(|c| c.is_stopping());
+        let stopping = stopping.filter(|c| !c.is_standby());
         let stopping = stopping.map(|c| c.record(&self.config)).collect();
         self.reported = living().map(|c| (c.uuid.clone(), c.run)).collect();
         let config = &self.config;

@@ -19,7 +19,10 @@ impl Agent {
     /// that started together are not pinged together.
     pub(super) fn ping_first(&mut self, run: Run) {
         let interval = self.config.ping_interval;
-        if !interval.is_zero() {
+        let container = self.container_of(run);
+        // One that stood by lives already.
+        let begins = container.is_some_and(|c| !std::mem::replace(&mut c.pinged, true));
+        if begins && !interval.is_zero() {
             let at = self.now + share(interval, run);
             self.deadlines.insert((at, Deadline::Ping(run)));
         }
@@ -27,9 +30,14 @@ impl Agent {
 
     pub(super) fn ping_next(&mut self, run: Run) {
         // One that is being ended or has ended is asked no more.
-        if self.container_of(run).is_some_and(|c| c.is_live()) {
-            let at = self.now + self.config.ping_interval;
-            self.deadlines.insert((at, Deadline::Ping(run)));
+        let Some(container) = self.container_of(run).filter(|c| !c.is_stopping()) else {
+            return;
+        };
+        // One that gets ready to have its uuid is asked when it has.
+        let lives = container.is_live();
+        let at = self.now + self.config.ping_interval;
+        self.deadlines.insert((at, Deadline::Ping(run)));
+        if lives {
             self.ping_now(run);
         }
     }

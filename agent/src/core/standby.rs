@@ -220,8 +220,10 @@ impl Agent {
         let Some(plan) = self.standbys.plans.get_mut(&container.uuid) else {
             return;
         };
-        let by_itself = matches!(reason, Reason::StartFailed | Reason::StartTimeout)
-            || matches!(how, EndReport::ByItself | EndReport::Panicked(_));
+        let by_itself = matches!(
+            reason,
+            Reason::StartFailed | Reason::StartTimeout | Reason::PingFailed
+        ) || matches!(how, EndReport::ByItself | EndReport::Panicked(_));
         let short = self.now.saturating_sub(container.made) < SHORT_LIFE;
         plan.short_lives = match by_itself && short {
             true => plan.short_lives.saturating_add(1),
@@ -259,6 +261,11 @@ fn names(spec: Option<&KindSpec>, uuid: &str) -> bool {
 impl Container {
     pub(super) fn is_standby(&self) -> bool {
         self.role == Role::Standby
+    }
+
+    /// Whether it takes requests and has clients.
+    pub(super) fn serves(&self) -> bool {
+        self.is_live() && !self.is_standby()
     }
 
     /// What stood by is to have the uuid: it starts a second time.

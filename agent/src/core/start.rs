@@ -217,7 +217,7 @@ impl Agent {
             return;
         }
         for client in self.present_clients(&uuid) {
-            self.effect(Effect::Connected { run, client });
+            self.tell_connected(&uuid, &client);
         }
         self.dispatch_waiting(&uuid);
         self.ping_first(run);

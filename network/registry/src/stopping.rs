@@ -11,6 +11,7 @@ use huly_protocol::{AgentRegistration, ContainerRecord, GetRequest};
 use crate::entry::{Lost, State, epoch_of};
 use crate::registration::MAX_TEXT;
 use crate::registry::{Id, Registry};
+use crate::standby::stands_by;
 
 impl Registry {
     /// What an agent says that it is ending. Of those that it has `seen` living, or that `left` it
@@ -28,7 +29,8 @@ impl Registry {
                 continue;
             }
             let uuid = Id::from(record.uuid.as_str());
-            if !left.contains(&uuid) && seen.insert(uuid.clone()) {
+            // No uuid has to wait for what stood by.
+            if !left.contains(&uuid) && !stands_by(record) && seen.insert(uuid.clone()) {
                 self.claim_stopping(agent, &uuid, record);
             }
         }
@@ -98,6 +100,7 @@ impl Registry {
         entry.adopt(record, agent);
         let kind = entry.kind.clone();
         self.waiting.remove(uuid);
+        self.note_stateless(agent, uuid, record);
         self.attach(agent, uuid, &kind);
         self.restore_holders(uuid, record);
     }

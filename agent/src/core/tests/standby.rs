@@ -353,6 +353,99 @@ fn an_owner_outlives_the_specification() {
     assert!(rig.starts().is_empty());
 }
 
+/// It stood by, and has the uuid: one life, pinged once in each interval, also where a ping was due
+/// while it got ready.
+#[test]
+fn it_is_pinged_once_in_each_interval_all_its_life() {
+    for takes in [0, 20] {
+        let (mut rig, run) = standing_by();
+        let pings = |rig: &mut Rig, seconds: u64| {
+            rig.out.clear();
+            rig.pass_leased(Duration::from_secs(seconds));
+            let pinged =
+                |effect: &&Effect| matches!(effect, Effect::Ping { run: of, .. } if *of == run);
+            rig.out.iter().filter(pinged).count()
+        };
+        assert_eq!(pings(&mut rig, 30), 3);
+        chosen(&mut rig, 3);
+        assert_eq!(pings(&mut rig, takes), 0, "it is busy with that");
+        rig.input(Input::Started {
+            run,
+            result: Ok(()),
+        });
+        assert_eq!(pings(&mut rig, 30), 3, "after {takes} s");
+    }
+}
+
+/// One with a ROUTER of its own answers nobody before it has the uuid, and keeps the ROUTER.
+#[test]
+fn at_its_own_router_it_stands_by_too() {
+    let (mut rig, run) = with_standby();
+    rig.input(Input::Opened { run, port: 4_000 });
+    started(&mut rig, run);
+    rig.register_and_renew();
+    let door = Door::Container(run);
+    let hello = r#"{"aliveTimeout":60,"huly":{"v":1,"nonce":"n"}}"#;
+    rig.message_at(door, "x", Op::Hello, "c1", hello);
+    let sent = rig.message_at(door, "x", Op::Request, "r1", r#"["do",1]"#);
+    assert_eq!(sent_code(&sent), ErrorCode::Gone);
+    let connected = |effect: &Effect| matches!(effect, Effect::Connected { .. });
+    assert!(!rig.has(connected));
+
+    let token = chosen(&mut rig, 3);
+    started(&mut rig, run);
+    let told = rig.answer(token).unwrap();
+    let endpoint: Value = serde_json::from_str(told[1].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&endpoint["kind"], &endpoint["port"], &endpoint["epoch"]),
+        (&json!(1), &json!(4_000), &json!([10, 3]))
+    );
+    assert!(rig.has(connected), "who is there is told now");
+    rig.message_at(door, "x", Op::Request, "r2", r#"["do",1]"#);
+    assert_eq!(rig.dispatched().len(), 1);
+}
+
+/// It has nothing that the uuid has to wait for.
+#[test]
+fn a_standby_that_is_being_ended_is_not_registered() {
+    let mut rig = Rig::registered();
+    specify(
+        &mut rig,
+        json!({"kind": "echo", "revision": 1, "statelessUuid": LEADER}),
+    );
+    let run = rig.last_start();
+    started(&mut rig, run);
+    rig.call("kr", json!(["echo"]), Value::Null);
+    assert!(rig.has(|effect| matches!(effect, Effect::Stop { run: of } if *of == run)));
+    rig.input(Input::Register);
+    let registrations = rig.registrations();
+    let last = registrations.last().expect("a registration");
+    assert!(last.containers.is_empty());
+    assert!(
+        last.huly
+            .as_ref()
+            .expect("an extension")
+            .stopping
+            .is_empty()
+    );
+}
+
+#[test]
+fn one_that_is_not_well_and_is_not_again_is_made_ever_later() {
+    let (mut rig, mut run) = standing_by();
+    for wait in [250, 500] {
+        let cause = "tired".to_owned();
+        rig.input(Input::PingFailed { run, cause });
+        rig.ended(run, EndReport::Stopped);
+        rig.out.clear();
+        rig.pass_leased((wait - 50) * MS);
+        assert!(rig.starts().is_empty(), "{wait}");
+        rig.pass_leased(50 * MS);
+        run = rig.last_start();
+        started(&mut rig, run);
+    }
+}
+
 #[test]
 fn an_agent_that_leaves_ends_its_standbys_and_makes_none() {
     let (mut rig, run) = standing_by();

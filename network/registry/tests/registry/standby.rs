@@ -359,6 +359,42 @@ fn a_held_uuid_of_a_deleted_kind_is_placed_again() {
     assert_eq!(home(&mut world, operator), "b");
 }
 
+/// Whatever stood by and is being ended, the uuid need not wait for that.
+#[test]
+fn a_standby_that_is_being_ended_keeps_nobody_from_the_uuid() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["service"]);
+    world[agent].sim().stand_by(LEADER, "service");
+    world[agent].sim().begin_to_end(LEADER);
+    world.register(agent);
+    assert!(world[agent].sim().called("ct").is_empty());
+    assert_eq!(world.registry.snapshot().standbys.get("service"), None);
+    standby(&mut world, "b", Rust);
+    let asker = world.client("asker", Rust);
+    assert_eq!(home(&mut world, asker), "b");
+}
+
+/// An owner that is being ended as the server starts is waited for, and a standby has the uuid next.
+#[test]
+fn an_owner_that_is_being_ended_is_followed_when_it_has() {
+    let mut world = World::new();
+    let agents = ["a", "b"].map(|id| standby(&mut world, id, Rust));
+    let asker = world.client("asker", Rust);
+    world[agents[0]].sim().begin_to_end(LEADER);
+    world[agents[0]].sim().mute.push("ct");
+    world.restart_server();
+    world.connect(asker);
+    for agent in agents {
+        world.reconnect(agent);
+    }
+    world.run(3_000);
+    assert_eq!(home(&mut world, asker), "", "the old one still runs");
+    let end = world[agents[0]].sim().called("ct").pop().unwrap();
+    world.answer_call(agents[0], &end);
+    world.run(100);
+    assert_eq!(home(&mut world, asker), "b");
+}
+
 #[test]
 fn standbys_are_no_containers() {
     let mut world = World::new();
