@@ -156,6 +156,8 @@ def test_a_get_in_flight_is_dropped(peers: Peers, network: Network) -> None:
     for _ in range(3):
         raw.ask("gg", {"kind": kind, "request": {"uuid": uuid}}, "same")
     raw.ask("ak", {}, "same")
+    # All of it has come before the agent answers.
+    raw.round_trip()
     agent.start()
     assert raw.answer_to("same").json() == [uuid, agent.endpoint(uuid)]
     raw.round_trip()
