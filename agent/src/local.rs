@@ -27,7 +27,11 @@ impl AgentHandle {
     /// # Errors
     /// `Closed` when the agent has left.
     pub async fn list(&self, kind: Option<&str>) -> Result<Vec<ContainerRecord>, Error> {
-        self.call(method::LIST_CONTAINERS, &[kind]).await
+        let kind = kind.map(str::to_owned);
+        let (answer, listed) = oneshot::channel();
+        let sent = self.control.send(Control::List { kind, answer });
+        sent.map_err(|_| left())?;
+        listed.await.map_err(|_| left())
     }
 
     /// Sends a request to a container that lives here, past the network server.
@@ -90,10 +94,13 @@ impl AgentHandle {
     }
 
     async fn ask(&self, control: impl FnOnce(Reply) -> Control) -> Result<Json, Error> {
-        let left = || Error::new(ErrorKind::Closed, "the agent has left");
         let (answer, answered) = oneshot::channel::<Result<Json, ErrorPayload>>();
         let sent = self.control.send(control(Reply::Local(answer)));
         sent.map_err(|_| left())?;
         answered.await.map_err(|_| left())?.map_err(Error::from)
     }
+}
+
+fn left() -> Error {
+    Error::new(ErrorKind::Closed, "the agent has left")
 }

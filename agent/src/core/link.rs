@@ -117,18 +117,22 @@ impl Agent {
 
     fn list(&self, params: &Json) -> Result<Json, ErrorPayload> {
         let kind: Option<String> = member(params, 0, "[kind]")?;
-        let records: Vec<ContainerRecord> = self
-            .containers
+        let mut records = self.records(kind.as_deref());
+        for record in &mut records {
+            // As the original's: this answer has no extension, and the server may be one of those.
+            record.huly = None;
+        }
+        Ok(json(&records))
+    }
+
+    /// The containers that the agent serves, or those of one kind, by uuid.
+    pub fn records(&self, kind: Option<&str>) -> Vec<ContainerRecord> {
+        self.containers
             .values()
             .filter(|container| container.is_live() && !container.is_standby())
-            .filter(|container| kind.as_deref().is_none_or(|kind| *container.kind == *kind))
-            // As the original's: this answer has no extension, and the server may be one of those.
-            .map(|container| ContainerRecord {
-                huly: None,
-                ..container.record(&self.config)
-            })
-            .collect();
-        Ok(json(&records))
+            .filter(|container| kind.is_none_or(|kind| *container.kind == *kind))
+            .map(|container| container.record(&self.config))
+            .collect()
     }
 
     /// Kept for the next server, which the agent may tell before the operator does.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use huly_client::Clock;
+use huly_protocol::ContainerRecord;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -24,6 +25,11 @@ use crate::runtime::router::Router;
 pub(crate) enum Control {
     /// How it is.
     Ask(oneshot::Sender<State>),
+    /// What it serves, of one kind or of all.
+    List {
+        kind: Option<String>,
+        answer: oneshot::Sender<Vec<ContainerRecord>>,
+    },
     /// As the server would; answered like it.
     Call(LinkCall),
     /// End a container.
@@ -96,6 +102,10 @@ impl Serving {
                 Next::Control(Control::Ask(answer)) => {
                     // Who asked may have given up.
                     let _ = answer.send(self.state());
+                    continue;
+                }
+                Next::Control(Control::List { kind, answer }) => {
+                    let _ = answer.send(self.agent.records(kind.as_deref()));
                     continue;
                 }
                 Next::Control(Control::Watch(watcher)) => {
