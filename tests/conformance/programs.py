@@ -46,7 +46,7 @@ class Program:
         for flag, value in flags.items():
             for each in value if isinstance(value, list) else [value]:
                 self.command += [f"--{flag}", str(each)]
-        self.http = flags["http"]
+        self.http = flags["http"].replace("[::]", "[::1]")
         self.log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -115,28 +115,35 @@ class Program:
         return status == 200
 
 
+def listen(host: str) -> str:
+    """What a program listens on that is reached at this host and port."""
+    return host.replace("[::1]", "[::]")
+
+
 class Network(Program):
-    def __init__(self, folder: Path, name: str = "network", **flags: Any):
-        self.host = f"127.0.0.1:{free_port()}"
+    def __init__(self, folder: Path, name: str = "network", at: str = "127.0.0.1", **flags: Any):
+        """`at`: where it is reached. At `[::1]` it listens on all addresses, of IPv4 too."""
+        self.host = f"{at}:{free_port()}"
         self.address = f"tcp://{self.host}"
-        http = f"127.0.0.1:{free_port()}"
         given = {flag.replace("_", "-"): value for flag, value in flags.items()}
-        flags = {"listen": self.host, "http": http, **given}
+        flags = {"listen": listen(self.host), "http": listen(f"{at}:{free_port()}"), **given}
         super().__init__("huly-network", flags, folder, name)
 
 
 class Agent(Program):
     """The stock agent: kinds echo, counter, chat-room and direct-room."""
 
-    def __init__(self, network: Network, folder: Path, name: str, **flags: Any):
+    def __init__(
+        self, network: Network, folder: Path, name: str, at: str = "127.0.0.1", **flags: Any
+    ):
         self.id = name
-        self.host = f"127.0.0.1:{free_port()}"
+        self.host = f"{at}:{free_port()}"
         self.address = f"tcp://{self.host}"
         flags = {
             "network": network.host,
-            "listen": self.host,
+            "listen": listen(self.host),
             "advertise": self.host,
-            "http": f"127.0.0.1:{free_port()}",
+            "http": listen(f"{at}:{free_port()}"),
             "id": name,
             **flags,
         }

@@ -78,6 +78,8 @@ def dealer(address: str) -> zmq.Socket:
     socket = CONTEXT.socket(zmq.DEALER)
     socket.linger = 0
     socket.reconnect_ivl = 100
+    # Of the form that TypeScript peers make of an endpoint, the host's colons are all there is to see.
+    socket.ipv6 = address.count(":") > 2
     socket.connect(address)
     return socket
 
