@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout, reason = "the program shows what it does")]
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
@@ -12,8 +12,6 @@ use huly_agent::{
     Kinds, answer,
 };
 use huly_client::Client;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 #[derive(Parser)]
 struct Arguments {
@@ -33,23 +31,10 @@ struct State {
     history: Vec<String>,
 }
 
-/// What members hear.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Event {
-    Welcome { text: String },
-    Said { text: String },
-    Closed,
-}
-
 impl ChatRoom {
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn tell(&self, event: &Event) {
-        // Only an event that is no JSON cannot be sent.
-        let _ = self.context.broadcast.send(event);
+    /// Requests never run at the same instant: the lock is always free.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,41 +44,36 @@ impl Container for ChatRoom {
             "say" => {
                 let words: String = call.read()?;
                 let text = format!("{}: {words}", call.client.unwrap_or_default());
-                self.with(|state| state.history.push(text.clone()));
-                self.tell(&Event::Said { text });
+                self.context.broadcast.send(&text)?;
+                self.state().history.push(text);
                 answer(&())
             }
-            "history" => self.with(|state| answer(&state.history)),
-            "members" => self.with(|state| answer(&state.members)),
+            "history" => answer(&self.state().history),
+            "members" => answer(&self.state().members),
             _ => Err(call.unknown(&["say", "history", "members"])),
         }
     }
 
     async fn connected(&self, client: &str) {
-        self.with(|state| state.members.insert(client.to_owned()));
-        let text = format!("welcome to {}, {client}", self.context.uuid);
-        let _ = self
-            .context
-            .broadcast
-            .send_to(client, &Event::Welcome { text });
+        self.state().members.insert(client.to_owned());
+        let welcome = format!("welcome to {}, {client}", self.context.uuid);
+        // It fails with what is no JSON alone.
+        let _ = self.context.broadcast.send_to(client, &welcome);
     }
 
     async fn disconnected(&self, client: &str) {
-        self.with(|state| state.members.remove(client));
+        self.state().members.remove(client);
     }
 
     async fn stop(&self) {
-        self.tell(&Event::Closed);
+        let _ = self.context.broadcast.send("the room is closed");
     }
 }
 
 /// Shows the next event that somebody hears.
 async fn hear(name: &str, events: &mut (impl Stream<Item = Json> + Unpin)) -> Result<()> {
     let event = events.next().await.context("the connection ended")?;
-    match event.read()? {
-        Event::Welcome { text } | Event::Said { text } => println!("{name} hears: {text}"),
-        Event::Closed => println!("{name} hears that the room is closed"),
-    }
+    println!("{name} hears: {}", event.read::<String>()?);
     Ok(())
 }
 
@@ -133,7 +113,7 @@ async fn main() -> Result<()> {
 
     // Requests need no connection.
     let history: Vec<String> = general.request("history", &()).await?;
-    println!("history: {}", json!(history));
+    println!("history: {}", history.join(" / "));
     let members: Vec<String> = general.request("members", &()).await?;
     println!("members: {}", members.join(", "));
 

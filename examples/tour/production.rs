@@ -58,10 +58,10 @@ struct Health {
 
 impl Health {
     fn learn(&mut self, update: Update) {
-        let piece = match update {
+        let (Update::Snapshot(piece) | Update::Event(piece)) = update else {
             // All is told anew, as after a restart of the server.
-            Update::Reset => return *self = Self::default(),
-            Update::Snapshot(piece) | Update::Event(piece) => piece,
+            *self = Self::default();
+            return;
         };
         for event in piece.agents {
             let agent = event.agent;

@@ -11,8 +11,7 @@ use huly_agent::{
     Kinds, answer,
 };
 use huly_client::{Client, ContainerRef};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[derive(Parser)]
 struct Arguments {
@@ -21,28 +20,16 @@ struct Arguments {
     network: HostPort,
 }
 
-/// What the first get of a workspace hands to it.
-#[derive(Serialize, Deserialize)]
-struct Tenant {
-    name: String,
-}
-
 struct Workspace {
-    tenant: Tenant,
+    tenant: String,
     users: Mutex<BTreeSet<String>>,
     documents: Mutex<Vec<String>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Figures {
-    tenant: String,
-    users: usize,
-    documents: usize,
-}
-
 impl Workspace {
+    /// The first get of a workspace says whose it is.
     async fn new(context: ContainerContext) -> Result<Self, ContainerError> {
-        let tenant = context.read_extra::<Tenant>()?;
+        let tenant = context.read_extra::<String>()?;
         Ok(Self {
             tenant: tenant.ok_or_else(|| ContainerError::new("whose workspace is it?"))?,
             users: Mutex::default(),
@@ -64,36 +51,29 @@ impl Container for Workspace {
                 documents.push(call.read()?);
                 answer(&documents.len())
             }
-            "documents" => answer(&*documents),
-            "figures" => answer(&Figures {
-                tenant: self.tenant.name.clone(),
-                users: users.len(),
-                documents: documents.len(),
-            }),
-            _ => Err(call.unknown(&["add-user", "add-document", "documents", "figures"])),
+            "show" => answer(&json!({
+                "tenant": self.tenant,
+                "users": *users,
+                "documents": *documents,
+            })),
+            _ => Err(call.unknown(&["add-user", "add-document", "show"])),
         }
     }
 }
 
 /// The workspace of a tenant, wherever it lives; a new one if there is none.
 async fn workspace(client: &Client, tenant: &str) -> Result<ContainerRef> {
-    let name = tenant.to_owned();
     let label = format!("tenant={tenant}");
-    let get = client
+    Ok(client
         .get("workspace")
         .labels([label])
-        .extra(&Tenant { name });
-    Ok(get.await?)
+        .extra(tenant)
+        .await?)
 }
 
 async fn show(workspace: &ContainerRef) -> Result<()> {
-    let it: Figures = workspace.request("figures", &()).await?;
-    let Figures {
-        tenant,
-        users,
-        documents,
-    } = it;
-    println!("{tenant}: users {users}, documents {documents}");
+    let shown: Value = workspace.request("show", &()).await?;
+    println!("{shown}");
     Ok(())
 }
 
@@ -119,8 +99,6 @@ async fn main() -> Result<()> {
     let other = Client::builder(&network).build();
     let same = workspace(&other, "acme").await?;
     println!("the same workspace: {}", same.uuid() == acme.uuid());
-    let documents: Vec<String> = same.request("documents", &()).await?;
-    println!("its documents: {}", documents.join(", "));
 
     // Labels show who is who in the network.
     let mut labels = Vec::new();
@@ -128,7 +106,7 @@ async fn main() -> Result<()> {
         labels.extend(record.labels.unwrap_or_default());
     }
     labels.sort();
-    println!("workspaces: {}", json!(labels));
+    println!("workspaces: {}", labels.join(", "));
 
     other.close().await;
     client.close().await;

@@ -12,7 +12,7 @@ use huly_agent::{
     AgentHandle, AgentOptions, Call, Container, ContainerError, HostPort, Json, Kinds, answer,
 };
 use huly_client::protocol::EventKind;
-use huly_client::{Client, ContainerRef, Update};
+use huly_client::{Client, ClientBuilder, ContainerRef, Update};
 use tokio::runtime::{Builder, Runtime};
 
 #[derive(Parser)]
@@ -22,11 +22,12 @@ struct Arguments {
     network: HostPort,
 }
 
-/// After how long a silence the network forgets a client; 3 s is the client's default.
+/// After how long a silence the network forgets a client.
 fn alive_timeout(environment: &str) -> Duration {
     match environment {
+        "production" => Duration::from_secs(1),
         "development" => Duration::from_secs(3_600),
-        _ => Duration::from_secs(1),
+        _ => ClientBuilder::ALIVE_TIMEOUT,
     }
 }
 
@@ -103,24 +104,26 @@ fn main() -> Result<()> {
     let monitor = runtime.block_on(async { Client::builder(&network).build() });
     let mut updates = monitor.updates();
 
-    let production = User::new(&network, "production")?;
-    let development = User::new(&network, "development")?;
-    production.visit()?;
-    development.visit()?;
+    let users: Vec<User> = ["development", "staging", "production"]
+        .into_iter()
+        .map(|environment| User::new(&network, environment))
+        .collect::<Result<_>>()?;
+    users.iter().try_for_each(User::visit)?;
 
-    // Neither runtime does anything now: both clients are silent, as in a debugger.
-    println!("both stand still");
-    runtime.block_on(ended(&mut updates, "production"))?;
-    println!("the session of production has ended");
+    // None of their runtimes does anything now: the clients are silent, as in a debugger.
+    println!("all stand still");
+    for environment in ["production", "staging"] {
+        runtime.block_on(ended(&mut updates, environment))?;
+        println!("the session of {environment} has ended");
+    }
     for session in runtime.block_on(monitor.containers(Some("session")))? {
         println!("there is still the session of {}", session.uuid);
     }
 
-    println!("both go on");
-    production.visit()?;
-    development.visit()?;
+    println!("all go on");
+    users.iter().try_for_each(User::visit)?;
 
-    for user in [production, development] {
+    for user in users {
         user.runtime.block_on(user.client.close());
     }
     runtime.block_on(monitor.close());
