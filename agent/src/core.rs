@@ -165,6 +165,12 @@ impl Agent {
         }
     }
 
+    /// Whether the server knows the agent, its kinds and all that it makes beforehand.
+    pub fn is_known(&self) -> bool {
+        let answered = self.reported.is_empty() && !self.reports_soon;
+        self.registered && self.up && answered && self.standbys_are_made()
+    }
+
     /// What holds whatever the input is: the lease first, so that a pause is noticed before
     /// anything is dispatched, then what is due.
     fn wake(&mut self) {

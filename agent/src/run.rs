@@ -205,6 +205,19 @@ impl AgentHandle {
         self.http
     }
 
+    /// Waits until the network server knows the agent: its kinds, and the containers that it makes
+    /// beforehand. A get before that may find nobody who serves the kind.
+    ///
+    /// # Errors
+    /// When the agent has ended.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        let ended = "the agent has ended";
+        let (known, waits) = oneshot::channel();
+        let asked = self.control.send(Control::WhenKnown(known));
+        asked.map_err(|_| anyhow::anyhow!(ended))?;
+        waits.await.context(ended)
+    }
+
     /// Leaves in order: takes nothing new, ends the containers, unregisters.
     ///
     /// # Errors

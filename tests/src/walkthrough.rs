@@ -60,6 +60,12 @@ impl Walkthrough {
         Ok(Self { steps })
     }
 
+    /// The commands of each block, with the lines that they are to print.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (&str, &[String])> {
+        let steps = self.steps.iter();
+        steps.map(|step| (step.commands.as_str(), step.expected.as_slice()))
+    }
+
     /// Runs all blocks, each as [`shell`] does. The last block takes away what the others made: after a
     /// failure it is run, too.
     ///

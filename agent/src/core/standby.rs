@@ -137,6 +137,12 @@ impl Agent {
         }
     }
 
+    /// Whether all that is made beforehand has started.
+    pub(super) fn standbys_are_made(&self) -> bool {
+        let mut uuids = self.standbys.plans.keys();
+        uuids.all(|uuid| self.containers.get(uuid).is_some_and(Container::is_live))
+    }
+
     /// What a container is that the server starts.
     pub(super) fn role_of(&self, start: &Start) -> Role {
         let plan = self.standbys.plans.get(&start.uuid);

@@ -38,6 +38,8 @@ pub(crate) enum Control {
     Watch(mpsc::UnboundedSender<AgentUpdate>),
     /// Leave: end the containers, unregister, close.
     Drain,
+    /// Say when the server knows it.
+    WhenKnown(oneshot::Sender<()>),
 }
 
 /// How the agent is.
@@ -118,6 +120,10 @@ impl Serving {
                     Input::Terminate { token, uuid }
                 }
                 Next::Control(Control::Drain) => Input::Drain,
+                Next::Control(Control::WhenKnown(waits)) => {
+                    desk.waiting.push(waits);
+                    Input::Wake
+                }
                 Next::Tick => {
                     self.metrics.set(&self.agent.figures());
                     Input::Wake
@@ -193,6 +199,12 @@ impl Serving {
             // Only now: workers believe that the lease was judged.
             self.gatekeeper.awake(now);
             input = desk.clogged.pop().map(|conn| Input::Closed { conn });
+        }
+        if !desk.waiting.is_empty() && self.agent.is_known() {
+            for waits in desk.waiting.drain(..) {
+                // Who waited may have given up.
+                let _ = waits.send(());
+            }
         }
         drained
     }
@@ -294,6 +306,8 @@ struct Desk {
     tokens: u64,
     /// Connections that could not take a message: to be treated as closed.
     clogged: Vec<Conn>,
+    /// Who waits until the server knows the agent.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl Desk {

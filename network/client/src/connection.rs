@@ -296,8 +296,9 @@ impl Connection {
             .await
     }
 
-    /// The container's events, from now on. What is not read is kept in memory. The stream ends
-    /// with the connection.
+    /// The container's events, from now on; the first stream begins with what came since the
+    /// connection was made, at most the last 64 of it. What is not read is kept in memory. The
+    /// stream ends with the connection.
     pub fn events(&self) -> impl Stream<Item = Json> + Send + Unpin + use<> {
         UnboundedReceiverStream::new(self.events.listen())
     }

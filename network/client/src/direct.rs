@@ -1,6 +1,6 @@
 //! Direct connections to the ROUTERs of agents: one for each agent, shared by its containers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use huly_protocol::{Endpoint, EndpointKind, Json};
@@ -132,23 +132,61 @@ impl Pool {
 /// Gives each event to all who listen.
 #[derive(Debug, Default)]
 pub(crate) struct Fanout {
-    listeners: Mutex<Vec<mpsc::UnboundedSender<Json>>>,
+    ears: Mutex<Ears>,
+}
+
+#[derive(Debug)]
+enum Ears {
+    /// Nobody has listened yet. The last events are kept: a container may greet who connects, before
+    /// the caller has come to listen.
+    Early(VecDeque<Json>),
+    Listeners(Vec<mpsc::UnboundedSender<Json>>),
+}
+
+impl Default for Ears {
+    fn default() -> Self {
+        Self::Early(VecDeque::new())
+    }
 }
 
 impl Fanout {
+    /// How many events are kept for the first who listens.
+    const EARLY: usize = 64;
+
     pub(crate) fn listen(&self) -> mpsc::UnboundedReceiver<Json> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        lock(&self.listeners).push(sender);
+        match &mut *lock(&self.ears) {
+            Ears::Listeners(listeners) => listeners.push(sender),
+            ears => {
+                let listeners = Ears::Listeners(vec![sender.clone()]);
+                if let Ears::Early(events) = std::mem::replace(ears, listeners) {
+                    for event in events {
+                        // The receiver is here.
+                        let _ = sender.send(event);
+                    }
+                }
+            }
+        }
         receiver
     }
 
     pub(crate) fn send(&self, event: &Json) {
-        lock(&self.listeners).retain(|listener| listener.send(event.clone()).is_ok());
+        match &mut *lock(&self.ears) {
+            Ears::Early(events) => {
+                if events.len() == Self::EARLY {
+                    events.pop_front();
+                }
+                events.push_back(event.clone());
+            }
+            Ears::Listeners(listeners) => {
+                listeners.retain(|listener| listener.send(event.clone()).is_ok());
+            }
+        }
     }
 
     /// Ends the streams of those who listen.
     pub(crate) fn end(&self) {
-        lock(&self.listeners).clear();
+        *lock(&self.ears) = Ears::Listeners(Vec::new());
     }
 }
 

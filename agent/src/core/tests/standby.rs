@@ -85,6 +85,22 @@ fn one_that_is_made_late_is_registered_as_soon() {
 }
 
 #[test]
+fn an_agent_is_known_once_all_that_it_makes_beforehand_is_registered() {
+    let (mut rig, run) = with_standby();
+    assert!(!rig.agent.is_known());
+    rig.register_and_renew();
+    assert!(!rig.agent.is_known(), "its standby has not started");
+    started(&mut rig, run);
+    assert!(!rig.agent.is_known(), "its standby is not registered");
+    rig.pass_leased(100 * MS);
+    assert!(!rig.agent.is_known(), "that is not answered");
+    rig.input(Input::Registered { end: Vec::new() });
+    assert!(rig.agent.is_known());
+    rig.input(Input::Down);
+    assert!(!rig.agent.is_known());
+}
+
+#[test]
 fn a_standby_takes_no_requests_and_no_clients() {
     let (mut rig, _) = standing_by();
     let token = rig.request(LEADER, json!(1), "r1");

@@ -146,3 +146,16 @@ async fn it_reports_what_it_hosts_when_it_registers_again() {
     // In ms since 1970.
     assert!(record.last_visit > 1.6e12, "{}", record.last_visit);
 }
+
+#[tokio::test]
+async fn it_is_ready_once_it_is_registered() {
+    let rig = Rig::registered().await;
+    patient(rig.agent.ready()).await.unwrap();
+    rig.inputs.send(LinkInput::Over).unwrap();
+    let gone = async {
+        while rig.agent.ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    patient(gone).await;
+}

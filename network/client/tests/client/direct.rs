@@ -1,5 +1,7 @@
 //! Direct connections: requests, events, the other way when one is cut, following a container.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use huly_client::{Client, Connection, ContainerRef, ErrorKind};
 use huly_protocol::{Frame, Op};
@@ -58,7 +60,7 @@ pub(crate) async fn connected() -> (FakeServer, FakeServer, Client, ContainerRef
 async fn requests_and_events_go_directly() {
     let (_server, mut agent, _client, _room, connection) = connected().await;
     let mut events = connection.events();
-    let connection = std::sync::Arc::new(connection);
+    let connection = Arc::new(connection);
     let asking = tokio::spawn({
         let connection = connection.clone();
         async move { connection.request::<_, u32>("double", &21).await }
@@ -74,6 +76,46 @@ async fn requests_and_events_go_directly() {
     }
     let event = events.next().await.expect("an event");
     assert_eq!(event.text(), "\"hello\"");
+}
+
+/// Sends an event of the container, and waits until the client has it.
+async fn event_has_come(agent: &mut FakeServer, connection: &Arc<Connection>, data: u32) {
+    let asking = tokio::spawn({
+        let connection = connection.clone();
+        async move { connection.request::<_, u32>("double", &1).await }
+    });
+    let request = agent.request("cs").await;
+    let payload = json!(["c-1", data]).to_string().into_bytes();
+    let event = Frame::new(Op::Event, "", payload);
+    agent.send(&request.peer, event).await;
+    agent.answer(&request, json!(2)).await;
+    asking.await.expect("no panic").expect("an answer");
+}
+
+#[tokio::test]
+async fn a_container_may_greet_who_connects() {
+    let (_server, mut agent, _client, _room, connection) = connected().await;
+    let connection = Arc::new(connection);
+    for data in 1..=70 {
+        event_has_come(&mut agent, &connection, data).await;
+    }
+    let mut first = connection.events();
+    let mut second = connection.events();
+    event_has_come(&mut agent, &connection, 71).await;
+    // What nobody listens to is not kept for ever.
+    for data in 7..=71 {
+        assert_eq!(
+            first.next().await.expect("an event").text(),
+            data.to_string()
+        );
+    }
+    assert_eq!(second.next().await.expect("an event").text(), "71");
+    // Who comes when nobody listens any more is not the first.
+    drop((first, second));
+    event_has_come(&mut agent, &connection, 72).await;
+    let mut third = connection.events();
+    event_has_come(&mut agent, &connection, 73).await;
+    assert_eq!(third.next().await.expect("an event").text(), "73");
 }
 
 #[tokio::test]
