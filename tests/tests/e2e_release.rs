@@ -1,5 +1,5 @@
-//! The life of a release that people work with: from the chart as it was released through an
-//! upgrade, back, away, and there again.
+//! The life of a release that people work with: from an older chart through an upgrade, back, away,
+//! and there again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const TRUE: Duration = Duration::from_secs(60);
 /// More than five times what Kubernetes takes to clear away Pods.
 const CLEARED: Duration = Duration::from_secs(60);
 
-/// Of each image, what is on the nodes: images of 0.1.0 are not.
+/// Of each image, what is on the nodes: the present version, whatever the chart's is.
 const TAGS: &str = concat!(
     "images.network.tag=",
     env!("CARGO_PKG_VERSION"),
