@@ -16,7 +16,8 @@ pub fn chart() -> String {
     root("charts/huly-network").display().to_string()
 }
 
-/// The chart as it was first released, packed: what people upgrade from.
+/// An older chart, packed: what is upgraded from. It has the number of the first release, which the
+/// present one has too until that is made.
 pub fn released_chart() -> String {
     root("tests/chart/huly-network-0.1.0.tgz")
         .display()
@@ -28,7 +29,7 @@ pub fn released_chart() -> String {
 /// # Errors
 /// When it fails: with what it says.
 pub async fn helm(arguments: &[&str]) -> Result<Said> {
-    let said = run(arguments).await?;
+    let said = helm_says(arguments).await?;
     ensure!(said.success, "helm {}: {said:?}", arguments.join(" "));
     Ok(said)
 }
@@ -38,7 +39,7 @@ pub async fn helm(arguments: &[&str]) -> Result<Said> {
 /// # Errors
 /// When it does not.
 pub async fn helm_refuses(arguments: &[&str]) -> Result<String> {
-    let said = run(arguments).await?;
+    let said = helm_says(arguments).await?;
     let shown = arguments.join(" ");
     ensure!(!said.success, "helm {shown} went well: {}", said.stdout);
     Ok(said.stderr)
@@ -48,7 +49,7 @@ pub async fn helm_refuses(arguments: &[&str]) -> Result<String> {
 ///
 /// # Errors
 /// When it cannot be started.
-pub(crate) async fn run(arguments: &[&str]) -> Result<Said> {
+pub async fn helm_says(arguments: &[&str]) -> Result<Said> {
     let own = tempfile::tempdir()?;
     let mut command = Command::new(variable("HULY_TEST_HELM")?);
     command

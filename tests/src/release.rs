@@ -290,7 +290,8 @@ impl Release {
 
 /// What helm says of the release in a namespace, if there is one: `deployed`, `failed`, ….
 async fn status(namespace: &str) -> Result<Option<String>> {
-    let said = helm::run(&["status", NAME, "--namespace", namespace, "--output=json"]).await?;
+    let said =
+        helm::helm_says(&["status", NAME, "--namespace", namespace, "--output=json"]).await?;
     if !said.success {
         ensure!(said.stderr.contains("not found"), "helm status: {said:?}");
         return Ok(None);

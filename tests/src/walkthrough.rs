@@ -6,8 +6,8 @@ use crate::shell::shell;
 use crate::tools::Said;
 
 /// The shell blocks (```` ```sh ````) of a document, with what each is to print (```` ```text ````
-/// after it). Blocks with a second word after `sh` are left out: they are for readers without what
-/// the test has.
+/// after it). Left out are blocks of `yaml`, which is shown, and `sh cluster`, for readers without
+/// what the test has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walkthrough {
     steps: Vec<Step>,
@@ -26,12 +26,15 @@ impl Walkthrough {
     /// Reads a document in Markdown.
     ///
     /// # Errors
-    /// When a block has no end, or a text block follows no shell block.
+    /// When a block has no end or is of another language, or a text block follows no shell block.
     pub fn read(document: &str) -> Result<Self> {
         let mut steps: Vec<Step> = Vec::new();
         let mut lines = document.lines().zip(1..);
         while let Some((text, line)) = lines.next() {
             let Some(language) = text.strip_prefix("```") else {
+                let fence = text.trim_start();
+                let odd = fence.starts_with("```") || fence.starts_with("~~~");
+                ensure!(!odd, "line {line}: a block that is not read: {text}");
                 continue;
             };
             let mut block = Vec::new();
@@ -53,7 +56,8 @@ impl Walkthrough {
                     let step = step.with_context(|| format!("line {line}: what prints this?"))?;
                     step.expected = block;
                 }
-                _ => {}
+                "sh cluster" | "yaml" => {}
+                other => bail!("line {line}: a block of {other:?} would be run by nobody"),
             }
         }
         ensure!(!steps.is_empty(), "there is no shell block");
@@ -157,9 +161,21 @@ mod tests {
 
     #[test]
     fn odd_documents_are_refused() {
-        for bad in ["text", "```sh\na", "```text\na\n```\n```sh\nb\n```"] {
+        let good = "```sh\na\n```\n";
+        for bad in [
+            "text",
+            "```sh\na",
+            "```text\na\n```\n```sh\nb\n```",
+            &format!("{good}```\nb\n```\n"),
+            &format!("{good}```bash\nb\n```\n"),
+            &format!("{good}```sh \nb\n```\n"),
+            &format!("{good}```sh nodes\nb\n```\n"),
+            &format!("{good}  ```sh\n  b\n  ```\n"),
+            &format!("{good}~~~sh\nb\n~~~\n"),
+        ] {
             assert!(Walkthrough::read(bad).is_err(), "{bad:?} was taken");
         }
+        assert!(Walkthrough::read(good).is_ok(), "{good:?} was refused");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use huly_tests::{
     Cluster, Object, Release, SOON, commands_in, eventually, kubectl, measured, on_nodes, shell,
 };
 use kube::core::DynamicObject;
+use serde::Deserialize;
 
-/// Of the namespace `demo` in examples/manifests.
-const CLAIMS: [&str; 3] = ["my-echo", "my-counter", "lobby"];
+/// Those of examples/manifests.
+const CLAIMS: &str = include_str!("../../examples/manifests/20-claims.yaml");
 
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
@@ -20,8 +21,9 @@ async fn from_nothing_to_claims_that_say_where_they_live() -> Result<()> {
         let release = Release::shared(cluster).await?;
         measured("helm install until all is ready", installed.elapsed());
         with_examples(async || {
-            for name in CLAIMS {
-                let claim = until_ready(cluster, name).await?;
+            for claim in serde_yaml_ng::Deserializer::from_str(CLAIMS) {
+                let claim = DynamicObject::deserialize(claim)?;
+                let claim = until_ready(cluster, &claim).await?;
                 lives_where_it_says(&release, &claim).await?;
             }
             let counted = release.live.increment("counter-1", 2).await?;
@@ -63,9 +65,12 @@ async fn with_examples(story: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
     told.and(deleted.map(drop))
 }
 
-async fn until_ready(cluster: &Cluster, name: &str) -> Result<DynamicObject> {
+async fn until_ready(cluster: &Cluster, applied: &DynamicObject) -> Result<DynamicObject> {
+    let namespace = applied.metadata.namespace.as_deref();
+    let claims = cluster.claims(namespace.context("a claim without a namespace")?);
+    let name = applied.name();
     eventually(SOON, &format!("{name} is Ready"), async || {
-        let claim = cluster.claims("demo").get(name).await?;
+        let claim = claims.get(name).await?;
         ensure!(claim.is("Ready"), "{}", claim.shown());
         Ok(claim)
     })

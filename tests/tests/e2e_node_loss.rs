@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use huly_session::Config;
 use huly_tests::{
     AgentPod, Cluster, Component, Counted, Counters, NODES, NOTICED, Release, SOON, eventually,
     kubectl, measured, on_nodes, others, processes_in_pod, ready_is, until_ready_is, while_cut,
@@ -12,8 +13,8 @@ use huly_tests::{
 
 const COUNT: usize = 9;
 
-/// The server's alive timeout of an agent is 3 s; five times that.
-const CEILING: Duration = Duration::from_secs(15);
+/// Five times the alive timeout, which agents tell the server.
+const CEILING: Duration = Config::ALIVE_TIMEOUT.saturating_mul(5);
 
 /// A node that comes back first gives up connections from before.
 const BACK: Duration = Duration::from_secs(90);

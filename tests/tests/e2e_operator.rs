@@ -98,8 +98,7 @@ async fn apart_from_the_server(release: &Release) -> Result<ReleasePod> {
     release.operator().await
 }
 
-/// Waits until the network server alone has placed these again.
-/// Waits until what was lost lives elsewhere; as it is there.
+/// Waits until the network server alone has placed these again; as they are then.
 async fn placed_again(release: &Release, lost: &[&Counted]) -> Result<Vec<Counted>> {
     eventually(PLACED, "what was on the node lives elsewhere", async || {
         let mut again = Vec::new();

@@ -1,5 +1,5 @@
-//! The life of a release that people work with: from the chart as it was released through an
-//! upgrade, back, away, and there again.
+//! The life of a release that people work with: from an older chart through an upgrade, back, away,
+//! and there again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,7 +20,10 @@ const TRUE: Duration = Duration::from_secs(60);
 /// More than five times what Kubernetes takes to clear away Pods.
 const CLEARED: Duration = Duration::from_secs(60);
 
-/// Of each image, what is on the nodes: images of 0.1.0 are not.
+/// A Secret that is there before the release.
+const OWN: &str = "own";
+
+/// Of each image, what is on the nodes: the present version, whatever the chart's is.
 const TAGS: &str = concat!(
     "images.network.tag=",
     env!("CARGO_PKG_VERSION"),
@@ -63,6 +66,8 @@ impl Life<'_> {
         .await?;
         let before = [inside, outside().await?];
         let release = self.install(&released_chart(), &[]).await?;
+        self.control_secret_is(&["huly-huly-network-control"])
+            .await?;
         let counters = Counters::claim(self.cluster, &release, COUNTERS).await?;
         let first = counters.agree(&NODES, TRUE).await?;
 
@@ -78,9 +83,20 @@ impl Life<'_> {
 
         self.tested_and_gone(&release, &before).await?;
 
-        // Another server, other agents, and the claims that were left.
+        // Another server, other agents, a control secret of one's own, and the claims that were left.
+        self.kubectl(&[
+            "create",
+            "secret",
+            "generic",
+            OWN,
+            "--from-literal=token=abc",
+        ])
+        .await?;
         let ha = format!("{present}/values-ha.yaml");
-        let release = self.install(&present, &["--values", &ha]).await?;
+        let own = format!("controlSecret.existingSecret={OWN},controlSecret.key=token");
+        let more = ["--values", &ha, "--set", &own];
+        let release = self.install(&present, &more).await?;
+        self.control_secret_is(&[]).await?;
         let [server, operator] = [release.server().await?, release.operator().await?];
         ensure!(server.node != operator.node, "both are on {}", server.node);
         let again = counters.agree(&NODES, TRUE).await?;
@@ -88,7 +104,25 @@ impl Life<'_> {
             let anew = is.value == 0 && is.agent != was.agent && is.epoch != was.epoch;
             ensure!(anew, "{was:?} became {is:?}");
         }
-        self.tested_and_gone(&release, &before).await
+        let [mut inside, outside] = before;
+        inside.insert(format!("secret/{OWN}"));
+        self.tested_and_gone(&release, &[inside, outside]).await?;
+        self.kubectl(&["delete", "secret", OWN]).await.map(drop)
+    }
+
+    /// Which Secrets with a control secret the chart has made.
+    async fn control_secret_is(&self, expected: &[&str]) -> Result<()> {
+        let selector = "app.kubernetes.io/managed-by=Helm";
+        let names = "jsonpath={.items[*].metadata.name}";
+        let get = ["get", "secrets", "--selector", selector, "--output", names];
+        let made = self.kubectl(&get).await?;
+        let made: Vec<&str> = made.split_whitespace().collect();
+        ensure!(made == expected, "{made:?}");
+        Ok(())
+    }
+
+    async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        kubectl(&[arguments, &["--namespace", &self.namespace]].concat()).await
     }
 
     /// Installs a chart, for a network of the test's own.
@@ -126,8 +160,8 @@ impl Life<'_> {
             .await
     }
 
-    /// Has the release test itself and uninstalls it: nothing is there but what was before, inside
-    /// the namespace and outside.
+    /// Has the release test itself and uninstalls it: nothing is there but what was before, and all
+    /// of that, inside the namespace and outside.
     async fn tested_and_gone(
         &self,
         release: &Release,
@@ -137,8 +171,11 @@ impl Life<'_> {
         ensure!(said.contains("Phase:          Succeeded"), "{said}");
         self.uninstall().await?;
         eventually(CLEARED, "nothing of the release is left", async || {
-            same(inside, &self.inside().await?)?;
-            same(outside, &self::outside().await?)
+            let now = self.inside().await?;
+            nothing_more(inside, &now)?;
+            let gone: Vec<_> = inside.difference(&now).collect();
+            ensure!(gone.is_empty(), "there is no longer {gone:?}");
+            nothing_more(outside, &self::outside().await?)
         })
         .await
     }
@@ -172,8 +209,8 @@ async fn everything(types: &str, place: &[&str]) -> Result<BTreeSet<String>> {
     Ok(names.lines().map(str::to_owned).collect())
 }
 
-fn same(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Result<()> {
+fn nothing_more(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Result<()> {
     let left: Vec<_> = after.difference(before).collect();
-    ensure!(left.is_empty(), "{left:?}");
+    ensure!(left.is_empty(), "there is still {left:?}");
     Ok(())
 }

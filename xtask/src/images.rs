@@ -139,7 +139,8 @@ pub(crate) async fn build(
         tag: tag.map(str::to_owned),
         origin,
     };
-    made.images = made.pack(&built, &workspace.cache.join("images")).await?;
+    let cached = workspace.cache.join("images");
+    made.images = made.pack(&made.origin, &built, &cached).await?;
     Ok(made)
 }
 
@@ -153,12 +154,12 @@ pub(crate) async fn programs(workspace: &Workspace, packages: &[&str]) -> Result
 }
 
 impl Made {
-    /// Packs the built programs into a cache.
-    async fn pack(&self, built: &Path, cached: &Path) -> Result<Vec<Image>> {
+    /// Packs the built programs into a cache, as made from an origin.
+    async fn pack(&self, origin: &Origin, built: &Path, cached: &Path) -> Result<Vec<Image>> {
         let mut images = Vec::new();
         for package in &self.packages {
             let tag = self.tag.as_deref();
-            images.push(pack(package, built, tag, &self.origin, cached).await?);
+            images.push(pack(package, built, tag, origin, cached).await?);
         }
         Ok(images)
     }

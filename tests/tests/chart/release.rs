@@ -76,9 +76,21 @@ async fn story(cluster: &Cluster) -> Result<()> {
     let renamed = Release::new("renamed", &namespace);
     let refused = helm_refuses(&renamed.arguments("install", &[])).await?;
     ensure!(refused.contains("invalid ownership metadata"), "{refused}");
-    renamed.install(&["--take-ownership"]).await?;
+    // Told so, it leaves nothing at all.
+    let forget = ["--take-ownership", "--set", "crds.keep=false"];
+    renamed.install(&forget).await?;
+    kubectl(&["get", "crd", DEFINITIONS[0], DEFINITIONS[1]]).await?;
     renamed.uninstall().await?;
-    nothing_is_left(&namespace).await
+    nothing_is_left(&namespace).await?;
+    let what = "the definitions go with the release";
+    eventually(SOON, what, no_definitions_are_left).await
+}
+
+async fn no_definitions_are_left() -> Result<()> {
+    let get = ["get", "crd", "--ignore-not-found", "--output=name"];
+    let left = kubectl(&[&get[..], &DEFINITIONS].concat()).await?;
+    ensure!(left.is_empty(), "{left}");
+    Ok(())
 }
 
 /// Another network in another namespace leaves the definitions to the first.

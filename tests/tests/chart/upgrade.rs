@@ -70,7 +70,7 @@ async fn columns(namespace: &str) -> Result<String> {
     kubectl(&["get", "containerclaims", "--namespace", namespace]).await
 }
 
-/// The chart as it was released, without what has come since; packed in a folder.
+/// The older chart, without what is to come; packed in a folder.
 async fn older_chart(folder: &Path) -> Result<String> {
     let unpacked = Command::new("tar")
         .args(["--extract", "--gzip", "--file", &released_chart()])

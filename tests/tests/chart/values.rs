@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use huly_tests::{chart, commands_in, helm, rendered};
@@ -13,69 +12,9 @@ use serde_yaml_ng::Value as Yaml;
 use super::super::{ALL, API_SERVER, kind, pods};
 
 /// Where what is rendered comes from, and goes to.
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/chart");
-
-/// Values that no golden file has otherwise, and why.
-const AS_THEY_ARE: [(&str, &str); 3] = [
-    ("podSecurityContext.runAsNonRoot", RESTRICTED),
-    ("securityContext.allowPrivilegeEscalation", RESTRICTED),
-    ("securityContext.readOnlyRootFilesystem", RESTRICTED),
-];
-
-const RESTRICTED: &str = "all that is rendered passes the standard `restricted`";
+pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/chart");
 
 const PROMETHEUS: &str = include_str!("../../../examples/prometheus/prometheus.yml");
-
-#[test]
-fn every_value_is_said_otherwise_in_some_golden_file() -> Result<()> {
-    let chart = PathBuf::from(chart());
-    let defaults = read(&chart.join("values.yaml"))?;
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(format!("{FOLDER}/values"))? {
-        let path = entry?.path();
-        let name = path.file_stem().and_then(|name| name.to_str());
-        files.insert(name.context("a file's name")?.to_owned(), read(&path)?);
-    }
-    ensure!(files.keys().eq(&ALL), "{:?} are not all", files.keys());
-
-    let mut leaves = Vec::new();
-    collect(&defaults, "", &mut leaves);
-    ensure!(leaves.len() > 80, "there are {} values", leaves.len());
-    let otherwise = |path: &str, default: &Value| {
-        let mut said = files.values().filter_map(|values| values.pointer(path));
-        said.any(|value| value != default)
-    };
-    let mut same: BTreeSet<String> = leaves
-        .iter()
-        .filter(|(path, default)| !otherwise(path, default))
-        .map(|(path, _)| path[1..].replace('/', "."))
-        .collect();
-    for (name, why) in AS_THEY_ARE {
-        ensure!(same.remove(name), "{name} need not be left out: {why}");
-    }
-    ensure!(
-        same.is_empty(),
-        "in tests/chart/values no file says otherwise: {same:?}"
-    );
-    Ok(())
-}
-
-/// The innermost values, by JSON pointers.
-fn collect<'a>(value: &'a Value, path: &str, leaves: &mut Vec<(String, &'a Value)>) {
-    match value.as_object() {
-        Some(members) if !members.is_empty() => {
-            for (name, member) in members {
-                collect(member, &format!("{path}/{name}"), leaves);
-            }
-        }
-        _ => leaves.push((path.to_owned(), value)),
-    }
-}
-
-fn read(path: &Path) -> Result<Value> {
-    let text = fs::read_to_string(path)?;
-    serde_yaml_ng::from_str(&text).with_context(|| path.display().to_string())
-}
 
 /// Labels and annotations of the values are merged with the chart's own.
 #[test]
@@ -178,6 +117,49 @@ async fn two_releases_never_share_what_is_in_no_namespace() -> Result<()> {
         ensure!(count >= 5, "there are {count}");
     }
     Ok(())
+}
+
+/// Values for networks that much depends on give no program less than those that were measured, and
+/// hold none up.
+#[test]
+fn no_program_gets_less_where_much_depends_on_it() -> Result<()> {
+    let (measured, more) = (workloads("default")?, workloads("ha")?);
+    ensure!(measured.keys().eq(more.keys()), "{:?}", more.keys());
+    ensure!(measured.len() == 3, "{:?}", measured.keys());
+    for (name, resources) in more {
+        for what in ["/requests/memory", "/limits/memory"] {
+            let [least, has] = [&measured[&name], &resources].map(|all| mebibytes(all, what));
+            let (least, has) = (least?, has?);
+            ensure!(has >= least, "{name}: {what} is {has} Mi, not {least} Mi");
+        }
+        let cpu = &resources["limits"]["cpu"];
+        ensure!(cpu.is_null(), "{name} is held up at {cpu} of CPU");
+    }
+    Ok(())
+}
+
+/// The resources of what makes Pods, by its name.
+fn workloads(name: &str) -> Result<BTreeMap<String, Value>> {
+    let mut all = BTreeMap::new();
+    for object in rendered(name)? {
+        let spec = &object["spec"]["template"]["spec"];
+        if let Some([container]) = spec["containers"].as_array().map(Vec::as_slice) {
+            let name = object["metadata"]["name"].as_str().context("no name")?;
+            all.insert(name.to_owned(), container["resources"].clone());
+        }
+    }
+    Ok(all)
+}
+
+/// An amount of memory in resources, in MiB.
+fn mebibytes(resources: &Value, what: &str) -> Result<u64> {
+    let text = resources.pointer(what).and_then(Value::as_str);
+    let text = text.with_context(|| format!("no {what} in {resources}"))?;
+    let amount = match text.strip_suffix("Gi") {
+        Some(many) => many.parse::<u64>()? * 1024,
+        None => text.strip_suffix("Mi").context("an odd unit")?.parse()?,
+    };
+    Ok(amount)
 }
 
 /// With `rbac.create=false` nothing is made that gives rights, but for people.

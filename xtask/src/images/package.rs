@@ -176,7 +176,7 @@ impl Origin {
         Self::new(Some(commit.trim()), !changed.is_empty(), epoch.as_deref())
     }
 
-    fn new(commit: Option<&str>, dirty: bool, epoch: Option<&str>) -> Result<Self> {
+    pub(super) fn new(commit: Option<&str>, dirty: bool, epoch: Option<&str>) -> Result<Self> {
         let (revision, time) = match commit.map(|commit| commit.split_once(' ')) {
             Some(Some((revision, time))) => (Some(revision), Some(time)),
             Some(None) => bail!("git does not say when the last commit was made"),

@@ -83,17 +83,24 @@ async fn images_that_differ_when_made_again_are_named() {
         tag: Some("testing".to_owned()),
         origin: Origin::of(&workspace).await.unwrap(),
     };
-    made.images = made.pack(&built, &cached).await.unwrap();
+    made.images = made.pack(&made.origin, &built, &cached).await.unwrap();
     let references: Vec<&str> = made.images.iter().map(|it| it.reference.as_str()).collect();
     assert_eq!(references, ["huly:testing", "huly-agent:testing"]);
 
     let again = folder.path().join("again");
-    verify::compare(&made, &built, &again).await.unwrap();
+    let compare = async |origin: &Origin| verify::compare(&made, origin, &built, &again).await;
+    compare(&made.origin).await.unwrap();
+    let elsewhere = Origin::new(Some("abc 1"), false, None).unwrap();
+    let error = compare(&elsewhere).await.unwrap_err().to_string();
+    assert!(
+        error.contains("huly (") && error.contains("huly-agent ("),
+        "{error}"
+    );
+
     let mut other = static_program();
     other.push(0);
     fs::write(built.join("huly-agent"), other).unwrap();
-    let error = verify::compare(&made, &built, &again).await.unwrap_err();
-    let error = error.to_string();
+    let error = compare(&made.origin).await.unwrap_err().to_string();
     assert!(error.contains("huly-agent (sha256:"), "{error}");
     assert!(!error.contains("huly ("), "{error}");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::archive::Digest;
-use super::{Made, program};
+use super::{Made, Origin, program};
 use crate::command::{self, Program};
 use crate::files;
 use crate::workspace::Workspace;
@@ -25,7 +25,8 @@ pub(super) async fn built_elsewhere(workspace: &Workspace, made: &Made) -> Resul
     };
     copy_source(workspace, &elsewhere.root).await?;
     let built = program::build(&elsewhere, &elsewhere.target, &made.packages).await?;
-    compare(made, &built, &elsewhere.cache).await?;
+    // The copy has no commit: what is said of it is what was said of the original.
+    compare(made, &made.origin, &built, &elsewhere.cache).await?;
     println!("✓ Built twice, from two folders: the archives are the same");
     Ok(())
 }
@@ -36,12 +37,20 @@ pub(super) async fn built_elsewhere(workspace: &Workspace, made: &Made) -> Resul
 /// When one differs, by name.
 pub(crate) async fn packed_again(workspace: &Workspace, made: &Made) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    compare(made, &program::folder(&workspace.target), folder.path()).await
+    // Git is asked again, too.
+    let origin = Origin::of(workspace).await?;
+    let built = program::folder(&workspace.target);
+    compare(made, &origin, &built, folder.path()).await
 }
 
-/// Packs built programs again and compares the archives.
-pub(super) async fn compare(made: &Made, built: &Path, cached: &Path) -> Result<()> {
-    let again = made.pack(built, cached).await?;
+/// Packs built programs again, as made from an origin, and compares the archives.
+pub(super) async fn compare(
+    made: &Made,
+    origin: &Origin,
+    built: &Path,
+    cached: &Path,
+) -> Result<()> {
+    let again = made.pack(origin, built, cached).await?;
     let mut different = Vec::new();
     for (image, again) in made.images.iter().zip(&again) {
         if again.id != image.id || digest(&again.archive)? != digest(&image.archive)? {

@@ -66,7 +66,80 @@ pub(super) fn table(needs: &[(&'static str, Need)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_yaml_ng::Value;
+
     use super::*;
+
+    const MEASURED: &str = include_str!("../../../../docs/benchmarks.md");
+    const VALUES: &str = include_str!("../../../../charts/huly-network/values.yaml");
+
+    /// What the programs needed, by the table that was written down: memory at its most, and CPU of
+    /// the steady steps.
+    fn measured() -> Vec<(&'static str, Need)> {
+        let cells = |line: &'static str| -> Vec<&str> {
+            line.trim_matches('|').split('|').map(str::trim).collect()
+        };
+        let mut lines = MEASURED
+            .lines()
+            .skip_while(|line| !line.starts_with("| program"));
+        let head = cells(lines.next().unwrap());
+        assert_eq!(head.last(), Some(&"most memory"));
+        let steady = |step: &str| step == "idle" || step.ends_with("requests a second");
+        let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+        rows.map(|line| {
+            let row = cells(line);
+            assert_eq!(row.len(), head.len(), "{line}");
+            let steps = head.iter().zip(&row).filter(|(step, _)| steady(step));
+            let cores: Vec<f64> = steps
+                .map(|(_, cell)| {
+                    let (_, cores) = cell.split_once(", ").unwrap();
+                    cores.strip_suffix(" cores").unwrap().parse().unwrap()
+                })
+                .collect();
+            assert_eq!(cores.len(), 2, "{head:?}");
+            let most = row[row.len() - 1].strip_suffix(" MiB").unwrap();
+            let (whole, tenths) = most.split_once('.').unwrap();
+            let tenths: u64 = whole.parse::<u64>().unwrap() * 10 + tenths.parse::<u64>().unwrap();
+            let need = Need {
+                memory: (tenths << 20) / 10,
+                cores: cores[0].max(cores[1]),
+            };
+            (row[0], need)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_chart_asks_for_what_was_advised() {
+        let values: Value = serde_yaml_ng::from_str(VALUES).unwrap();
+        let measured = measured();
+        let names: Vec<&str> = measured.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["network server", "agent", "operator"]);
+        for ((name, need), component) in
+            measured.iter().zip(["server", "agentDefaults", "operator"])
+        {
+            let advice = need.advice();
+            let asked = &values[component]["resources"];
+            let quantity = |of: &str, what: &str| asked[of][what].as_str().map(str::to_owned);
+            let memory = |mebibytes: u64| match mebibytes {
+                whole if whole.is_multiple_of(1024) => Some(format!("{}Gi", whole / 1024)),
+                mebibytes => Some(format!("{mebibytes}Mi")),
+            };
+            let cpu = Some(format!("{}m", advice.cpu));
+            assert_eq!(quantity("requests", "cpu"), cpu, "{name}");
+            assert_eq!(
+                quantity("requests", "memory"),
+                memory(advice.memory),
+                "{name}"
+            );
+            assert_eq!(
+                quantity("limits", "memory"),
+                memory(advice.memory_limit),
+                "{name}"
+            );
+            assert!(asked["limits"]["cpu"].is_null(), "{name} is held up");
+        }
+    }
 
     #[test]
     fn a_quarter_more_is_requested_and_rounded_up() {
