@@ -1,7 +1,7 @@
 //! After a fresh session of the server's: it is told what the client holds. Events of that.
 
 use huly_protocol::{
-    EventKind, Frame, GetParams, GetRequest, GotContainer, HeldEvent, Json, NetworkEvent,
+    Epoch, EventKind, Frame, GetParams, GetRequest, GotContainer, HeldEvent, Json, NetworkEvent,
     PeerEvent, Reassert, ReassertedGet, method,
 };
 
@@ -152,6 +152,8 @@ impl Session {
         };
         if held.location != location {
             held.location = location.clone();
+            let epoch = epoch_at(&location);
+            self.has_moved(&got.uuid, epoch);
             out.push(Effect::Held(HeldEvent {
                 uuid: got.uuid,
                 event: EventKind::Updated,
@@ -222,7 +224,14 @@ impl Session {
             if event.placement.is_some() {
                 location.placement.clone_from(&event.placement);
             }
+            let epoch = epoch_at(location);
+            self.has_moved(&event.uuid, epoch);
         }
         out.push(Effect::Held(event));
     }
+}
+
+/// Which life of a container is there, where the server says it.
+fn epoch_at(location: &Location) -> Option<Epoch> {
+    location.placement.as_ref()?.epoch
 }
