@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// repeated
     #[arg(long, value_name = "FILE")]
     file: Vec<String>,
+    /// Of the part simulation, the seeds that are run, the last one excluded
+    #[arg(long, value_name = "A..B", default_value = "0..1000")]
+    seeds: String,
 }
 
 /// A part of the tests. The order here is the order that they run in: the quick ones first.
@@ -55,6 +58,8 @@ enum Part {
     Build,
     /// Unit and property tests
     Unit,
+    /// The cores in a simulated network, through faults by fixed seeds: every law holds
+    Simulation,
     /// The documentation of the crates builds without warnings
     Docs,
     /// Generated files are what the source makes
@@ -160,6 +165,12 @@ impl Part {
                 .await
                 .map(|()| Passed::Fully),
             Self::Nodes => nodes::run(workspace, &arguments.file, install).await,
+            Self::Simulation => {
+                let seeds = &arguments.seeds;
+                interruptible(simulation(workspace, seeds))
+                    .await
+                    .map(|()| Passed::Fully)
+            }
             part => interruptible(part.check(workspace, install)).await,
         }
     }
@@ -185,11 +196,15 @@ impl Part {
                 HulyPrograms::build(workspace).await?;
             }
             Self::Unit => {
-                cargo(
-                    workspace,
-                    &["test", "--workspace", "--exclude", "huly-tests"],
-                )
-                .await?;
+                let unit = [
+                    "test",
+                    "--workspace",
+                    "--exclude",
+                    "huly-tests",
+                    "--exclude",
+                    "huly-simulation",
+                ];
+                cargo(workspace, &unit).await?;
             }
             Self::Docs => {
                 let docs = Program::cargo()
@@ -208,10 +223,18 @@ impl Part {
             Self::ControlPlane => {
                 GoPrograms::build(workspace).await?;
             }
-            Self::Cluster | Self::Nodes => {}
+            Self::Simulation | Self::Cluster | Self::Nodes => {}
         }
         Ok(Passed::Fully)
     }
+}
+
+/// Optimized: a thousand seeds are hours of a network's life.
+async fn simulation(workspace: &Workspace, seeds: &str) -> Result<()> {
+    let package = ["--release", "--package", "huly-simulation"];
+    cargo(workspace, &[&["test"], &package[..]].concat()).await?;
+    let run = [&["run"], &package[..], &["--", "--seeds", seeds]].concat();
+    cargo(workspace, &run).await
 }
 
 async fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {

@@ -59,7 +59,8 @@ pub(super) fn fits(world: &World, news: &News) -> Option<String> {
         Outcome::Answer { fits: false } => {
             Some(format!("request {op} got the answer to another one"))
         }
-        Outcome::Error(Some(code)) if has_not_run(code) && ran > 0 => {
+        // An idempotent one is sent again as if it had never been: it is said of its last try.
+        Outcome::Error(Some(code)) if has_not_run(code) && ran > 0 && !asked.idempotent => {
             Some(format!("request {op} ran and failed with {code:?}"))
         }
         Outcome::Error(Some(ErrorCode::Failed | ErrorCode::Unknown) | None) => {
