@@ -47,12 +47,8 @@ pub use self::counter::Counter;
 pub use self::counters::{Counted, Counters};
 pub use self::echo::{Echo, EchoPod};
 pub use self::eventually::{SOON, eventually};
-<<<<<<< HEAD
 pub use self::example::Example;
-pub use self::helm::{chart, commands_in, helm, helm_refuses, released_chart, rendered};
-=======
 pub use self::helm::{chart, commands_in, helm, helm_refuses, helm_says, released_chart, rendered};
->>>>>>> chart2
 pub use self::history::{History, Seen};
 pub use self::live::Live;
 pub use self::metrics::Metrics;

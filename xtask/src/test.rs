@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// Of the part skew, the revision that stands for the previous release
     #[arg(long, value_name = "REVISION")]
     previous: Option<String>,
+    /// Of the part simulation, the seeds that are run, the last one excluded
+    #[arg(long, value_name = "A..B", default_value = "0..1000")]
+    seeds: String,
 }
 
 /// A part of the tests. The order here is the order that they run in: the quick ones first.
@@ -61,6 +64,8 @@ enum Part {
     Build,
     /// Unit and property tests
     Unit,
+    /// The cores in a simulated network, through faults by fixed seeds: every law holds
+    Simulation,
     /// The documentation of the crates builds without warnings
     Docs,
     /// Generated files are what the source makes
@@ -171,6 +176,12 @@ impl Part {
                 .map(|()| Passed::Fully),
             Self::Nodes => nodes::run(workspace, &arguments.file, install).await,
             Self::Skew => interruptible(skew::run(workspace, arguments.previous.as_deref())).await,
+            Self::Simulation => {
+                let seeds = &arguments.seeds;
+                interruptible(simulation(workspace, seeds))
+                    .await
+                    .map(|()| Passed::Fully)
+            }
             part => interruptible(part.check(workspace, install)).await,
         }
     }
@@ -196,9 +207,13 @@ impl Part {
                 HulyPrograms::build(workspace).await?;
             }
             Self::Unit => {
-                // The tour is nine programs to link and has no unit tests: see Examples.
-                let excluded = ["--exclude", "huly-tests", "--exclude", "tour"];
-                let test = [&["test", "--workspace"], excluded.as_slice()].concat();
+                // The tour is nine programs to link and has no unit tests: see Examples. The
+                // simulation is a part of its own.
+                let excluded = ["huly-tests", "tour", "huly-simulation"];
+                let mut test = vec!["test", "--workspace"];
+                for package in excluded {
+                    test.extend(["--exclude", package]);
+                }
                 cargo(workspace, &test).await?;
             }
             Self::Docs => {
@@ -220,10 +235,18 @@ impl Part {
             Self::ControlPlane => {
                 GoPrograms::build(workspace).await?;
             }
-            Self::Cluster | Self::Nodes | Self::Skew => {}
+            Self::Simulation | Self::Cluster | Self::Nodes | Self::Skew => {}
         }
         Ok(Passed::Fully)
     }
+}
+
+/// Optimized: a thousand seeds are hours of a network's life.
+async fn simulation(workspace: &Workspace, seeds: &str) -> Result<()> {
+    let package = ["--release", "--package", "huly-simulation"];
+    cargo(workspace, &[&["test"], &package[..]].concat()).await?;
+    let run = [&["run"], &package[..], &["--", "--seeds", seeds]].concat();
+    cargo(workspace, &run).await
 }
 
 async fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {

@@ -84,6 +84,7 @@ impl Registry {
                 None => self.forward(&agent, uuid, call.routed()),
             };
             if let Err(error) = refused {
+                let error = call.terms.refusal(error);
                 self.respond_error(&call.client, &call.request, error);
             }
         }
@@ -119,7 +120,8 @@ impl Registry {
     /// Answers requests that were held and will not run.
     fn refuse_held(&mut self, held: Vec<HeldCall>, error: &ErrorPayload) {
         for call in self.take_held(held) {
-            self.respond_error(&call.client, &call.request, error.clone());
+            let error = call.terms.refusal(error.clone());
+            self.respond_error(&call.client, &call.request, error);
         }
     }
 

@@ -102,6 +102,7 @@ impl Registry {
                 closed_at: None,
                 detached: false,
                 in_flight: IndexMap::new(),
+                again: IndexSet::new(),
                 got: IndexMap::new(),
                 refs: IndexSet::new(),
                 agents: BTreeSet::new(),
@@ -145,6 +146,9 @@ impl Registry {
         }
         if incarnation {
             self.new_incarnation(client, nonce);
+        }
+        if let Some(session) = self.sessions.get_mut(client).filter(|_| new_connection) {
+            session.again = session.in_flight.keys().cloned().collect();
         }
         new_connection
     }

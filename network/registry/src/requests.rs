@@ -66,8 +66,10 @@ impl Registry {
         let Some(session) = self.sessions.get_mut(client) else {
             return;
         };
-        if session.in_flight.contains_key(&frame.id) {
-            return; // W05: it runs already.
+        // W05: it runs already, or was answered before it came again over this connection.
+        let again = session.again.swap_remove(&frame.id);
+        if again || session.in_flight.contains_key(&frame.id) {
+            return;
         }
         let request = Request::read(&frame.payload);
         let limit = in_flight_limit(

@@ -42,6 +42,16 @@ impl Terms {
             last_word: ext.patience().map(after),
         }
     }
+
+    /// Why a request is not handed on now. Of one that was sent before nobody here can say that it
+    /// did not run then.
+    pub(crate) fn refusal(self, error: ErrorPayload) -> ErrorPayload {
+        if self.sent_in.is_none() || error.code == Some(ErrorCode::OutcomeUnknown) {
+            return error;
+        }
+        let message = format!("outcome unknown: it was sent before; now {}", error.message);
+        ErrorPayload::new(ErrorCode::OutcomeUnknown, message)
+    }
 }
 
 impl Registry {
@@ -59,11 +69,16 @@ impl Registry {
             data: call.data,
             terms: Terms::of(&call, self.now.mono),
         };
-        let Some(entry) = self.entries.get_mut(call.uuid.as_ref()) else {
+        let outcome = self.hand_on(&call.uuid, routed, visit);
+        outcome.map_err(|error| routed.terms.refusal(error))
+    }
+
+    fn hand_on(&mut self, asked: &str, routed: Routed<'_>, visit: f64) -> Outcome {
+        let Some(entry) = self.entries.get_mut(asked) else {
             if !self.settling() {
-                return Err(no_such_container(&call.uuid));
+                return Err(no_such_container(asked));
             }
-            return self.hold_call(Id::from(call.uuid.as_ref()), routed);
+            return self.hold_call(Id::from(asked), routed);
         };
         entry.last_visit = visit;
         let uuid = entry.uuid.clone();

@@ -62,6 +62,9 @@ pub(crate) struct Session {
     pub(crate) closed_at: Option<Duration>,
     pub(crate) detached: bool,
     pub(crate) in_flight: IndexMap<String, Flight>,
+    /// Requests that were in flight when the present connection began, and that the client sends
+    /// again over it: their answers may be on the way already, and are the only ones.
+    pub(crate) again: IndexSet<String>,
     /// Which container answered a get, by request id.
     pub(crate) got: IndexMap<String, Id>,
     pub(crate) refs: IndexSet<Id>,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{
-    CallerExt, ContainerCall, ErrorCode, ErrorPayload, Frame, IN_FLIGHT_RESERVE, Json, Op, Request,
-    method,
+    CallerExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, Frame, IN_FLIGHT_RESERVE, Json, Op,
+    Request, method,
 };
 
 use crate::config::Peer;
@@ -231,6 +231,20 @@ impl Session {
                 }
             } else if request.stage == Stage::Sent {
                 self.queue.stage(key, Stage::Queued);
+            }
+        }
+    }
+
+    /// A container that is held has another life now. A request that was sent may run in either, so
+    /// that it cannot be said any more in which one; one that was not will run in this one.
+    pub(crate) fn has_moved(&mut self, uuid: &str, epoch: Option<Epoch>) {
+        let Some(epoch) = epoch else { return };
+        for key in self.queue.keys() {
+            let Some(request) = self.queue.get_mut(key) else {
+                continue;
+            };
+            if request.epoch.is_some_and(|known| known != epoch) && request.asks(uuid) {
+                request.epoch = (!request.ever_sent && !request.sent_before).then_some(epoch);
             }
         }
     }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use huly_protocol::{Epoch, ErrorPayload, GetParams, Json, method};
+use huly_protocol::{ContainerCall, Epoch, ErrorPayload, GetParams, Json, method};
 
 use crate::io::Token;
 
@@ -135,6 +135,17 @@ impl Pending {
     /// Whether it asks a container.
     pub(crate) fn is_container_call(&self) -> bool {
         self.is_operation || self.method == method::CONTAINER_REQUEST
+    }
+
+    /// Whether it asks that container through a server.
+    pub(crate) fn asks(&self, uuid: &str) -> bool {
+        let (false, true, Body::Json(params)) =
+            (self.is_operation, self.is_container_call(), &self.body)
+        else {
+            return false;
+        };
+        let call = serde_json::from_str::<ContainerCall<'_>>(params.text());
+        call.is_ok_and(|call| call.uuid == uuid)
     }
 
     /// How long it may wait at the server.

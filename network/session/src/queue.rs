@@ -153,6 +153,10 @@ impl Queue {
             .copied()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }

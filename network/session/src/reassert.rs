@@ -1,7 +1,7 @@
 //! After a fresh session of the server's: it is told what the client holds. Events of that.
 
 use huly_protocol::{
-    EventKind, Frame, GotContainer, HeldEvent, Json, NetworkEvent, PeerEvent, Reassert,
+    Epoch, EventKind, Frame, GotContainer, HeldEvent, Json, NetworkEvent, PeerEvent, Reassert,
     ReassertedGet, method,
 };
 
@@ -135,6 +135,8 @@ impl Session {
         };
         if held.location != location {
             held.location = location.clone();
+            let epoch = epoch_at(&location);
+            self.has_moved(&got.uuid, epoch);
             out.push(Effect::Held(HeldEvent {
                 uuid: got.uuid,
                 event: EventKind::Updated,
@@ -213,7 +215,14 @@ impl Session {
             if event.placement.is_some() {
                 location.placement.clone_from(&event.placement);
             }
+            let epoch = epoch_at(location);
+            self.has_moved(&event.uuid, epoch);
         }
         out.push(Effect::Held(event));
     }
+}
+
+/// Which life of a container is there, where the server says it.
+fn epoch_at(location: &Location) -> Option<Epoch> {
+    location.placement.as_ref()?.epoch
 }

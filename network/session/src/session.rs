@@ -229,6 +229,11 @@ impl Session {
         self.references.handles()
     }
 
+    /// Requests that are not answered yet, the session's own among them.
+    pub fn pending(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether the peer is one of ours; an original one until it is known.
     pub(crate) fn is_rust(&self) -> bool {
         self.peer_answer().is_some()

@@ -230,3 +230,37 @@ fn a_request_sent_again_does_not_run_in_another_life() {
     );
     assert!(world.ask(client, "cs", json!(["u", "op", 1])).is_ok());
 }
+
+/// The client has sent a request again over its new connection, and the answer to the first comes.
+#[test]
+fn an_answer_that_crosses_the_request_sent_again_is_the_only_one() {
+    for side in [Plain, Rust] {
+        let mut world = World::new();
+        let agent = world.agent("a", Rust, &["k"]);
+        let client = world.client("c", side);
+        world[agent].sim().mute = vec!["gg"];
+        let params = json!({"kind": "k", "request": {"uuid": "u"}});
+        let get = world.request(client, "gg", params.clone());
+        world.connect(client);
+        let call = world[agent].sim().called("gg").pop().unwrap();
+        world[agent].sim().mute = vec![];
+        let error = json!({"message": "no", "stack": "", "code": "failed"});
+        world.say(
+            agent,
+            huly_protocol::Op::ResponseError,
+            &call.id,
+            error.to_string(),
+        );
+        assert!(world.answer(client, &get).unwrap().is_err());
+        world.request_as(client, &get, "gg", params.clone());
+        world.run(2_000);
+        assert_eq!(world.answers(client, &get).len(), 1, "{side:?}");
+        let references: usize = world.registry.snapshot().references.values().sum();
+        assert_eq!(references, 0, "{side:?}");
+        // Another connection later the answer may be lost.
+        world.connect(client);
+        world.request_as(client, &get, "gg", params);
+        world.run(2_000);
+        assert!(world.answers(client, &get).pop().unwrap().is_ok());
+    }
+}

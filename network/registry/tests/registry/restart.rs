@@ -64,6 +64,28 @@ fn gets_and_requests_are_held_and_served_when_the_agent_registers() {
 }
 
 #[test]
+fn what_was_sent_before_the_restart_may_have_run() {
+    let (mut world, _agent, client) = restarted();
+    world.connect(client);
+    let epoch = json!([1, 1]);
+    world.ask(client, "xr", assert_again("c", &epoch)).unwrap();
+    let again = json!(["u", "op", 1, {"epoch": epoch}]);
+    let again = world.request(client, "cs", again);
+    let first = world.request(client, "cs", json!(["u", "op", 2, {"timeoutMs": 9_000}]));
+    // Nobody wants the container any more, so nobody waits for it.
+    world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+    let code = |id: &str| world.answer(client, id).unwrap().unwrap_err()["code"].clone();
+    assert_eq!(code(&again), json!("outcomeUnknown"));
+    assert_eq!(code(&first), json!("noSuchContainer"));
+    // The same where the server does not know it at all.
+    world.run(5_000);
+    let again = json!(["u", "op", 3, {"epoch": epoch}]);
+    let again = world.request(client, "cs", again);
+    let code = world.answer(client, &again).unwrap().unwrap_err()["code"].clone();
+    assert_eq!(code, json!("outcomeUnknown"));
+}
+
+#[test]
 fn who_is_asked_for_and_not_registered_is_placed_after_settling() {
     let (mut world, _gone, client) = restarted();
     world.agent("b", Rust, &["k"]);

@@ -4,7 +4,7 @@ use huly_protocol::{Epoch, ErrorCode, ErrorPayload, Frame, Op};
 use huly_session::{Call, Effect, Input, Token};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, config, ended, json_of, ms, params, sent};
+use crate::rig::{Rig, config, ended, got, hello_answer, json_of, ms, params, sent};
 
 const EPOCH: Epoch = Epoch { term: 1_000, n: 7 };
 
@@ -43,6 +43,52 @@ fn the_server_is_told_how_long_the_caller_waits() {
         params(&asked.expect("the request"))[3],
         json!({"timeoutMs": 300})
     );
+}
+
+/// The server says that the container lives elsewhere now.
+fn moved(epoch: Epoch) -> Frame {
+    let placement = json!({"kind": "echo", "agentId": "b", "epoch": epoch});
+    let held = json!([{"uuid": "c", "event": 1, "endpoint": "there", "placement": placement}]);
+    Frame::new(Op::Event, "", json!({ "held": held }).to_string())
+}
+
+#[test]
+fn a_request_that_may_have_run_in_two_lives_is_not_sent_to_another_session() {
+    let mut rig = Rig::up();
+    let (_, get) = rig.get(Some("c"));
+    rig.answer(&sent(&get)[0], got("c"));
+    let (token, _) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    rig.frame(moved(Epoch { n: 8, ..EPOCH }));
+    // What the server has not lost it knows by its id.
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-1");
+    assert_eq!(
+        (ext(&again)["epoch"].clone(), ended(&again)),
+        (Value::Null, vec![])
+    );
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-2");
+    assert_eq!(ended(&again), [(token, Some(ErrorCode::OutcomeUnknown))]);
+}
+
+#[test]
+fn a_request_that_waits_to_be_sent_will_run_in_the_life_of_then() {
+    let mut rig = Rig::new(config());
+    rig.input(Input::Connected);
+    rig.frame(hello_answer("s-1", "i-1", 1_000, 1));
+    let (_, get) = rig.get(Some("c"));
+    rig.answer(&sent(&get)[0], got("c"));
+    let (_, first) = ask(&mut rig, |_| {});
+    // One is in flight already, which is the most.
+    let (_, effects) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    assert_eq!(sent(&effects), []);
+    let now = Epoch { n: 8, ..EPOCH };
+    rig.frame(moved(now));
+    assert_eq!(sent(&rig.answer(&sent(&first)[0], json!(1))).len(), 1);
+    rig.input(Input::Disconnected);
+    let frames = sent(&rig.connect("s-2"));
+    let asked = frames.iter().rfind(|frame| frame.op == Op::Request);
+    assert_eq!(params(asked.expect("the request"))[3]["epoch"], json!(now));
 }
 
 #[test]

@@ -1,0 +1,242 @@
+//! What holds whatever happens.
+
+mod copies;
+mod limits;
+mod references;
+mod requests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use huly_protocol::{ContainerRecord, Epoch};
+use huly_registry::Snapshot;
+
+use crate::ledger::{CopyId, News};
+use crate::program::Program;
+use crate::world::World;
+
+/// A law: what it is called, what it says.
+#[derive(Debug, Clone, Copy)]
+pub struct Law {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds.
+    pub sentence: &'static str,
+    check: Check,
+}
+
+/// When a law is looked at, and by what. What is wrong is returned.
+#[derive(Debug, Clone, Copy)]
+enum Check {
+    /// After each event that concerns it.
+    News(fn(&World, &News) -> Option<String>),
+    /// All the time.
+    Time(fn(&World) -> Option<String>),
+    /// Once nothing has been wrong for a while.
+    Calm(fn(&World, &ServerView) -> Option<String>),
+    /// Once everything has been let go.
+    End(fn(&World, &ServerView) -> Option<String>),
+    /// By comparing two runs.
+    Twice,
+}
+
+/// The law that two runs of a seed are compared by.
+pub(crate) const SAME: &str = "same-seed-same-story";
+
+/// All laws.
+pub const LAWS: &[Law] = &[
+    Law {
+        name: "one-copy-per-epoch",
+        sentence: "never do two containers accept requests under one uuid and one epoch",
+        check: Check::News(copies::one_per_epoch),
+    },
+    Law {
+        name: "one-copy",
+        sentence: "once every agent reaches the server, one container of a uuid accepts requests",
+        check: Check::Calm(copies::one),
+    },
+    Law {
+        name: "higher-epoch-wins",
+        sentence: "of two copies the one with the higher epoch goes on, but for what a settled \
+                   server has served against a later copy of a server of a lower term",
+        check: Check::Calm(copies::higher_epoch),
+    },
+    Law {
+        name: "served-again",
+        sentence: "once faults stop, every referenced container is served again within its bound",
+        check: Check::Calm(references::served),
+    },
+    Law {
+        name: "references-are-held",
+        sentence: "once it is quiet, the server's references are what clients hold",
+        check: Check::Calm(references::held),
+    },
+    Law {
+        name: "durable-survives",
+        sentence: "a durable reference outlives its client, silence and the server",
+        check: Check::Calm(references::durable),
+    },
+    Law {
+        name: "restart-ends-nothing",
+        sentence: "a restart of the server ends no container that a client in touch holds",
+        check: Check::News(references::restart),
+    },
+    Law {
+        name: "executed-once",
+        sentence: "no request runs twice in one life of a container, nor, unless it is \
+                   idempotent, in two",
+        check: Check::News(requests::once),
+    },
+    Law {
+        name: "answered-in-time",
+        sentence: "every call is answered or fails by its deadline",
+        check: Check::Time(requests::in_time),
+    },
+    Law {
+        name: "answer-fits",
+        sentence: "an answer is that of a container that ran the request; what is said not to have \
+                   run has not and will not",
+        check: Check::News(requests::fits),
+    },
+    Law {
+        name: "bounded",
+        sentence: "once it is quiet, nothing is held, waits or is under way anywhere",
+        check: Check::Calm(limits::idle),
+    },
+    Law {
+        name: "nothing-leaks",
+        sentence: "once everything was let go, no container and no reference is left",
+        check: Check::End(limits::empty),
+    },
+    Law {
+        name: SAME,
+        sentence: "two runs of a seed are alike, message by message: the same state gives the same \
+                   placement",
+        check: Check::Twice,
+    },
+];
+
+/// A law that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name.
+    pub law: &'static str,
+    /// When, since the beginning.
+    pub at: Duration,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.as_secs_f64();
+        write!(f, "{} is broken at {at:.4} s: {}", self.law, self.what)
+    }
+}
+
+/// What the laws remember.
+#[derive(Debug, Default)]
+pub(crate) struct Laws {
+    broken: Vec<Violation>,
+    names: BTreeSet<&'static str>,
+    /// The copies that there were when everything was mended, by uuid.
+    pub(crate) mended: BTreeMap<String, Vec<(CopyId, Option<Epoch>)>>,
+}
+
+impl Laws {
+    pub(crate) fn take(&mut self) -> Vec<Violation> {
+        std::mem::take(&mut self.broken)
+    }
+}
+
+/// What the server says.
+#[derive(Debug)]
+pub(crate) struct ServerView {
+    pub(crate) containers: Vec<ContainerRecord>,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) started: Duration,
+}
+
+impl ServerView {
+    /// The references that it knows of a container; nothing if it does not know it.
+    pub(crate) fn references(&self, uuid: &str) -> Option<u32> {
+        let record = self.containers.iter().find(|record| record.uuid == uuid)?;
+        record.huly.as_ref()?.references
+    }
+}
+
+impl World {
+    pub(crate) fn judge_news(&mut self, news: &[News]) {
+        for law in LAWS {
+            if let Check::News(check) = law.check {
+                for one in news {
+                    let what = check(self, one);
+                    self.judged(law, what);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn judge_time(&mut self) {
+        for law in LAWS {
+            if let Check::Time(check) = law.check {
+                let what = check(self);
+                self.judged(law, what);
+            }
+        }
+    }
+
+    /// Looks at what holds once it is calm.
+    pub(crate) fn judge_calm(&mut self) {
+        let Some(view) = self.server_view() else {
+            return;
+        };
+        for law in LAWS {
+            if let Check::Calm(check) = law.check {
+                let what = check(self, &view);
+                self.judged(law, what);
+            }
+        }
+    }
+
+    /// Looks at what holds once everything was let go.
+    pub(crate) fn judge_end(&mut self) {
+        let Some(view) = self.server_view() else {
+            return;
+        };
+        for law in LAWS {
+            if let Check::End(check) = law.check {
+                let what = check(self, &view);
+                self.judged(law, what);
+            }
+        }
+    }
+
+    fn judged(&mut self, law: &Law, what: Option<String>) {
+        let Some(what) = what else { return };
+        if self.laws.names.insert(law.name) {
+            let (at, name) = (self.now, law.name);
+            self.story
+                .tell(at, "LAW", || format!("{name} is broken: {what}"));
+            self.laws.broken.push(Violation {
+                law: name,
+                at,
+                what,
+            });
+        }
+    }
+
+    fn server_view(&mut self) -> Option<ServerView> {
+        let id = self.at("server")?;
+        let started = self.process(id).started;
+        self.with_program(id, |program, cx| match program {
+            Program::Server(server) => Some(ServerView {
+                snapshot: server.snapshot(),
+                containers: server.containers(cx),
+                started,
+            }),
+            _ => None,
+        })?
+    }
+}

@@ -1,0 +1,90 @@
+//! Laws of references.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::ServerView;
+use crate::ledger::News;
+use crate::world::World;
+
+/// How long nothing may have happened to peers so that what the server did is its own doing.
+const IN_TOUCH: Duration = Duration::from_secs(12);
+
+/// How many clients hold each container.
+fn holders(world: &World) -> BTreeMap<String, u32> {
+    let mut holders = BTreeMap::new();
+    for (_, _, program) in world.running() {
+        for uuid in program.held() {
+            *holders.entry(uuid).or_default() += 1;
+        }
+    }
+    holders
+}
+
+pub(super) fn served(world: &World, view: &ServerView) -> Option<String> {
+    holders(world).into_keys().find_map(|uuid| {
+        let copies = world.ledger.accepting(&uuid).len();
+        let known = view.references(&uuid).is_some();
+        (copies == 0 || !known)
+            .then(|| format!("{uuid} is held; {copies} accept; known as live: {known}"))
+    })
+}
+
+pub(super) fn held(world: &World, view: &ServerView) -> Option<String> {
+    let mut holders = holders(world);
+    if world.at("operator").is_none() {
+        for (uuid, _) in &world.scenario.wanted {
+            *holders.entry(uuid.clone()).or_default() += 1;
+        }
+    }
+    // What a client holds that came under the id of another is also what that one held.
+    let heirs = world.running().filter(|(_, process, _)| process.heir);
+    let heirs = heirs.count() as u32;
+    for record in &view.containers {
+        let known = view.references(&record.uuid).unwrap_or_default();
+        let held = holders.get(&record.uuid).copied().unwrap_or_default();
+        if known < held || known > held + heirs {
+            let uuid = &record.uuid;
+            return Some(format!(
+                "the server knows {known} references to {uuid}, {held} clients hold it"
+            ));
+        }
+    }
+    let all: u64 = holders.values().copied().map(u64::from).sum();
+    let known: usize = view.snapshot.references.values().sum();
+    let differs = (known as u64) < all || (heirs == 0 && known as u64 != all);
+    differs.then(|| format!("the server knows {known} references, clients {all}"))
+}
+
+pub(super) fn durable(world: &World, view: &ServerView) -> Option<String> {
+    world.scenario.wanted.iter().find_map(|(uuid, _)| {
+        let copies = world.ledger.accepting(uuid).len();
+        let known = view.references(uuid).unwrap_or_default();
+        (copies == 0 || known == 0)
+            .then(|| format!("{uuid} is wanted; {copies} accept; references: {known}"))
+    })
+}
+
+pub(super) fn restart(world: &World, news: &News) -> Option<String> {
+    let News::Refuses {
+        copy,
+        by_itself: false,
+    } = news
+    else {
+        return None;
+    };
+    let uuid = &world.ledger.copies.get(copy)?.uuid;
+    let calm = |place: &str| world.calm_for(place) > IN_TOUCH;
+    let agent = world.process(copy.0);
+    if !world.ledger.accepting(uuid).is_empty() || !calm(&agent.place) || !calm("") {
+        return None;
+    }
+    let holder = world.running().find(|(_, process, program)| {
+        calm(&process.place) && !process.paused && program.held().contains(uuid)
+    });
+    let (_, holder, _) = holder?;
+    Some(format!(
+        "{} was told to end {uuid}, which {} holds",
+        agent.name, holder.name
+    ))
+}

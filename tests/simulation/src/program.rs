@@ -1,0 +1,145 @@
+//! Programs of the simulated network: thin drivers over the real cores.
+
+pub(crate) mod agent;
+pub(crate) mod client;
+pub(crate) mod hosting;
+pub(crate) mod link;
+pub(crate) mod operator;
+pub(crate) mod server;
+
+use std::time::Duration;
+
+use huly_protocol::Frame;
+
+use crate::ledger::Seen;
+use crate::sabotage::Sabotage;
+use crate::wire::WireId;
+
+/// What comes to a program.
+#[derive(Debug)]
+pub(crate) enum Came {
+    Start,
+    /// What was dialed, if it can be reached.
+    Dialed {
+        dial: u64,
+        wire: Option<WireId>,
+    },
+    Frame {
+        wire: WireId,
+        frame: Frame,
+    },
+    Closed {
+        wire: WireId,
+    },
+    /// This side of a connection is given up, as its peer does not read.
+    Clogged {
+        wire: WireId,
+    },
+    /// The time that it asked for, or later.
+    Wake,
+    Told(Told),
+}
+
+/// What the scenario tells a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Ask for nothing more.
+    Rest,
+    /// Give back all that is held.
+    LetGo,
+    /// End in order.
+    Leave,
+    /// A container ends by itself or panics.
+    LoseContainer,
+}
+
+/// What a program does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Connect to the network server after a while.
+    Dial {
+        dial: u64,
+        after: Duration,
+    },
+    Close {
+        wire: WireId,
+    },
+    Send {
+        wire: WireId,
+        frame: Frame,
+    },
+    /// End the process.
+    Exit {
+        why: String,
+    },
+    Saw(Seen),
+    Tell(String),
+}
+
+/// What a program works with while it handles one thing.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// By its machine's monotonic clock.
+    pub(crate) now: Duration,
+    /// By its machine's time of day, in ms since 1970.
+    pub(crate) wall_ms: u64,
+    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) actions: Vec<Action>,
+}
+
+impl Context {
+    pub(crate) fn send(&mut self, wire: WireId, frame: Frame) {
+        self.actions.push(Action::Send { wire, frame });
+    }
+
+    pub(crate) fn saw(&mut self, seen: Seen) {
+        self.actions.push(Action::Saw(seen));
+    }
+
+    pub(crate) fn tell(&mut self, what: impl Into<String>) {
+        self.actions.push(Action::Tell(what.into()));
+    }
+
+    pub(crate) fn does(&self, sabotage: Sabotage) -> bool {
+        self.sabotage == Some(sabotage)
+    }
+}
+
+/// A program that runs.
+#[derive(Debug)]
+pub(crate) enum Program {
+    Server(Box<server::Server>),
+    Agent(Box<agent::AgentProgram>),
+    Client(Box<client::ClientProgram>),
+    Operator(Box<operator::OperatorProgram>),
+}
+
+impl Program {
+    pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
+        match self {
+            Self::Server(server) => server.take(cx, came),
+            Self::Agent(agent) => agent.take(cx, came),
+            Self::Client(client) => client.take(cx, came),
+            Self::Operator(operator) => operator.take(cx, came),
+        }
+    }
+
+    /// When it wants to be woken, by its monotonic clock.
+    pub(crate) fn next_wake(&self) -> Option<Duration> {
+        match self {
+            Self::Server(server) => server.next_wake(),
+            Self::Agent(agent) => agent.next_wake(),
+            Self::Client(client) => client.next_wake(),
+            Self::Operator(operator) => operator.next_wake(),
+        }
+    }
+
+    /// What it holds, if it is one that holds.
+    pub(crate) fn held(&self) -> Vec<String> {
+        match self {
+            Self::Client(client) => client.held(),
+            Self::Operator(operator) => operator.held(),
+            Self::Server(_) | Self::Agent(_) => Vec::new(),
+        }
+    }
+}

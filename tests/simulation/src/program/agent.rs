@@ -1,0 +1,297 @@
+//! An agent: the real core, its session with the server, and containers.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use huly_agent::core::{self, Agent, Effect, Input, ServerCall, Token};
+use huly_protocol::{
+    AgentCall, AgentRegistration, AgentUuid, ContainerRecord, Epoch, ErrorCode, ErrorPayload, Json,
+    method,
+};
+use huly_session::{self as session, Call, CallError};
+use serde::Serialize;
+
+use super::hosting::{Hosting, Manners};
+use super::link::Link;
+use super::{Action, Came, Context, Told};
+use crate::ledger::Seen;
+use crate::random::Random;
+use crate::sabotage::Sabotage;
+
+/// How often the agent's thread wakes, as a part of its lease: that of the native runtime.
+const TICKS: u32 = 8;
+
+/// How long the server may take to note that the agent leaves.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct AgentProgram {
+    id: String,
+    core: Agent,
+    link: Link,
+    hosting: Hosting,
+    random: Random,
+    tick: Duration,
+    next_tick: Duration,
+    tokens: u64,
+    /// The registration that goes on.
+    registering: Option<session::Token>,
+    /// The call by which the agent leaves.
+    leaving: Option<session::Token>,
+    inputs: VecDeque<Input>,
+}
+
+impl AgentProgram {
+    pub(crate) fn new(
+        config: core::Config,
+        session: session::Config,
+        manners: Manners,
+        mut random: Random,
+        now: Duration,
+    ) -> Self {
+        let lease = config.lease;
+        Self {
+            id: config.agent.clone(),
+            hosting: Hosting::new(random.fork(), manners, lease, now),
+            random,
+            core: Agent::new(config, now),
+            link: Link::new(session),
+            tick: lease / TICKS,
+            next_tick: now,
+            tokens: 0,
+            registering: None,
+            leaving: None,
+            inputs: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Agent {
+        &self.core
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Duration> {
+        let times = [
+            Some(self.next_tick),
+            self.link.session().next_wake(),
+            self.hosting.next_wake(),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
+        match came {
+            Came::Told(Told::Leave) => self.inputs.push_back(Input::Drain),
+            Came::Told(Told::LoseContainer) => {
+                let reports = self.hosting.lose_one(cx);
+                self.inputs.extend(reports);
+            }
+            Came::Told(Told::Rest | Told::LetGo) => {}
+            came => {
+                // Workers may be there before the agent's thread after a pause, or after it.
+                let first = self.random.percent(50);
+                if first {
+                    self.work(cx);
+                }
+                let effects = self.link.take(cx, came);
+                self.session_effects(cx, effects);
+                if !first {
+                    self.settle(cx);
+                    self.work(cx);
+                }
+            }
+        }
+        if self.next_tick <= cx.now {
+            self.next_tick = cx.now + self.tick;
+            self.inputs.push_back(Input::Wake);
+        }
+        self.settle(cx);
+    }
+
+    fn work(&mut self, cx: &mut Context) {
+        let reports = self.hosting.run(cx);
+        self.inputs.extend(reports);
+    }
+
+    /// What waits for the core goes through it, with all that follows.
+    fn settle(&mut self, cx: &mut Context) {
+        while let Some(input) = self.inputs.pop_front() {
+            let mut effects = Vec::new();
+            self.core.handle(cx.now, input, &mut effects);
+            for effect in effects {
+                self.core_effect(cx, effect);
+            }
+            self.hosting.awake(cx.now);
+        }
+    }
+
+    fn session_effects(&mut self, cx: &mut Context, effects: Vec<session::Effect>) {
+        use session::Effect as E;
+        for effect in effects {
+            match effect {
+                E::Up { fresh: true, .. } => self.inputs.push_back(Input::Register),
+                E::Down => self.inputs.push_back(Input::Down),
+                E::BackCall {
+                    call,
+                    method,
+                    params,
+                } => self.back_call(cx, call, method, &params),
+                E::Lease { until } => self.inputs.push_back(Input::Lease { until }),
+                E::Term(term) => self.inputs.push_back(Input::Term(term)),
+                E::Answered { token, result } => self.answered(cx, token, result),
+                E::Stopped(reason) => {
+                    let why = format!("the session is over: {reason:?}");
+                    cx.actions.push(Action::Exit { why });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn answered(
+        &mut self,
+        cx: &mut Context,
+        token: session::Token,
+        result: Result<bytes::Bytes, CallError>,
+    ) {
+        if self.leaving == Some(token) {
+            self.link_input(cx, session::Input::Close);
+            return;
+        }
+        if self.registering != Some(token) {
+            return;
+        }
+        self.registering = None;
+        match result {
+            Ok(answer) => {
+                let original = self.link.session().peer_answer().is_none();
+                self.inputs.push_back(Input::Server { original });
+                let end = serde_json::from_slice::<Option<Vec<String>>>(&answer);
+                let end = end.ok().flatten().unwrap_or_default();
+                cx.tell(format!("is registered; is to end {end:?}"));
+                cx.saw(Seen::Registered);
+                self.inputs.push_back(Input::Registered { end });
+            }
+            // The session is another one: it says so itself.
+            Err(error) if error.code() == Some(ErrorCode::Interrupted) => {}
+            Err(_) => self.inputs.push_back(Input::RegisterFailed),
+        }
+    }
+
+    fn back_call(&mut self, cx: &mut Context, call: u64, method: String, params: &Json) {
+        let Ok(parsed) = serde_json::from_str::<AgentCall<'_>>(params.text()) else {
+            return self.reply(cx, call, Err(refused("wrong parameters")));
+        };
+        if parsed.agent != self.id {
+            return self.reply(cx, call, Err(refused("this client serves another agent")));
+        }
+        self.inputs.push_back(Input::Call(ServerCall {
+            token: Token(call),
+            method,
+            params: Json::from(parsed.params),
+            ext: parsed.ext.map(Json::from),
+        }));
+    }
+
+    fn reply(&mut self, cx: &mut Context, call: u64, result: Result<Json, ErrorPayload>) {
+        self.link_input(cx, session::Input::Reply { call, result });
+    }
+
+    fn link_input(&mut self, cx: &mut Context, input: session::Input) {
+        let effects = self.link.input(cx, input);
+        self.session_effects(cx, effects);
+    }
+
+    fn say<T: Serialize>(&mut self, cx: &mut Context, name: &'static str, what: &T) {
+        self.tokens += 1;
+        let params = Json::of(what).unwrap_or_else(|_| Json::null());
+        let call = Call {
+            timeout: (name == method::UNREGISTER_AGENT).then_some(LEAVE_TIMEOUT),
+            ..Call::new(self.tokens, name, params)
+        };
+        self.link_input(cx, session::Input::Call(call));
+    }
+
+    fn register(&mut self, cx: &mut Context, mut registration: AgentRegistration) {
+        if let Some(token) = self.registering.take() {
+            self.link_input(cx, session::Input::Cancel { token });
+        }
+        let Some(session) = self.link.session().uuid().map(str::to_owned) else {
+            return; // The next one asks for it.
+        };
+        if cx.does(Sabotage::LowerEpochs) {
+            registration.containers.iter_mut().for_each(lower_epoch);
+        }
+        self.tokens += 1;
+        self.registering = Some(self.tokens);
+        let params = Json::of(&registration).unwrap_or_else(|_| Json::null());
+        let call = Call {
+            only_in: Some(session),
+            registers: true,
+            ..Call::new(self.tokens, method::REGISTER_AGENT, params)
+        };
+        self.link_input(cx, session::Input::Call(call));
+    }
+
+    fn core_effect(&mut self, cx: &mut Context, effect: Effect) {
+        let mut reports = Vec::new();
+        match effect {
+            Effect::Register(registration) => self.register(cx, registration),
+            Effect::Update(event) => self.say(cx, method::CONTAINER_UPDATE, &event),
+            Effect::AnnounceDrain => {
+                let uuid = self.id.clone();
+                self.say(cx, method::DRAIN, &AgentUuid { uuid });
+            }
+            Effect::Drained => {
+                let uuid = self.id.clone();
+                self.leaving = Some(self.tokens + 1);
+                self.say(cx, method::UNREGISTER_AGENT, &AgentUuid { uuid });
+            }
+            Effect::Answer { token, result } => self.reply(cx, token.0, result),
+            Effect::Gate { open } => {
+                cx.tell(if open {
+                    "goes on after its pause"
+                } else {
+                    "was paused: nothing is dispatched"
+                });
+                self.hosting.set_gate(open);
+            }
+            Effect::Start { run, seed } => {
+                let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
+                cx.tell(format!("starts container {uuid}, epoch {epoch}"));
+                self.hosting.start(cx, run, *seed);
+            }
+            Effect::Dispatch { run, asked } => {
+                if cx.does(Sabotage::DoubleRequests) {
+                    self.hosting.request(cx, run, asked.clone());
+                }
+                self.hosting.request(cx, run, asked);
+            }
+            Effect::Stop { .. } | Effect::Abort { .. } if cx.does(Sabotage::DropStops) => {}
+            Effect::Stop { run } => self.hosting.stop(cx, run, &mut reports),
+            Effect::Abort { run } => self.hosting.abort(cx, run, &mut reports),
+            Effect::Observed(core::Observed::End { kind, reason }) => {
+                cx.tell(format!("a container of kind {kind} ended: {reason}"));
+            }
+            // No client connects to its ROUTER, containers are well, none is made beforehand.
+            _ => {}
+        }
+        self.inputs.extend(reports);
+    }
+}
+
+fn refused(message: &str) -> ErrorPayload {
+    ErrorPayload::new(ErrorCode::NoSuchAgent, message)
+}
+
+fn lower_epoch(record: &mut ContainerRecord) {
+    if let Some(ext) = &mut record.huly {
+        ext.epoch = Some(Epoch { term: 0, n: 1 });
+    }
+}
+
+pub(crate) fn text(epoch: Option<Epoch>) -> String {
+    match epoch {
+        Some(Epoch { term, n }) => format!("{term}-{n}"),
+        None => "none".to_owned(),
+    }
+}

@@ -1,0 +1,304 @@
+//! A client of ours: the real session, and a caller that gets, asks and releases at random.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use huly_protocol::{
+    CallerExt, ContainerCall, ErrorCode, GetExt, GetParams, GetRequest, GotContainer, Json, method,
+};
+use huly_session::{Call, CallError, Config, Effect, Input, Token};
+
+use super::link::Link;
+use super::{Action, Came, Context, Told};
+use crate::ledger::{Outcome, Seen};
+use crate::random::Random;
+use crate::sabotage::Sabotage;
+
+/// Handles that a client keeps at most.
+const MOST_HANDLES: usize = 6;
+
+/// What callers ask for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wishes {
+    /// Containers that all clients share, with their kinds.
+    pub(crate) uuids: Vec<(String, String)>,
+    /// Kinds of which containers are got without a uuid.
+    pub(crate) kinds: Vec<String>,
+    /// The longest time between two wishes, in ms.
+    pub(crate) pause_ms: u64,
+}
+
+#[derive(Debug)]
+enum Waits {
+    Get { uuid: Option<String> },
+    Request { op: u64 },
+    Other,
+}
+
+#[derive(Debug)]
+pub(crate) struct ClientProgram {
+    link: Link,
+    wishes: Wishes,
+    random: Random,
+    /// The first number of requests of this process.
+    ops: u64,
+    tokens: u64,
+    waits: BTreeMap<Token, Waits>,
+    /// One for each handle.
+    handles: Vec<String>,
+    rests: bool,
+    next_wish: Duration,
+}
+
+impl ClientProgram {
+    pub(crate) fn new(
+        config: Config,
+        wishes: Wishes,
+        random: Random,
+        ops: u64,
+        now: Duration,
+    ) -> Self {
+        Self {
+            link: Link::new(config),
+            wishes,
+            random,
+            ops,
+            tokens: 0,
+            waits: BTreeMap::new(),
+            handles: Vec::new(),
+            rests: false,
+            next_wish: now,
+        }
+    }
+
+    pub(crate) fn held(&self) -> Vec<String> {
+        let held = self.link.session().held();
+        held.keys().map(|uuid| (*uuid).to_owned()).collect()
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.link.session().pending()
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Duration> {
+        let wish = (!self.rests).then_some(self.next_wish);
+        [wish, self.link.session().next_wake()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
+        match came {
+            Came::Told(Told::Rest) => self.rests = true,
+            Came::Told(Told::LetGo) => {
+                while let Some(uuid) = self.handles.pop() {
+                    self.release(cx, uuid);
+                }
+            }
+            Came::Told(Told::Leave) => self.input(cx, Input::Close),
+            Came::Told(Told::LoseContainer) => {}
+            came => {
+                let effects = self.link.take(cx, came);
+                self.effects(cx, effects);
+            }
+        }
+        if !self.rests && self.next_wish <= cx.now {
+            self.next_wish = cx.now + self.random.millis(0..self.wishes.pause_ms);
+            self.wish(cx);
+        }
+    }
+
+    fn input(&mut self, cx: &mut Context, input: Input) {
+        let effects = self.link.input(cx, input);
+        self.effects(cx, effects);
+    }
+
+    fn effects(&mut self, cx: &mut Context, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Answered { token, result } => {
+                    let late =
+                        matches!(&result, Err(error) if error.code() == Some(ErrorCode::TimedOut));
+                    if !(late && cx.does(Sabotage::DropTimeouts)) {
+                        self.answered(cx, token, result);
+                    }
+                }
+                Effect::Got { token, result } => self.got(cx, token, result),
+                Effect::Stopped(reason) => {
+                    let why = format!("the session is over: {reason:?}");
+                    cx.actions.push(Action::Exit { why });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn answered(
+        &mut self,
+        cx: &mut Context,
+        token: Token,
+        result: Result<bytes::Bytes, CallError>,
+    ) {
+        let op = match self.waits.remove(&token) {
+            Some(Waits::Request { op }) => op,
+            Some(_) => return cx.saw(Seen::Called { call: token }),
+            None => return,
+        };
+        let mut outcome = match result {
+            Ok(answer) => Outcome::Answer {
+                fits: serde_json::from_slice::<u64>(&answer).ok() == Some(op),
+            },
+            Err(error) => Outcome::Error(error.code()),
+        };
+        if cx.does(Sabotage::ClaimNotRun) && matches!(outcome, Outcome::Error(_)) {
+            outcome = Outcome::Error(Some(ErrorCode::Interrupted));
+        }
+        if let Outcome::Error(code) = outcome {
+            cx.tell(format!("request {op} failed: {code:?}"));
+        }
+        cx.saw(Seen::Done { op, outcome });
+    }
+
+    fn got(&mut self, cx: &mut Context, token: Token, result: Result<GotContainer, CallError>) {
+        cx.saw(Seen::Called { call: token });
+        self.waits.remove(&token);
+        match result {
+            Ok(got) => {
+                cx.tell(format!("holds {}", got.uuid));
+                self.handles.push(got.uuid);
+            }
+            Err(error) => cx.tell(format!("a get failed: {:?}", error.code())),
+        }
+    }
+
+    fn token(&mut self, waits: Waits) -> Token {
+        self.tokens += 1;
+        self.waits.insert(self.tokens, waits);
+        self.tokens
+    }
+
+    fn wish(&mut self, cx: &mut Context) {
+        match self.random.of(0..100) {
+            _ if self.handles.is_empty() => self.get(cx),
+            0..15 if self.handles.len() < MOST_HANDLES => self.get(cx),
+            15..25 => {
+                let at = self.random.index(self.handles.len());
+                let uuid = self.handles.swap_remove(at);
+                self.release(cx, uuid);
+            }
+            25..28 => self.cancel(cx),
+            28..36 => {
+                // Of a container that may or may not be held.
+                let uuids = &self.wishes.uuids;
+                if let Some((uuid, _)) = self.random.pick(uuids) {
+                    let uuid = uuid.clone();
+                    self.ask(cx, uuid);
+                }
+            }
+            _ => {
+                if let Some(uuid) = self.random.pick(&self.handles) {
+                    let uuid = uuid.clone();
+                    self.ask(cx, uuid);
+                }
+            }
+        }
+    }
+
+    fn get(&mut self, cx: &mut Context) {
+        let timeout = self.random.millis(1_000..10_000);
+        let mut request = GetRequest::default();
+        let mut ext = GetExt::default();
+        let kind = if self.random.percent(70) {
+            let Some((uuid, kind)) = self.random.pick(&self.wishes.uuids) else {
+                return;
+            };
+            request.uuid = Some(uuid.clone());
+            kind.clone()
+        } else {
+            let Some(kind) = self.random.pick(&self.wishes.kinds).cloned() else {
+                return;
+            };
+            match self.random.of(0..3) {
+                0 => request.labels = Some(vec![format!("label-{}", self.random.of(0..2))]),
+                1 => ext.new = true,
+                _ => {}
+            }
+            kind
+        };
+        let uuid = request.uuid.clone();
+        let token = self.token(Waits::Get { uuid });
+        let call = token;
+        cx.saw(Seen::Calls { call, timeout });
+        let params = GetParams {
+            kind,
+            request,
+            huly: Some(ext),
+        };
+        let input = Input::Get {
+            token,
+            params,
+            raw: false,
+            timeout: Some(timeout),
+        };
+        self.input(cx, input);
+    }
+
+    fn release(&mut self, cx: &mut Context, uuid: String) {
+        cx.tell(format!("releases {uuid}"));
+        let token = Some(self.token(Waits::Other));
+        let raw = false;
+        self.input(cx, Input::Release { token, uuid, raw });
+    }
+
+    /// Nobody waits for a call any more.
+    fn cancel(&mut self, cx: &mut Context) {
+        let gets: BTreeSet<Token> = self
+            .waits
+            .iter()
+            .filter(|(_, waits)| matches!(waits, Waits::Get { .. }))
+            .map(|(token, _)| *token)
+            .collect();
+        if let Some(token) = gets.first().copied() {
+            if let Some(Waits::Get { uuid }) = self.waits.remove(&token) {
+                cx.tell(format!("waits no longer for its get of {uuid:?}"));
+            }
+            cx.saw(Seen::Called { call: token });
+            self.input(cx, Input::Cancel { token });
+        }
+    }
+
+    fn ask(&mut self, cx: &mut Context, uuid: String) {
+        self.ops += 1;
+        let op = self.ops;
+        let timeout = self.random.millis(300..8_000);
+        let idempotent = self.random.percent(20);
+        let Ok(data) = Json::of(&op) else { return };
+        let params = Json::of(&ContainerCall {
+            uuid: uuid.as_str().into(),
+            operation: "count".into(),
+            data: data.raw(),
+            ext: None::<CallerExt>,
+        });
+        let Ok(params) = params else { return };
+        // As a reference of the client crate knows it.
+        let held = self.handles.contains(&uuid);
+        let location = self.link.session().location(&uuid).filter(|_| held);
+        let placed = location.and_then(|location| location.placement.as_ref());
+        let epoch = placed.and_then(|placement| placement.epoch);
+        let token = self.token(Waits::Request { op });
+        cx.tell(format!("request {op} to {uuid}"));
+        cx.saw(Seen::Asked {
+            op,
+            timeout,
+            idempotent,
+        });
+        let call = Call {
+            timeout: Some(timeout),
+            idempotent,
+            epoch,
+            ..Call::new(token, method::CONTAINER_REQUEST, params)
+        };
+        self.input(cx, Input::Call(call));
+    }
+}

@@ -1,0 +1,117 @@
+//! A peer's session with the network server over the connection of the day.
+
+use huly_protocol::{Frame, Op, Request, method};
+use huly_session::{Config, Effect, Input, Session};
+
+use super::{Action, Came, Context};
+use crate::sabotage::Sabotage;
+use crate::wire::WireId;
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    session: Session,
+    wire: Option<WireId>,
+    /// The number of the last dialing, and whether it goes on.
+    dial: u64,
+    dialing: bool,
+}
+
+impl Link {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            session: Session::new(config),
+            wire: None,
+            dial: 0,
+            dialing: false,
+        }
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What came, for the session; what it wants beside messages and connections is returned.
+    pub(crate) fn take(&mut self, cx: &mut Context, came: Came) -> Vec<Effect> {
+        match came {
+            Came::Start => self.input(cx, Input::Start),
+            Came::Dialed { dial, wire } if dial == self.dial && self.dialing => {
+                self.dialing = false;
+                self.wire = wire;
+                let input = match wire {
+                    Some(_) => Input::Connected,
+                    None => Input::Disconnected,
+                };
+                self.input(cx, input)
+            }
+            Came::Dialed { wire, .. } => {
+                let unwanted = wire.map(|wire| Action::Close { wire });
+                cx.actions.extend(unwanted);
+                Vec::new()
+            }
+            Came::Frame { wire, frame } if self.wire == Some(wire) => {
+                self.input(cx, Input::Frame(frame))
+            }
+            Came::Closed { wire } | Came::Clogged { wire } if self.wire == Some(wire) => {
+                self.hang_up(cx);
+                self.input(cx, Input::Disconnected)
+            }
+            Came::Wake => self.input(cx, Input::Wake),
+            // Of a connection that was hung up.
+            Came::Frame { .. } | Came::Closed { .. } | Came::Clogged { .. } | Came::Told(_) => {
+                Vec::new()
+            }
+        }
+    }
+
+    pub(crate) fn input(&mut self, cx: &mut Context, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.session.handle(cx.now, input, &mut effects);
+        effects.retain(|effect| match effect {
+            Effect::Dial { after } => {
+                self.hang_up(cx);
+                self.dial += 1;
+                self.dialing = true;
+                let (dial, after) = (self.dial, *after);
+                cx.actions.push(Action::Dial { dial, after });
+                false
+            }
+            Effect::Hangup => {
+                self.hang_up(cx);
+                self.dialing = false;
+                false
+            }
+            Effect::Send(frame) => {
+                self.send(cx, frame.clone());
+                false
+            }
+            _ => true,
+        });
+        effects
+    }
+
+    fn send(&mut self, cx: &mut Context, frame: Frame) {
+        if let Some(wire) = self.wire
+            && !is_dropped(cx, &frame)
+        {
+            cx.send(wire, frame);
+        }
+    }
+
+    fn hang_up(&mut self, cx: &mut Context) {
+        if let Some(wire) = self.wire.take() {
+            cx.actions.push(Action::Close { wire });
+        }
+    }
+}
+
+fn is_dropped(cx: &Context, frame: &Frame) -> bool {
+    let of = |name: &str| {
+        frame.op == Op::Request && Request::read(&frame.payload).is_ok_and(|r| r.method == name)
+    };
+    match cx.sabotage {
+        Some(Sabotage::DropReleases) => of(method::RELEASE),
+        Some(Sabotage::DropReassertions) => of(method::REASSERT),
+        Some(Sabotage::DropReplies) => matches!(frame.op, Op::Response | Op::ResponseError),
+        _ => false,
+    }
+}

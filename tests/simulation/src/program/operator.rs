@@ -1,0 +1,213 @@
+//! The operator as the network sees it: it wants a set of containers to live, holds them durably,
+//! and says the full set. Its own core is not part of the simulation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use huly_protocol::{GetExt, GetParams, GetRequest, Json, Sync, Synced, method};
+use huly_session::{Call, Config, Effect, Input, Token};
+
+use super::link::Link;
+use super::{Action, Came, Context, Told};
+
+/// After how long it tries again what failed, and looks whether all is as it should be.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often it says the full set.
+const SYNC_EVERY: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+enum Waits {
+    Get(String),
+    Sync,
+}
+
+#[derive(Debug)]
+pub(crate) struct OperatorProgram {
+    link: Link,
+    /// What is to live, with its kind.
+    wanted: BTreeMap<String, String>,
+    waits: BTreeMap<Token, Waits>,
+    got: BTreeSet<String>,
+    tokens: u64,
+    syncs: bool,
+    next_sync: Duration,
+    next_try: Duration,
+}
+
+impl OperatorProgram {
+    pub(crate) fn new(config: Config, wanted: BTreeMap<String, String>, now: Duration) -> Self {
+        Self {
+            link: Link::new(config),
+            wanted,
+            waits: BTreeMap::new(),
+            got: BTreeSet::new(),
+            tokens: 0,
+            syncs: false,
+            next_sync: now,
+            next_try: now,
+        }
+    }
+
+    pub(crate) fn held(&self) -> Vec<String> {
+        let held = self.link.session().held();
+        held.keys().map(|uuid| (*uuid).to_owned()).collect()
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Duration> {
+        let wake = self.link.session().next_wake();
+        wake.into_iter().chain([self.next_try]).min()
+    }
+
+    pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
+        match came {
+            Came::Told(Told::LetGo) => {
+                let wanted = std::mem::take(&mut self.wanted);
+                for uuid in wanted.into_keys() {
+                    self.got.remove(&uuid);
+                    cx.tell(format!("releases {uuid}"));
+                    let (token, raw) = (None, true);
+                    self.input(cx, Input::Release { token, uuid, raw });
+                }
+            }
+            Came::Told(_) => {}
+            came => {
+                let effects = self.link.take(cx, came);
+                self.effects(cx, effects);
+            }
+        }
+        if self.next_try <= cx.now {
+            self.next_try = cx.now + AGAIN;
+            self.look(cx);
+        }
+    }
+
+    /// Gets what it has not, and says now and then what it wants.
+    fn look(&mut self, cx: &mut Context) {
+        if !self.link.session().is_up() {
+            return;
+        }
+        let asked: BTreeSet<&str> = self.waits.values().filter_map(Waits::uuid).collect();
+        let missing: Vec<(String, String)> = self
+            .wanted
+            .iter()
+            .filter(|(uuid, _)| !self.got.contains(*uuid) && !asked.contains(uuid.as_str()))
+            .map(|(uuid, kind)| (uuid.clone(), kind.clone()))
+            .collect();
+        for (uuid, kind) in missing {
+            self.get(cx, uuid, kind);
+        }
+        if self.next_sync <= cx.now && !self.syncs {
+            self.next_sync = cx.now + SYNC_EVERY;
+            self.sync(cx);
+        }
+    }
+
+    fn get(&mut self, cx: &mut Context, uuid: String, kind: String) {
+        self.tokens += 1;
+        self.waits.insert(self.tokens, Waits::Get(uuid.clone()));
+        let params = GetParams {
+            kind,
+            request: GetRequest {
+                uuid: Some(uuid),
+                ..GetRequest::default()
+            },
+            huly: Some(GetExt {
+                durable: true,
+                strict: true,
+                ..GetExt::default()
+            }),
+        };
+        let input = Input::Get {
+            token: self.tokens,
+            params,
+            raw: true,
+            timeout: Some(TIMEOUT),
+        };
+        self.input(cx, input);
+    }
+
+    fn sync(&mut self, cx: &mut Context) {
+        self.tokens += 1;
+        self.syncs = true;
+        self.waits.insert(self.tokens, Waits::Sync);
+        let sync = Sync {
+            sync: format!("sync-{}", self.tokens),
+            chunk: 0,
+            uuids: self.wanted.keys().cloned().collect(),
+            last: true,
+        };
+        let Ok(params) = Json::of(&sync) else { return };
+        let call = Call {
+            timeout: Some(TIMEOUT),
+            only_in: self.link.session().uuid().map(str::to_owned),
+            ..Call::new(self.tokens, method::SYNC, params)
+        };
+        self.input(cx, Input::Call(call));
+    }
+
+    fn input(&mut self, cx: &mut Context, input: Input) {
+        let effects = self.link.input(cx, input);
+        self.effects(cx, effects);
+    }
+
+    fn effects(&mut self, cx: &mut Context, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Up { fresh: true, .. } => {
+                    self.next_sync = cx.now;
+                    self.next_try = cx.now;
+                }
+                Effect::Got { token, result } => {
+                    let Some(Waits::Get(uuid)) = self.waits.remove(&token) else {
+                        continue;
+                    };
+                    match result {
+                        Ok(_) if self.wanted.contains_key(&uuid) => {
+                            cx.tell(format!("holds {uuid} durably"));
+                            self.got.insert(uuid);
+                        }
+                        // Let go meanwhile.
+                        Ok(_) => {
+                            let (token, raw) = (None, true);
+                            self.input(cx, Input::Release { token, uuid, raw });
+                        }
+                        Err(error) => cx.tell(format!("get of {uuid}: {:?}", error.code())),
+                    }
+                }
+                Effect::Answered { token, result } => {
+                    let Some(Waits::Sync) = self.waits.remove(&token) else {
+                        continue;
+                    };
+                    self.syncs = false;
+                    match result.map(|answer| serde_json::from_slice::<Synced>(&answer)) {
+                        Ok(Ok(synced)) => {
+                            cx.tell(format!(
+                                "synced: {:?} released, {:?} missing",
+                                synced.released, synced.missing
+                            ));
+                            for uuid in synced.missing {
+                                self.got.remove(&uuid);
+                            }
+                        }
+                        _ => self.next_sync = cx.now + AGAIN,
+                    }
+                }
+                Effect::Stopped(reason) => {
+                    let why = format!("the session is over: {reason:?}");
+                    cx.actions.push(Action::Exit { why });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Waits {
+    fn uuid(&self) -> Option<&str> {
+        match self {
+            Self::Get(uuid) => Some(uuid),
+            Self::Sync => None,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The network server: the real registry over wires.
+
+use std::fmt;
+use std::time::Duration;
+
+use huly_protocol::{
+    ContainerRecord, Frame, Hello, HelloExt, Op, PROTOCOL_VERSION, Request, method,
+};
+use huly_registry::{Config, Effect, Input, Now, Registry, Snapshot};
+use serde_json::{Value, json};
+
+use super::{Action, Came, Context};
+use crate::sabotage::Sabotage;
+use crate::wire::WireId;
+
+/// The connection by which the simulation looks into the server.
+const PROBE: &str = "probe";
+
+/// For how long no start is dropped, so that there is something to be lost.
+const STARTS: Duration = Duration::from_secs(3);
+
+pub(crate) struct Server {
+    registry: Registry,
+    /// By the machine's monotonic clock.
+    started: Duration,
+}
+
+impl Server {
+    pub(crate) fn new(config: Config, now: Duration, wall_ms: u64) -> Self {
+        let mono = Duration::ZERO;
+        Self {
+            registry: Registry::new(config, Now { mono, wall_ms }),
+            started: now,
+        }
+    }
+
+    pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
+        let input = match came {
+            Came::Frame { wire, frame } => Input::Message {
+                conn: wire.name(),
+                frame,
+            },
+            Came::Closed { wire } => Input::Closed { conn: wire.name() },
+            Came::Clogged { wire } => {
+                cx.actions.push(Action::Close { wire });
+                Input::Cut { conn: wire.name() }
+            }
+            Came::Start | Came::Wake => Input::Wake,
+            Came::Dialed { .. } | Came::Told(_) => return,
+        };
+        self.input(cx, input);
+    }
+
+    /// Returns what is sent to the probe.
+    fn input(&mut self, cx: &mut Context, input: Input) -> Vec<Frame> {
+        let now = Now {
+            mono: cx.now.saturating_sub(self.started),
+            wall_ms: cx.wall_ms,
+        };
+        let mut probed = Vec::new();
+        for effect in self.registry.handle(now, input) {
+            match effect {
+                Effect::Send { conn, frame } if conn == PROBE => probed.push(frame),
+                Effect::Send { conn, frame } => {
+                    let frame = match cx.sabotage {
+                        Some(Sabotage::DropStarts) if now.mono < STARTS => Some(frame),
+                        Some(sabotage) => sabotaged(sabotage, frame),
+                        None => Some(frame),
+                    };
+                    if let (Some(wire), Some(frame)) = (WireId::of_name(&conn), frame) {
+                        cx.send(wire, frame);
+                    }
+                }
+                Effect::Note { text } => cx.tell(text),
+                Effect::Exit { reason } => cx.actions.push(Action::Exit { why: reason }),
+            }
+        }
+        probed
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Duration> {
+        self.registry.next_wake().map(|at| self.started + at)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.registry.snapshot()
+    }
+
+    /// What the server would tell anybody of its containers, asked over a connection of its own.
+    pub(crate) fn containers(&mut self, cx: &mut Context) -> Vec<ContainerRecord> {
+        let hello = Hello {
+            alive_timeout: None,
+            huly: Some(HelloExt {
+                v: PROTOCOL_VERSION,
+                nonce: PROBE.to_owned(),
+                features: Vec::new(),
+                term: 0,
+                secret: None,
+            }),
+        };
+        let hello = serde_json::to_vec(&hello).unwrap_or_default();
+        let list = Request::payload(method::LIST_CONTAINERS, "{}");
+        let said = [
+            Frame::new(Op::Hello, PROBE, hello),
+            Frame::new(Op::Request, PROBE, list),
+            Frame::bare(Op::Close),
+        ];
+        let mut answers = Vec::new();
+        for frame in said {
+            let conn = PROBE.into();
+            answers.extend(self.input(cx, Input::Message { conn, frame }));
+        }
+        let answer = answers.iter().find(|frame| frame.op == Op::Response);
+        answer
+            .and_then(|frame| serde_json::from_slice(&frame.payload).ok())
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("started", &self.started)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The message as it is sent; nothing of one that is dropped.
+fn sabotaged(sabotage: Sabotage, frame: Frame) -> Option<Frame> {
+    let is = |name: &str| {
+        frame.op == Op::Request && Request::read(&frame.payload).is_ok_and(|r| r.method == name)
+    };
+    let altered = |alter: &dyn Fn(&mut Value)| {
+        let mut call: Value = serde_json::from_slice(&frame.payload).ok()?;
+        alter(&mut call);
+        let payload = serde_json::to_vec(&call).ok()?;
+        Some(Frame::new(frame.op, frame.id.clone(), payload))
+    };
+    // A call to an agent: [method, [agent, params, ext]].
+    match sabotage {
+        Sabotage::DropStarts if is(method::GET) => None,
+        Sabotage::OneEpochForAll if is(method::GET) => altered(&|call| {
+            call[1][2]["epoch"][1] = json!(1);
+        }),
+        Sabotage::DropHolders if is(method::SET_HOLDERS) => None,
+        Sabotage::DropHolders if is(method::GET) => altered(&|call| {
+            call[1][2]["holders"] = json!([]);
+        }),
+        _ => Some(frame),
+    }
+}

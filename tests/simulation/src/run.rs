@@ -1,0 +1,105 @@
+//! One simulation: the scenario of a seed, then calm, then nothing is wanted any more.
+
+use std::time::Duration;
+
+use crate::laws::{SAME, Violation};
+use crate::program::Told;
+use crate::sabotage::Sabotage;
+use crate::scenario::Scenario;
+use crate::story::Story;
+use crate::world::World;
+
+/// How long after the last fault everything is as it should be.
+const CALM: Duration = Duration::from_secs(35);
+/// After which clients ask for nothing more.
+const BUSY: Duration = Duration::from_secs(15);
+/// How long after everything was let go nothing of it is left.
+const EMPTY: Duration = Duration::from_secs(25);
+
+/// How much of the story is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// Nothing.
+    Silent,
+    /// What programs do.
+    Deeds,
+    /// Each message as well.
+    Messages,
+}
+
+/// What came of a seed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// A hash of all that happened.
+    pub hash: u64,
+    /// Laws that were broken, each once.
+    pub violations: Vec<Violation>,
+    /// Requests that containers began with.
+    pub executed: usize,
+    /// What happened, a line each.
+    pub story: Vec<String>,
+}
+
+/// Simulates the scenario of a seed.
+pub fn simulate(seed: u64, sabotage: Option<Sabotage>, telling: Telling) -> Outcome {
+    let scenario = Scenario::new(seed);
+    let story = Story::new(telling != Telling::Silent, telling == Telling::Messages);
+    let mended = scenario.mended;
+    let mut world = World::new(scenario, story, sabotage);
+    world.run_until(mended);
+    world.mend();
+    world.run_until(mended + BUSY);
+    world.tell_all(Told::Rest);
+    world.run_until(mended + CALM);
+    world.judge_calm();
+    let mut end = mended + CALM;
+    if world.scenario.operator_away.is_some() {
+        world.start("operator");
+        end += BUSY;
+        world.run_until(end);
+    }
+    world.restarts = false;
+    world.tell_all(Told::LetGo);
+    world.dismiss_heirs();
+    world.run_until(end + EMPTY);
+    world.judge_end();
+    world.outcome()
+}
+
+/// Simulates a seed once more: what is wrong if not everything is as it was.
+pub fn same_twice(seed: u64, hash: u64, sabotage: Option<Sabotage>) -> Option<Violation> {
+    let again = simulate(seed, sabotage, Telling::Silent).hash;
+    (again != hash).then(|| Violation {
+        law: SAME,
+        at: Duration::ZERO,
+        what: format!("the hash of one run is {hash:016x}, that of the next {again:016x}"),
+    })
+}
+
+impl World {
+    fn tell_all(&mut self, what: Told) {
+        let all: Vec<_> = self.running().map(|(id, _, _)| id).collect();
+        for id in all {
+            self.tell_program(id, what);
+        }
+    }
+
+    /// Clients that came under the id of another release what that one held by leaving.
+    fn dismiss_heirs(&mut self) {
+        let heirs = self.running().filter(|(_, process, _)| process.heir);
+        let heirs: Vec<_> = heirs.map(|(id, _, _)| id).collect();
+        for id in heirs {
+            self.tell_program(id, Told::Leave);
+        }
+    }
+
+    fn outcome(mut self) -> Outcome {
+        let violations = self.laws.take();
+        Outcome {
+            hash: self.story.hash(),
+            violations,
+            executed: self.ledger.asked.values().map(|a| a.executed.len()).sum(),
+            story: self.story.lines(),
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! A seed says who there is, what they want and what happens to them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::program::hosting::Manners;
+use crate::random::Random;
+
+/// How long the operator is left alone before it goes away.
+const UNDISTURBED: Duration = Duration::from_secs(6);
+
+/// Something that happens, mostly to who has a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Start(String),
+    /// It ends without a word; silently if even its connections do not tell.
+    Crash {
+        place: String,
+        silent: bool,
+    },
+    /// Its connections are cut: each side notices in its own time, or never.
+    Cut(String),
+    Pause(String),
+    Thaw(String),
+    /// Nothing reaches it and nothing comes from it; nothing is lost.
+    Isolate(String),
+    Join(String),
+    /// Its messages take longer.
+    Slow {
+        place: String,
+        ms: u64,
+    },
+    /// Its time of day is set.
+    SetClock {
+        place: String,
+        ms: i64,
+    },
+    /// The server gives up the connection to it.
+    Clog(String),
+    /// One of its containers ends by itself.
+    LoseContainer(String),
+    /// It leaves in order.
+    Leave(String),
+    /// A second server: some stay with the first.
+    Double {
+        stay: Vec<String>,
+    },
+    /// The first of two is reached by nobody any more.
+    Single,
+}
+
+impl Step {
+    /// The place that has to get over it.
+    pub(crate) fn disturbs(&self) -> Option<&str> {
+        match self {
+            Self::Crash { place, .. }
+            | Self::Start(place)
+            | Self::Cut(place)
+            | Self::Pause(place)
+            | Self::Thaw(place)
+            | Self::Isolate(place)
+            | Self::Join(place)
+            | Self::Slow { place, .. }
+            | Self::Clog(place)
+            | Self::Leave(place) => Some(place),
+            Self::Double { .. } | Self::Single => Some("server"),
+            Self::SetClock { .. } | Self::LoseContainer(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(place) => write!(f, "{place} is started"),
+            Self::Crash {
+                place,
+                silent: false,
+            } => write!(f, "{place} is killed"),
+            Self::Crash { place, .. } => write!(f, "the machine of {place} dies"),
+            Self::Cut(place) => write!(f, "the connections of {place} are cut"),
+            Self::Pause(place) => write!(f, "{place} is paused"),
+            Self::Thaw(place) => write!(f, "{place} goes on"),
+            Self::Isolate(place) => write!(f, "{place} is isolated"),
+            Self::Join(place) => write!(f, "{place} is reached again"),
+            Self::Slow { place, ms } => write!(f, "messages of {place} take up to {ms} ms more"),
+            Self::SetClock { place, ms } => write!(f, "the time of day of {place} steps {ms} ms"),
+            Self::Clog(place) => write!(f, "the server gives up the connection to {place}"),
+            Self::LoseContainer(place) => write!(f, "a container of {place} ends by itself"),
+            Self::Leave(place) => write!(f, "{place} is told to leave"),
+            Self::Double { stay } => write!(f, "a second server; {stay:?} stay with the first"),
+            Self::Single => write!(f, "the first server is cut off from all"),
+        }
+    }
+}
+
+/// What a seed stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    pub(crate) seed: u64,
+    agents: usize,
+    clients: usize,
+    operator: bool,
+    pub(crate) kinds: Vec<String>,
+    pub(crate) uuids: Vec<(String, String)>,
+    pub(crate) wanted: Vec<(String, String)>,
+    pub(crate) manners: Manners,
+    pub(crate) pause_ms: u64,
+    drift: i64,
+    pub(crate) steps: Vec<(Duration, Step)>,
+    /// When faults stop.
+    pub(crate) mended: Duration,
+    /// When the operator goes away until everything else is calm, if it does.
+    pub(crate) operator_away: Option<Duration>,
+}
+
+/// Which faults a scenario has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mix {
+    None,
+    /// The server alone is killed.
+    ServerRestarts,
+    /// Agents alone.
+    Agents,
+    Connections,
+    Pauses,
+    Servers,
+    All,
+}
+
+impl Scenario {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let kinds: Vec<String> = ["room", "counter"].map(str::to_owned).into();
+        let number = random.of(2..7);
+        let uuids: Vec<(String, String)> = (0..number)
+            .map(|number| {
+                let kind = kinds[number as usize % kinds.len()].clone();
+                (format!("u{number}"), kind)
+            })
+            .collect();
+        let operator = random.percent(50);
+        let wanted = uuids.iter().filter(|_| operator && random.percent(40));
+        let wanted: Vec<_> = wanted.cloned().collect();
+        let mut scenario = Self {
+            seed,
+            agents: random.of(2..5) as usize,
+            clients: random.of(1..5) as usize,
+            operator,
+            wanted,
+            kinds,
+            uuids,
+            manners: Manners {
+                slow_ms: [2, 50, 700][random.index(3)],
+                work_ms: [2, 100, 1_500][random.index(3)],
+                failing: [0, 0, 10][random.index(3)],
+            },
+            pause_ms: [100, 400, 1_500][random.index(3)],
+            drift: 200,
+            steps: Vec::new(),
+            mended: random.millis(8_000..25_000),
+            operator_away: None,
+        };
+        scenario.begin(&mut random);
+        let mixes = [
+            Mix::None,
+            Mix::ServerRestarts,
+            Mix::Agents,
+            Mix::Connections,
+            Mix::Pauses,
+            Mix::Servers,
+            Mix::All,
+            Mix::All,
+        ];
+        let mix = mixes[random.index(mixes.len())];
+        if operator && matches!(mix, Mix::ServerRestarts | Mix::Agents) && random.percent(70) {
+            scenario.operator_leaves(&mut random);
+        }
+        scenario.faults(mix, &mut random);
+        scenario.steps.sort_by_key(|(at, _)| *at);
+        scenario
+    }
+
+    /// Who there may be.
+    pub(crate) fn places(&self) -> Vec<String> {
+        let mut places = vec!["server".to_owned()];
+        places.extend(self.agents());
+        places.extend(self.clients());
+        places.extend(self.operator.then(|| "operator".to_owned()));
+        places
+    }
+
+    fn agents(&self) -> Vec<String> {
+        (1..=self.agents).map(|n| format!("agent-{n}")).collect()
+    }
+
+    fn clients(&self) -> Vec<String> {
+        (1..=self.clients).map(|n| format!("client-{n}")).collect()
+    }
+
+    pub(crate) fn clock(&self, random: &mut Random) -> Clock {
+        let drift = random.of(0..2 * self.drift as u64) as i64 - self.drift;
+        Clock {
+            drift,
+            zero: random.millis(0..100_000_000),
+            step_ms: random.of(0..200) as i64 - 100,
+        }
+    }
+
+    fn begin(&mut self, random: &mut Random) {
+        for place in self.places() {
+            let at = random.millis(0..600);
+            self.steps.push((at, Step::Start(place)));
+        }
+    }
+
+    /// The operator is killed, after a time without faults in which it got what it wants.
+    fn operator_leaves(&mut self, random: &mut Random) {
+        let at = UNDISTURBED + random.millis(0..2_000);
+        self.operator_away = Some(at);
+        let (place, silent) = ("operator".to_owned(), random.percent(50));
+        self.steps.push((at, Step::Crash { place, silent }));
+    }
+
+    fn faults(&mut self, mix: Mix, random: &mut Random) {
+        if mix == Mix::None {
+            return;
+        }
+        let many = [3, 8, 20][random.index(3)];
+        for _ in 0..many {
+            let latest = self.mended.as_millis() as u64;
+            let at = random.millis(1_000..latest);
+            self.fault(mix, at, random);
+        }
+    }
+
+    fn fault(&mut self, mix: Mix, at: Duration, random: &mut Random) {
+        let one_of = match mix {
+            Mix::All => [
+                Mix::ServerRestarts,
+                Mix::Agents,
+                Mix::Connections,
+                Mix::Pauses,
+                Mix::Servers,
+            ][random.index(5)],
+            one => one,
+        };
+        let places = self.places();
+        let place = places[random.index(places.len())].clone();
+        let agents = self.agents();
+        let agent = agents[random.index(agents.len())].clone();
+        // Now short, now long.
+        let longest = [200, 1_200, 5_000][random.index(3)];
+        let later = at + random.millis(10..longest);
+        let silent = random.percent(30);
+        match one_of {
+            Mix::ServerRestarts => self.killed("server", false, at, later),
+            Mix::Agents => match random.of(0..4) {
+                0 => self.killed(&agent, silent, at, later),
+                1 => self.add(at, Step::LoseContainer(agent)),
+                2 => self.add(at, Step::Leave(agent)),
+                _ => self.killed(&agent, false, at, later),
+            },
+            Mix::Connections => match random.of(0..5) {
+                0 | 1 => self.add(at, Step::Cut(place)),
+                2 => {
+                    self.add(at, Step::Isolate(place.clone()));
+                    self.add(later, Step::Join(place));
+                }
+                3 => {
+                    let ms = [5, 100, 900][random.index(3)];
+                    let of = place.clone();
+                    self.add(at, Step::Slow { place: of, ms });
+                    self.add(later, Step::Slow { place, ms: 0 });
+                }
+                _ => self.add(at, Step::Clog(place)),
+            },
+            Mix::Pauses => {
+                self.add(at, Step::Pause(place.clone()));
+                self.add(later, Step::Thaw(place));
+            }
+            Mix::Servers => match random.of(0..4) {
+                0 => {
+                    let clients = self.clients();
+                    let client = clients[random.index(clients.len())].clone();
+                    self.killed(&client, silent, at, later);
+                }
+                1 => self.killed("server", silent, at, later),
+                2 => {
+                    let stay = places.iter().filter(|_| random.percent(50));
+                    let stay = stay.filter(|place| *place != "server").cloned().collect();
+                    self.add(at, Step::Double { stay });
+                    self.add(later, Step::Single);
+                }
+                _ => {
+                    let ms = random.of(0..20_000) as i64 - 10_000;
+                    self.add(at, Step::SetClock { place, ms });
+                }
+            },
+            Mix::None | Mix::All => {}
+        }
+    }
+
+    fn killed(&mut self, place: &str, silent: bool, at: Duration, later: Duration) {
+        let of = place.to_owned();
+        self.add(at, Step::Crash { place: of, silent });
+        self.add(later, Step::Start(place.to_owned()));
+    }
+
+    fn add(&mut self, at: Duration, step: Step) {
+        let undisturbed = self.operator_away.is_some_and(|away| at < away);
+        if at < self.mended && !undisturbed {
+            self.steps.push((at, step));
+        }
+    }
+}

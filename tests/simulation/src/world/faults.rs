@@ -1,0 +1,214 @@
+//! What the scenario does to the world.
+
+use std::time::Duration;
+
+use super::{Event, ProcessId, World};
+use crate::program::{Came, Told};
+use crate::scenario::Step;
+
+/// How long a program that ended is away at most until it is started again, in ms.
+const RESTART_MS: u64 = 1_500;
+
+impl World {
+    pub(super) fn step(&mut self, step: Step) {
+        self.note_disturbance(&step);
+        let now = self.now;
+        self.story.tell(now, "——", || step.to_string());
+        match step {
+            Step::Start(place) => self.start(&place),
+            Step::Crash { place, silent } => {
+                if let Some(id) = self.at(&place) {
+                    self.crash(id, silent);
+                }
+            }
+            Step::Cut(place) => {
+                if let Some(id) = self.at(&place) {
+                    for wire in self.wires_of(id) {
+                        self.cut_wire(wire);
+                    }
+                }
+            }
+            Step::Pause(place) => {
+                if let Some(id) = self.at(&place) {
+                    self.processes[id.0 as usize].paused = true;
+                }
+            }
+            Step::Thaw(place) => {
+                if let Some(id) = self.at(&place) {
+                    self.thaw(id);
+                }
+            }
+            Step::Isolate(place) => {
+                self.isolated.insert(place);
+            }
+            Step::Join(place) => {
+                self.isolated.remove(&place);
+                self.unblock();
+            }
+            Step::Slow { place, ms } => {
+                self.slow.insert(place, ms);
+            }
+            Step::SetClock { place, ms } => {
+                if let Some(clock) = self.clocks.get_mut(&place) {
+                    clock.step_ms += ms;
+                }
+            }
+            Step::Clog(place) => self.clog(&place),
+            Step::LoseContainer(place) => self.tell_place(&place, Told::LoseContainer),
+            Step::Leave(place) => self.tell_place(&place, Told::Leave),
+            Step::Double { stay } => self.double(&stay),
+            Step::Single => self.single(),
+        }
+    }
+
+    /// Whom it concerns; the empty place stands for all.
+    fn note_disturbance(&mut self, step: &Step) {
+        let is_restart = matches!(step, Step::Start(_) | Step::Crash { .. });
+        match step.disturbs() {
+            Some("server") if is_restart => {}
+            Some("server") => {
+                self.disturbed.insert(String::new(), self.now);
+            }
+            Some(place) => {
+                self.disturbed.insert(place.to_owned(), self.now);
+            }
+            None => {}
+        }
+    }
+
+    fn tell_place(&mut self, place: &str, what: Told) {
+        if let Some(id) = self.at(place) {
+            self.tell_program(id, what);
+        }
+    }
+
+    /// A process ends without a word.
+    fn crash(&mut self, id: ProcessId, silent: bool) {
+        self.abandon_wires(id, silent);
+        self.end(id);
+    }
+
+    pub(super) fn end(&mut self, id: ProcessId) {
+        self.abandon_wires(id, false);
+        let process = &mut self.processes[id.0 as usize];
+        process.program = None;
+        process.paused = false;
+        process.backlog.clear();
+        process.wake = None;
+        self.ledger.died(id);
+    }
+
+    /// A program that ended is started again by whoever looks after it.
+    pub(super) fn start_later(&mut self, id: ProcessId) {
+        let place = self.process(id).place.clone();
+        if self.restarts && self.present.get(&place) == Some(&id) {
+            let at = self.now + self.random.millis(100..RESTART_MS);
+            self.disturbed.insert(place.clone(), at);
+            self.plan(at, Event::Step(Step::Start(place)));
+        }
+    }
+
+    fn thaw(&mut self, id: ProcessId) {
+        let process = &mut self.processes[id.0 as usize];
+        if !std::mem::take(&mut process.paused) {
+            return;
+        }
+        process.awake_since = self.now;
+        let backlog = std::mem::take(&mut process.backlog);
+        // Most programs look at messages before the time.
+        let time_first = self.random.percent(30);
+        if time_first {
+            self.give(id, Came::Wake);
+        }
+        for came in backlog {
+            self.give(id, came);
+        }
+        self.give(id, Came::Wake);
+    }
+
+    /// The server gives a connection up, as its peer does not read.
+    fn clog(&mut self, place: &str) {
+        let (Some(id), Some(server)) = (self.at(place), self.at("server")) else {
+            return;
+        };
+        for wire in self.wires_of(id) {
+            if self.wires_of(server).contains(&wire) {
+                self.give(server, Came::Clogged { wire });
+            }
+        }
+    }
+
+    /// Another server takes the place of the present one, which is cut off from all but some, and
+    /// goes on for those.
+    fn double(&mut self, stay: &[String]) {
+        let Some(old) = self.at("server") else {
+            return;
+        };
+        for place in stay {
+            self.routes.insert(place.clone(), old);
+        }
+        self.start_another("server");
+        for wire in self.wires_of(old) {
+            let kept = stay.iter().any(|place| {
+                self.at(place)
+                    .is_some_and(|id| self.wires_of(id).contains(&wire))
+            });
+            if !kept {
+                self.cut_wire(wire);
+            }
+        }
+    }
+
+    /// The old server is not reached any more.
+    fn single(&mut self) {
+        let routes = std::mem::take(&mut self.routes);
+        let olds: std::collections::BTreeSet<ProcessId> = routes.into_values().collect();
+        for old in olds {
+            for wire in self.wires_of(old) {
+                self.cut_wire(wire);
+            }
+        }
+    }
+
+    /// Nothing is wrong any more: everybody is there and reaches everybody.
+    pub(crate) fn mend(&mut self) {
+        self.single();
+        self.isolated.clear();
+        self.slow.clear();
+        self.unblock();
+        let present = self.at("server");
+        let old: Vec<ProcessId> = self
+            .running()
+            .filter(|(id, process, _)| process.place == "server" && Some(*id) != present)
+            .map(|(id, _, _)| id)
+            .collect();
+        for id in old {
+            self.crash(id, false);
+        }
+        for place in self.scenario.places() {
+            if let Some(id) = self.at(&place) {
+                self.thaw(id);
+            }
+            if place != "operator" || self.scenario.operator_away.is_none() {
+                self.start(&place);
+            }
+        }
+        for place in self.scenario.places() {
+            self.disturbed.insert(place, self.now);
+        }
+        let uuids: Vec<String> = self.ledger.accepting.keys().cloned().collect();
+        for uuid in uuids {
+            let copies = self.ledger.accepting(&uuid);
+            self.laws.mended.insert(uuid, copies);
+        }
+        let now = self.now;
+        self.story
+            .tell(now, "——", || "everything is mended".to_owned());
+    }
+
+    /// Since when nothing has happened to a place.
+    pub(crate) fn calm_for(&self, place: &str) -> Duration {
+        let since = self.disturbed.get(place).copied().unwrap_or_default();
+        self.now.saturating_sub(since)
+    }
+}

@@ -1,0 +1,235 @@
+//! The network: dialing, messages on their way, ends of connections.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use huly_protocol::Frame;
+
+use super::{Event, ProcessId, World};
+use crate::program::Came;
+use crate::sabotage::Sabotage;
+use crate::wire::{Item, Side, Wire, WireId};
+
+/// After how long a dialing that nobody answers is given up.
+const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
+
+impl World {
+    /// How long the next message takes between two places.
+    fn delay(&mut self, one: ProcessId, other: ProcessId) -> Duration {
+        let mut longest = 2;
+        for id in [one, other] {
+            let slow = self.slow.get(&self.process(id).place);
+            longest += slow.copied().unwrap_or_default();
+        }
+        if self.sabotage == Some(Sabotage::Unseeded) {
+            static BEFORE: AtomicU64 = AtomicU64::new(0);
+            longest += BEFORE.fetch_add(1, Ordering::Relaxed) % 7;
+        }
+        self.random.millis(0..longest)
+    }
+
+    fn is_isolated(&self, id: ProcessId) -> bool {
+        self.isolated.contains(&self.process(id).place)
+    }
+
+    /// The server that a process reaches.
+    pub(super) fn server_of(&self, id: ProcessId) -> Option<ProcessId> {
+        let routed = self.routes.get(&self.process(id).place).copied();
+        let server = routed.or_else(|| self.present.get("server").copied())?;
+        self.process(server).program.is_some().then_some(server)
+    }
+
+    pub(super) fn dial(&mut self, process: ProcessId, dial: u64) {
+        if self.process(process).program.is_none() {
+            return;
+        }
+        let server = self.server_of(process);
+        let unheard = self.is_isolated(process) || server.is_some_and(|s| self.is_isolated(s));
+        if unheard {
+            let wire = None;
+            let failed = Event::Dialed {
+                process,
+                dial,
+                wire,
+            };
+            return self.plan(self.now + DIAL_TIMEOUT, failed);
+        }
+        let (delay, wire) = match server {
+            None => (self.delay(process, process), None),
+            Some(server) => {
+                self.numbers += 1;
+                let wire = WireId(self.numbers);
+                self.wires.insert(wire, Wire::new(process, server));
+                let delay = self.delay(process, server) * 2;
+                (delay, Some(wire))
+            }
+        };
+        let dialed = Event::Dialed {
+            process,
+            dial,
+            wire,
+        };
+        self.plan(self.now + delay, dialed);
+    }
+
+    pub(super) fn send(&mut self, wire: WireId, from: ProcessId, frame: Frame) {
+        self.put(wire, from, Item::Frame(frame));
+    }
+
+    /// A process closes its end: the other side is told after all that was sent before.
+    pub(super) fn close(&mut self, id: WireId, by: ProcessId) {
+        self.put(id, by, Item::End);
+        self.shut(id, by);
+    }
+
+    /// Nothing more is heard at an end.
+    fn shut(&mut self, id: WireId, by: ProcessId) {
+        let Some(wire) = self.wires.get_mut(&id) else {
+            return;
+        };
+        if let Some(side) = wire.side_of(by) {
+            wire.lane(side).closed = true;
+            wire.lane(side).items.clear();
+        }
+        if wire.is_over() {
+            self.wires.remove(&id);
+        }
+    }
+
+    fn put(&mut self, id: WireId, from: ProcessId, item: Item) {
+        let Some(wire) = self.wires.get(&id) else {
+            return;
+        };
+        let Some(side) = wire.side_of(from) else {
+            return;
+        };
+        let to = side.other();
+        if wire.cut || wire.is_closed(side) || wire.is_closed(to) {
+            return;
+        }
+        let receiver = wire.end(to);
+        let earliest = self.now + self.delay(from, receiver);
+        let Some(wire) = self.wires.get_mut(&id) else {
+            return;
+        };
+        let lane = wire.lane(to);
+        let at = lane.last.max(earliest);
+        lane.last = at;
+        lane.items.push_back(item);
+        self.plan(at, Event::Arrive { wire: id, to });
+    }
+
+    pub(super) fn arrive(&mut self, id: WireId, to: Side) {
+        let Some(wire) = self.wires.get(&id) else {
+            return;
+        };
+        let (receiver, sender) = (wire.end(to), wire.end(to.other()));
+        let blocked = self.is_isolated(receiver) || self.is_isolated(sender);
+        let Some(wire) = self.wires.get_mut(&id) else {
+            return;
+        };
+        let lane = wire.lane(to);
+        if blocked {
+            lane.stuck += 1;
+            return;
+        }
+        let Some(item) = lane.items.pop_front() else {
+            return; // It was lost.
+        };
+        let name = &self.processes[receiver.0 as usize].name;
+        self.story.mix_time(self.now);
+        match item {
+            Item::Frame(frame) => {
+                self.story.mix(&frame.payload);
+                self.story.wire(self.now, name, || {
+                    let (op, id, said) = (frame.op, &frame.id, frame.payload_text());
+                    format!("hears {op:?} {id} {said}")
+                });
+                self.give(receiver, Came::Frame { wire: id, frame });
+            }
+            Item::End => {
+                self.story
+                    .wire(self.now, name, || format!("hears the end of wire {}", id.0));
+                self.closed(id, receiver);
+            }
+        }
+    }
+
+    /// An end hears that its connection is over.
+    fn closed(&mut self, id: WireId, at: ProcessId) {
+        let Some(wire) = self.wires.get(&id) else {
+            return;
+        };
+        let shut = wire.side_of(at).is_none_or(|side| wire.is_closed(side));
+        self.shut(id, at);
+        if !shut {
+            self.give(at, Came::Closed { wire: id });
+        }
+    }
+
+    pub(super) fn notice(&mut self, id: WireId, side: Side) {
+        if let Some(wire) = self.wires.get(&id) {
+            let at = wire.end(side);
+            self.closed(id, at);
+        }
+    }
+
+    /// The wires of a process.
+    pub(super) fn wires_of(&self, process: ProcessId) -> Vec<WireId> {
+        let wires = self.wires.iter();
+        wires
+            .filter(|(_, wire)| wire.side_of(process).is_some())
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Nothing goes through a wire any more, and what was on its way is lost from some point on.
+    pub(super) fn cut_wire(&mut self, id: WireId) {
+        for side in Side::BOTH {
+            let point = self.random.next();
+            let Some(wire) = self.wires.get_mut(&id) else {
+                return;
+            };
+            wire.cut = true;
+            let items = &mut wire.lane(side).items;
+            items.truncate(point as usize % (items.len() + 1));
+        }
+        for side in Side::BOTH {
+            // Some never notice.
+            if self.random.percent(75) {
+                let at = self.now + self.random.millis(0..3_000);
+                self.plan(at, Event::Notice { wire: id, side });
+            }
+        }
+    }
+
+    /// The other ends of a process's wires find out that it is gone, unless its machine is.
+    pub(super) fn abandon_wires(&mut self, process: ProcessId, silent: bool) {
+        for id in self.wires_of(process) {
+            match self.wires.get_mut(&id) {
+                Some(wire) if silent => {
+                    wire.cut = true;
+                    self.shut(id, process);
+                }
+                _ => self.close(id, process),
+            }
+        }
+    }
+
+    /// What was held up goes on.
+    pub(super) fn unblock(&mut self) {
+        let stuck: Vec<(WireId, Side, usize)> = self
+            .wires
+            .iter_mut()
+            .flat_map(|(id, wire)| {
+                Side::BOTH.map(|side| (*id, side, std::mem::take(&mut wire.lane(side).stuck)))
+            })
+            .collect();
+        for (wire, to, count) in stuck {
+            for _ in 0..count {
+                // Blocked still, it is held up again.
+                self.plan(self.now, Event::Arrive { wire, to });
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Processes are started.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use huly_session::{Config as SessionConfig, Peer};
+use uuid::Uuid;
+
+use super::{Process, ProcessId, World};
+use crate::program::agent::AgentProgram;
+use crate::program::client::{ClientProgram, Wishes};
+use crate::program::operator::OperatorProgram;
+use crate::program::server::Server;
+use crate::program::{Came, Program};
+
+/// The control secret of the simulated network.
+const SECRET: &str = "secret";
+
+/// How long a server does not end what lived before, so that a simulation need not wait for long.
+pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+
+/// Requests of one process have numbers below this beside each other.
+const OPS: u64 = 1_000_000;
+
+impl World {
+    /// Starts what has a place, unless it runs.
+    pub(crate) fn start(&mut self, place: &str) {
+        if self.at(place).is_none() {
+            self.start_another(place);
+        }
+    }
+
+    pub(super) fn start_another(&mut self, place: &str) {
+        let number = self.processes.len() as u32;
+        let id = ProcessId(number);
+        let of_place = |process: &&Process| process.place == place;
+        let life = self.processes.iter().filter(of_place).count() + 1;
+        let Some(clock) = self.clocks.get(place).copied() else {
+            return;
+        };
+        let (mono, wall_ms) = (clock.mono(self.now), clock.wall_ms(self.now));
+        let Some((program, heir)) = self.program(place, number, life, mono, wall_ms) else {
+            return;
+        };
+        let name = match life {
+            1 => place.to_owned(),
+            _ => format!("{place}'{life}"),
+        };
+        self.story
+            .tell(self.now, &name, || format!("starts, time of day {wall_ms}"));
+        self.processes.push(Process {
+            place: place.to_owned(),
+            name,
+            program: Some(program),
+            paused: false,
+            backlog: VecDeque::new(),
+            wake: None,
+            awake_since: self.now,
+            started: self.now,
+            heir,
+        });
+        self.present.insert(place.to_owned(), id);
+        self.give(id, Came::Start);
+    }
+
+    fn program(
+        &mut self,
+        place: &str,
+        number: u32,
+        life: usize,
+        mono: Duration,
+        wall_ms: u64,
+    ) -> Option<(Program, bool)> {
+        let mut heir = false;
+        let (role, _) = place.split_once('-').unwrap_or((place, ""));
+        let mut random = self.random.fork();
+        let session = |id: String, seed: u64| SessionConfig {
+            peer: Peer::Server,
+            client_id: id,
+            nonce: format!("nonce-{number}"),
+            request_prefix: format!("{number}-"),
+            secret: None,
+            alive_timeout: SessionConfig::ALIVE_TIMEOUT,
+            request_timeout: SessionConfig::REQUEST_TIMEOUT,
+            seed,
+        };
+        let program = match role {
+            "server" => {
+                let instance = Uuid::from_u128(u128::from(random.next())).to_string();
+                let config = huly_registry::Config {
+                    control_secret: Some(SECRET.into()),
+                    orphan_grace: ORPHAN_GRACE,
+                    ..huly_registry::Config::new(instance, wall_ms)
+                };
+                Program::Server(Box::new(Server::new(config, mono, wall_ms)))
+            }
+            "agent" => {
+                let id = format!("{place}.{life}");
+                let instance = Uuid::from_u128(u128::from(random.next()));
+                let config = huly_agent::core::Config {
+                    kinds: self.scenario.kinds.iter().cloned().collect(),
+                    ping_interval: Duration::ZERO,
+                    ..huly_agent::core::Config::new(id.clone(), instance, place, 3738)
+                };
+                let session = session(format!("of-{id}"), random.next());
+                let manners = self.scenario.manners;
+                let agent = AgentProgram::new(config, session, manners, random, mono);
+                Program::Agent(Box::new(agent))
+            }
+            "client" => {
+                // Some come again under the id that they had.
+                let id = match random.percent(50) {
+                    true => place.to_owned(),
+                    false => format!("{place}.{life}"),
+                };
+                heir = !self.client_ids.insert(id.clone());
+                let session = session(id, random.next());
+                let wishes = Wishes {
+                    uuids: self.scenario.uuids.clone(),
+                    kinds: self.scenario.kinds.clone(),
+                    pause_ms: self.scenario.pause_ms,
+                };
+                let ops = u64::from(number) * OPS;
+                let client = ClientProgram::new(session, wishes, random, ops, mono);
+                Program::Client(Box::new(client))
+            }
+            "operator" => {
+                let wanted: BTreeMap<_, _> = self.scenario.wanted.iter().cloned().collect();
+                let session = SessionConfig {
+                    secret: Some(SECRET.into()),
+                    ..session(place.to_owned(), random.next())
+                };
+                Program::Operator(Box::new(OperatorProgram::new(session, wanted, mono)))
+            }
+            _ => return None,
+        };
+        Some((program, heir))
+    }
+}

@@ -1,0 +1,62 @@
+//! Each law notices when it is broken: what a driver does wrong on purpose is found within some
+//! seeds, and without it nothing is.
+
+use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
+
+/// Seeds within which a law notices.
+const SEEDS: u64 = 100;
+
+/// What is done wrong, and the law that it breaks.
+const DEEDS: [(Sabotage, &str); 13] = [
+    (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
+    (Sabotage::DropStops, "one-copy"),
+    (Sabotage::LowerEpochs, "higher-epoch-wins"),
+    (Sabotage::DropStarts, "served-again"),
+    (Sabotage::DropReleases, "references-are-held"),
+    (Sabotage::DropHolders, "durable-survives"),
+    (Sabotage::DropReassertions, "restart-ends-nothing"),
+    (Sabotage::DoubleRequests, "executed-once"),
+    (Sabotage::DropTimeouts, "answered-in-time"),
+    (Sabotage::ClaimNotRun, "answer-fits"),
+    (Sabotage::DropReplies, "bounded"),
+    (Sabotage::DropStops, "nothing-leaks"),
+    (Sabotage::Unseeded, "same-seed-same-story"),
+];
+
+fn is_noticed(sabotage: Sabotage, law: &str) -> bool {
+    (0..SEEDS).any(|seed| {
+        let outcome = simulate(seed, Some(sabotage), Telling::Silent);
+        let twice = same_twice(seed, outcome.hash, Some(sabotage));
+        let mut broken = outcome.violations.into_iter().chain(twice);
+        broken.any(|violation| violation.law == law)
+    })
+}
+
+#[test]
+fn what_is_done_wrong_is_noticed_by_its_law() {
+    let missed: Vec<_> = DEEDS
+        .into_iter()
+        .filter(|(sabotage, law)| !is_noticed(*sabotage, law))
+        .collect();
+    assert_eq!(missed, []);
+}
+
+#[test]
+fn every_law_has_its_deed() {
+    let mut laws: Vec<&str> = LAWS.iter().map(|law| law.name).collect();
+    let mut deeds = DEEDS.map(|(_, law)| law).to_vec();
+    laws.sort_unstable();
+    deeds.sort_unstable();
+    assert_eq!(deeds, laws);
+}
+
+#[test]
+fn a_story_names_who_and_when_and_is_told_again_alike() {
+    let first = simulate(7, None, Telling::Deeds);
+    let again = simulate(7, None, Telling::Deeds);
+    assert_eq!(first.story, again.story);
+    assert!(first.executed > 0);
+    let told = |what: &str| first.story.iter().any(|line| line.contains(what));
+    assert!(told("server is started") && told("starts container"));
+    assert_ne!(first.hash, simulate(8, None, Telling::Silent).hash);
+}
