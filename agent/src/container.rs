@@ -47,8 +47,8 @@ pub trait Container: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Whether the container is well. It is asked when somebody gets it again and regularly
-    /// (`--ping-interval-ms`), past the requests that wait.
+    /// Whether the container is well. It is asked regularly (`--ping-interval-ms`), past the requests
+    /// that wait; where the network server is an original one, also at each get.
     ///
     /// # Errors
     /// What is wrong. The container is ended then, as it is after a panic here or when there is no
@@ -132,7 +132,8 @@ impl ContainerError {
         Self::with_code(ErrorCode::Failed, message)
     }
 
-    /// An error with another code.
+    /// An error with another code. Those by which an agent says that a request did not run (`Gone`,
+    /// `Interrupted`, `NoSuchContainer`, `TimedOut`) reach the caller as `Failed`: this one ran.
     pub fn with_code(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -154,7 +155,17 @@ impl<E: std::error::Error> From<E> for ContainerError {
 
 impl From<ContainerError> for ErrorPayload {
     fn from(error: ContainerError) -> Self {
-        Self::new(error.code, error.message)
+        let code = match error.code {
+            // By these an agent says that a request did not run, and the network server has it wait
+            // for the next life: of somebody else's, which a container passes on, that is not so.
+            // A time that ran out within the container says no more.
+            ErrorCode::Gone
+            | ErrorCode::Interrupted
+            | ErrorCode::NoSuchContainer
+            | ErrorCode::TimedOut => ErrorCode::Failed,
+            code => code,
+        };
+        Self::new(code, error.message)
     }
 }
 

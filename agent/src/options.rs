@@ -119,8 +119,8 @@ pub struct AgentOptions {
     #[arg(long, env = "HULY_DRAIN_TIMEOUT_MS", default_value_t = DRAIN_TIMEOUT_MS,
           value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
     pub drain_timeout_ms: u64,
-    /// How often a container is asked whether it is well, in ms; 0: only when somebody gets it
-    /// again. One that is not is ended, and placed again if it is referenced.
+    /// How often a container is asked whether it is well, in ms; 0: never, but for gets that
+    /// an original server passes on. One that is not is ended, and placed again if it is referenced.
     #[arg(long, env = "HULY_PING_INTERVAL_MS", default_value_t = PING_INTERVAL_MS,
           value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
     pub ping_interval_ms: u64,

@@ -47,7 +47,8 @@ pub struct Config {
     pub drain_at_once: usize,
     /// How long the agent's leaving may take in all.
     pub drain_timeout: Duration,
-    /// How often a container is asked whether it is well; zero: only when somebody gets it again.
+    /// How often a container is asked whether it is well; zero: never, but for gets that a server
+    /// passes on.
     pub ping_interval: Duration,
     /// How long it may take to answer that.
     pub ping_timeout: Duration,

@@ -18,6 +18,8 @@ pub(super) struct Container {
     pub(super) role: Role,
     /// When its making began.
     pub(super) made: Duration,
+    /// When it must have started, or be ready to have its uuid.
+    pub(super) starts_until: Duration,
     /// Whether it is pinged regularly.
     pub(super) pinged: bool,
     pub(super) request: GetRequest,
@@ -138,6 +140,7 @@ impl Container {
             run,
             role,
             made: now,
+            starts_until: now,
             pinged: false,
             uuid: start.uuid,
             kind: start.kind,

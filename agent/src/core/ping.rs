@@ -1,4 +1,5 @@
-//! Whether containers are well: asked regularly, and when somebody gets one again.
+//! Whether containers are well: asked regularly, and when a server gets one again, as the original's does
+//! at each get (ours answers for what lives).
 
 use std::time::Duration;
 

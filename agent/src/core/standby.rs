@@ -169,6 +169,7 @@ impl Agent {
         container.take_over(start, now);
         let run = container.run;
         let late = now + container.start_timeout();
+        container.starts_until = late;
         let seed = Box::new(container.seed());
         let kind = container.kind.clone();
         self.uncount(&kind, Role::Standby);

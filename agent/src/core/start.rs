@@ -157,9 +157,10 @@ impl Agent {
 
     pub(super) fn launch(&mut self, start: Start, role: Role) {
         let run = Run(self.next_number());
-        let container = Container::new(start, run, role, &self.config, self.now);
-        let late = self.now + container.start_timeout();
-        self.deadlines.insert((late, Deadline::Start(run)));
+        let mut container = Container::new(start, run, role, &self.config, self.now);
+        container.starts_until = self.now + container.start_timeout();
+        self.deadlines
+            .insert((container.starts_until, Deadline::Start(run)));
         self.effect(Effect::Start {
             run,
             seed: Box::new(container.seed()),
@@ -224,8 +225,10 @@ impl Agent {
     }
 
     pub(super) fn start_is_late(&mut self, run: Run) {
-        let agent = self.config.agent.clone();
-        let Some(container) = self.container_of(run) else {
+        let (agent, now) = (self.config.agent.clone(), self.now);
+        // What stood by starts a second time: then its first start's time says nothing.
+        let container = self.container_of(run);
+        let Some(container) = container.filter(|c| c.starts_until <= now) else {
             return;
         };
         let State::Starting { waiters } = &mut container.state else {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod cuts;
+mod errors;
 mod life;
 mod own_router;
 mod story;
@@ -14,7 +15,9 @@ use futures::StreamExt;
 use huly_agent::testing::huly_client::protocol::KindSpec;
 use huly_agent::testing::huly_client::{Client, ErrorKind};
 use huly_agent::testing::{Agents, Network};
-use huly_agent::{Call, Container, ContainerContext, ContainerError, Json, Kinds, answer};
+use huly_agent::{
+    Call, Container, ContainerContext, ContainerError, ErrorCode, Json, Kinds, answer,
+};
 use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);

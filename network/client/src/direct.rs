@@ -43,10 +43,6 @@ impl Subscription {
     ) -> Result<Self, Error> {
         let subscriber = link.handle.number();
         let token = link.handle.number();
-        if !link.of_agent {
-            // It sends its events to all who have said hello, and is asked for nothing else.
-            link.handle.ready().await;
-        }
         // Made first: given up half-way, it takes itself back.
         let subscription = Self {
             link,

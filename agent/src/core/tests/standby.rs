@@ -171,6 +171,19 @@ fn one_that_does_not_get_ready_in_time_is_ended() {
     assert!(rig.has(|effect| matches!(effect, Effect::Abort { run: of } if *of == run)));
 }
 
+/// The time that it had to be made says nothing of how long it has to take over.
+#[test]
+fn one_that_gets_ready_has_all_its_time() {
+    let (mut rig, run) = standing_by();
+    rig.pass_leased(Duration::from_secs(29));
+    let token = chosen(&mut rig, 3);
+    rig.pass_leased(Duration::from_secs(2));
+    assert!(rig.answered(token).is_none(), "it has 30 s from now on");
+    assert!(!rig.has(|effect| matches!(effect, Effect::Abort { .. })));
+    started(&mut rig, run);
+    rig.answer(token).unwrap();
+}
+
 type End = fn(&mut Rig, Run);
 
 /// Ends of every sort: another is made, to stand by.
