@@ -64,6 +64,12 @@ impl Registry {
     /// failover.
     fn remember_former_life(&mut self, uuid: &Id, get: &ReassertedGet) {
         let at: Duration = self.now.mono;
+        let from = get.agent_id.as_deref().map(Id::from);
+        // An agent that is here and does not have it has ended it.
+        let reason = match from.is_some_and(|from| self.agents.contains_key(&from)) {
+            true => "ContainerEnded",
+            false => "AgentSilent",
+        };
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
@@ -73,7 +79,7 @@ impl Registry {
         entry.named = true;
         entry.lost = get.agent_id.clone().map(|from| Lost {
             from,
-            reason: "AgentSilent",
+            reason,
             at,
             counted: false,
         });

@@ -159,6 +159,19 @@ fn references_are_asserted_again_in_bulk() {
 }
 
 #[test]
+fn an_asserted_container_that_its_agent_has_no_more_has_ended() {
+    let mut world = World::new();
+    world.agent("a", Rust, &["k"]);
+    world.run(20_000);
+    let client = world.client("c", Rust);
+    world
+        .ask(client, "xr", assert_again("c", &json!([1, 7])))
+        .unwrap();
+    let last = world.held_events(client)[0]["placement"]["lastFailover"].clone();
+    assert_eq!(last["reason"], "ContainerEnded");
+}
+
+#[test]
 fn an_asserted_container_whose_agent_is_gone_fails_over() {
     let (mut world, agent, client) = restarted();
     let epoch = world[agent].sim().containers["u"].huly["epoch"].clone();
