@@ -7,9 +7,9 @@ use huly_protocol::{
     AgentExt, AgentInfo, AgentInfoExt, ContainerRecord, ErrorCode, ErrorPayload, EventKind,
 };
 
+use crate::chunks::Chunks;
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
-use crate::session::Chunks;
 use crate::stats::Counted;
 
 /// An agent as the server knows it.
@@ -210,16 +210,19 @@ impl Registry {
         now("ok")
     }
 
+    /// Why a container leaves an agent: for its own reason, or because the agent leaves.
+    pub(crate) fn leaves_because(&self, agent: &Id, otherwise: &'static str) -> &'static str {
+        match self.agents.get(agent).is_some_and(|agent| agent.draining) {
+            true => "AgentDraining",
+            false => otherwise,
+        }
+    }
+
     pub(crate) fn unregister(&mut self, client: &Id, agent: &Id) -> Outcome {
         // One that is gone already is what was asked for.
         if self.agents.contains_key(agent) {
             self.served_by(client, agent)?;
-            let draining = self.agents.get(agent).is_some_and(|agent| agent.draining);
-            let reason = if draining {
-                "AgentDraining"
-            } else {
-                "AgentUnregistered"
-            };
+            let reason = self.leaves_because(agent, "AgentUnregistered");
             self.agent_gone(agent, reason, self.now.mono);
         }
         now("ok")

@@ -8,6 +8,7 @@
 mod agents;
 mod answers;
 mod calls;
+mod chunks;
 mod config;
 mod control;
 mod drive;

@@ -10,17 +10,14 @@ use huly_protocol::{
 
 use crate::agents::Agent;
 use crate::calls::CallKind;
+use crate::chunks::Chunks;
 use crate::entry::{Entry, State, epoch_of};
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
-use crate::session::Chunks;
 use crate::standby::{Claim, stands_by};
-use crate::stopping::records;
 
 /// The longest uuid, kind or agent id, in bytes.
 pub(crate) const MAX_TEXT: usize = 1_024;
-/// Containers in registrations of one client of which chunks are still to come.
-const MAX_CHUNKED: usize = 250_000;
 /// Every peer is heard from at least once a second; after this it may be gone.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
 
@@ -97,51 +94,6 @@ impl Registry {
     pub(crate) fn after_registration(&mut self) {
         self.retry_early_gets();
         self.place_waiting();
-    }
-
-    /// The whole registration once its last chunk is there.
-    fn assemble(
-        &mut self,
-        client: &Id,
-        agent: &Id,
-        part: AgentRegistration,
-    ) -> Result<Option<Chunks>, ErrorPayload> {
-        let Some(session) = self.sessions.get_mut(client) else {
-            return Ok(None);
-        };
-        let Some((chunk, last)) = part.huly.as_ref().and_then(|ext| ext.chunk) else {
-            session.forget_chunks(agent);
-            return Ok(Some(part.into()));
-        };
-        if chunk == 0 {
-            session.forget_chunks(agent);
-        }
-        let more = records(&part);
-        if session.chunked + more > MAX_CHUNKED {
-            session.forget_chunks(agent);
-            let message = format!("a client registers at most {MAX_CHUNKED} containers at once");
-            return Err(ErrorPayload::new(ErrorCode::Exhausted, message));
-        }
-        if chunk == 0 {
-            session.chunks.insert(agent.clone(), part.into());
-        } else {
-            let whole = session.chunks.get_mut(agent);
-            let expected = whole.map(|whole| &mut whole.registration).filter(|whole| {
-                let before = whole.huly.as_ref().and_then(|ext| ext.chunk);
-                before.is_some_and(|(before, _)| before + 1 == chunk)
-            });
-            let Some(whole) = expected else {
-                let message = format!("chunk {chunk} of a registration does not follow the last");
-                return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
-            };
-            whole.containers.extend(part.containers);
-            if let (Some(whole), Some(part)) = (&mut whole.huly, part.huly) {
-                whole.chunk = part.chunk;
-                whole.stopping.extend(part.stopping);
-            }
-        }
-        session.chunked += more;
-        Ok(last.then(|| session.forget_chunks(agent)).flatten())
     }
 
     /// Two agents with one id would take each other's containers in turn: the first one keeps it
@@ -386,15 +338,9 @@ impl Registry {
             let same = said.is_none() || said == entry.epoch;
             match change.event {
                 EventKind::Removed if on_it && same && entry.is_live() => {
-                    let known = self.agents.get(&agent);
-                    let draining = known.is_some_and(|agent| agent.draining);
-                    let reason = if draining {
-                        "AgentDraining"
-                    } else {
-                        "ContainerEnded"
-                    };
+                    let reason = self.leaves_because(&agent, "ContainerEnded");
                     // A Rust agent has answered what ran, and says of the rest that it did not.
-                    if !known.is_some_and(|agent| agent.rust) {
+                    if !self.agents.get(&agent).is_some_and(|agent| agent.rust) {
                         self.fail_calls(&agent, Some(&uuid));
                     }
                     self.lose(&uuid, &agent, reason, self.now.mono);

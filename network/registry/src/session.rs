@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{AgentRegistration, Frame, Op};
+use huly_protocol::{Frame, Op};
 use indexmap::{IndexMap, IndexSet};
 
+use crate::chunks::Chunks;
 use crate::control::BegunSync;
 use crate::registry::{ConnId, Id, Registry};
-use crate::stopping::records;
 use crate::timer::Timer;
 
 /// Gets whose answers are remembered, per session.
@@ -22,27 +22,6 @@ pub(crate) struct Flight {
     pub(crate) waits_for: Option<Id>,
     /// The call to an agent that carries it.
     pub(crate) call: Option<u64>,
-}
-
-/// A registration that comes in chunks. It says what the agent had at the first of them; what
-/// happens until the last is known better.
-#[derive(Debug)]
-pub(crate) struct Chunks {
-    pub(crate) registration: AgentRegistration,
-    /// Containers that came to live at the agent meanwhile.
-    pub(crate) came: BTreeSet<Id>,
-    /// Those that left it.
-    pub(crate) left: BTreeSet<Id>,
-}
-
-impl From<AgentRegistration> for Chunks {
-    fn from(registration: AgentRegistration) -> Self {
-        Self {
-            registration,
-            came: BTreeSet::new(),
-            left: BTreeSet::new(),
-        }
-    }
 }
 
 /// A client as the server knows it.
@@ -80,14 +59,6 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn is_rust(&self) -> bool {
         self.nonce.is_some()
-    }
-
-    /// Takes out the chunks of a registration.
-    pub(crate) fn forget_chunks(&mut self, agent: &Id) -> Option<Chunks> {
-        let chunks = self.chunks.remove(agent)?;
-        let count = records(&chunks.registration);
-        self.chunked = self.chunked.saturating_sub(count);
-        Some(chunks)
     }
 
     pub(crate) fn remember_get(&mut self, request: &str, uuid: Id) {

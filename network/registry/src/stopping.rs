@@ -60,12 +60,7 @@ impl Registry {
             self.note_stopping(agent, uuid, record);
         }
         let now = self.now.mono;
-        let draining = self.agents.get(agent).is_some_and(|agent| agent.draining);
-        let reason = if draining {
-            "AgentDraining"
-        } else {
-            "ContainerEnded"
-        };
+        let reason = self.leaves_because(agent, "ContainerEnded");
         if let Some(entry) = self.entries.get_mut(uuid) {
             entry.epoch = said.or(entry.epoch);
             match &mut entry.lost {
