@@ -141,6 +141,11 @@ impl Program {
         }
     }
 
+    /// Whether it is a TypeScript-like peer.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::PlainAgent(_) | Self::PlainClient(_))
+    }
+
     /// What it holds, if it is one that holds.
     pub(crate) fn held(&self) -> Vec<String> {
         match self {
