@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod hosting;
 pub(crate) mod link;
 pub(crate) mod operator;
+pub(crate) mod plain;
 pub(crate) mod server;
 
 use std::time::Duration;
@@ -112,6 +113,8 @@ pub(crate) enum Program {
     Agent(Box<agent::AgentProgram>),
     Client(Box<client::ClientProgram>),
     Operator(Box<operator::OperatorProgram>),
+    PlainAgent(Box<plain::agent::PlainAgent>),
+    PlainClient(Box<plain::client::PlainClient>),
 }
 
 impl Program {
@@ -121,6 +124,8 @@ impl Program {
             Self::Agent(agent) => agent.take(cx, came),
             Self::Client(client) => client.take(cx, came),
             Self::Operator(operator) => operator.take(cx, came),
+            Self::PlainAgent(agent) => agent.take(cx, came),
+            Self::PlainClient(client) => client.take(cx, came),
         }
     }
 
@@ -131,7 +136,14 @@ impl Program {
             Self::Agent(agent) => agent.next_wake(),
             Self::Client(client) => client.next_wake(),
             Self::Operator(operator) => operator.next_wake(),
+            Self::PlainAgent(agent) => agent.next_wake(),
+            Self::PlainClient(client) => client.next_wake(),
         }
+    }
+
+    /// Whether it is a TypeScript-like peer.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::PlainAgent(_) | Self::PlainClient(_))
     }
 
     /// What it holds, if it is one that holds.
@@ -139,7 +151,8 @@ impl Program {
         match self {
             Self::Client(client) => client.held(),
             Self::Operator(operator) => operator.held(),
-            Self::Server(_) | Self::Agent(_) => Vec::new(),
+            Self::PlainClient(client) => client.held(),
+            Self::Server(_) | Self::Agent(_) | Self::PlainAgent(_) => Vec::new(),
         }
     }
 }

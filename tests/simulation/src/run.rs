@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::laws::{SAME, Violation};
-use crate::program::Told;
+use crate::program::{Program, Told};
 use crate::sabotage::Sabotage;
 use crate::scenario::Scenario;
 use crate::story::Story;
@@ -84,9 +84,12 @@ impl World {
         }
     }
 
-    /// Clients that came under the id of another release what that one held by leaving.
+    /// Clients that came under the id of another release what that one held by leaving, and
+    /// TypeScript clients what they do not know to be theirs.
     fn dismiss_heirs(&mut self) {
-        let heirs = self.running().filter(|(_, process, _)| process.heir);
+        let heirs = self.running().filter(|(_, process, program)| {
+            process.heir || matches!(program, Program::PlainClient(_))
+        });
         let heirs: Vec<_> = heirs.map(|(id, _, _)| id).collect();
         for id in heirs {
             self.tell_program(id, Told::Leave);

@@ -101,7 +101,10 @@ pub(crate) struct Scenario {
     pub(crate) seed: u64,
     agents: usize,
     clients: usize,
-    operator: bool,
+    /// TypeScript-like ones.
+    plain_agents: usize,
+    plain_clients: usize,
+    pub(crate) operator: bool,
     pub(crate) kinds: Vec<String>,
     pub(crate) uuids: Vec<(String, String)>,
     pub(crate) wanted: Vec<(String, String)>,
@@ -147,6 +150,8 @@ impl Scenario {
             seed,
             agents: random.of(2..5) as usize,
             clients: random.of(1..5) as usize,
+            plain_agents: 0,
+            plain_clients: 0,
             operator,
             wanted,
             kinds,
@@ -162,6 +167,10 @@ impl Scenario {
             mended: random.millis(8_000..25_000),
             operator_away: None,
         };
+        if random.percent(30) {
+            scenario.plain_agents = random.of(0..3) as usize;
+            scenario.plain_clients = random.of(0..3) as usize;
+        }
         scenario.begin(&mut random);
         let mixes = [
             Mix::None,
@@ -174,7 +183,9 @@ impl Scenario {
             Mix::All,
         ];
         let mix = mixes[random.index(mixes.len())];
-        if operator && matches!(mix, Mix::ServerRestarts | Mix::Agents) && random.percent(70) {
+        // TypeScript agents keep no durable holders for the next server.
+        let kept = operator && scenario.plain_agents == 0;
+        if kept && matches!(mix, Mix::ServerRestarts | Mix::Agents) && random.percent(70) {
             scenario.operator_leaves(&mut random);
         }
         scenario.faults(mix, &mut random);
@@ -192,11 +203,15 @@ impl Scenario {
     }
 
     fn agents(&self) -> Vec<String> {
-        (1..=self.agents).map(|n| format!("agent-{n}")).collect()
+        let ours = (1..=self.agents).map(|n| format!("agent-{n}"));
+        let plain = (1..=self.plain_agents).map(|n| format!("tsagent-{n}"));
+        ours.chain(plain).collect()
     }
 
     fn clients(&self) -> Vec<String> {
-        (1..=self.clients).map(|n| format!("client-{n}")).collect()
+        let ours = (1..=self.clients).map(|n| format!("client-{n}"));
+        let plain = (1..=self.plain_clients).map(|n| format!("tsclient-{n}"));
+        ours.chain(plain).collect()
     }
 
     pub(crate) fn clock(&self, random: &mut Random) -> Clock {

@@ -49,9 +49,11 @@ pub(super) fn higher_epoch(world: &World, view: &ServerView) -> Option<String> {
         registered.is_none_or(|at| *at > view.started + SETTLING)
     };
     for (uuid, before) in &world.laws.mended {
-        let [(stays, epoch)] = world.ledger.accepting(uuid)[..] else {
+        // What the server has placed at a TypeScript agent does not say its epoch.
+        let [(stays, Some(epoch))] = world.ledger.accepting(uuid)[..] else {
             continue;
         };
+        let epoch = Some(epoch);
         for (copy, of) in before {
             let excepted = of.is_some_and(|of| of.term < view.snapshot.term) && late(*copy);
             if epoch < *of && !excepted {

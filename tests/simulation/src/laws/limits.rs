@@ -14,10 +14,9 @@ pub(super) fn idle(world: &World, view: &ServerView) -> Option<String> {
         return Some(format!("{waiting} of kind {kind} wait for an agent"));
     }
     let sessions = snapshot.sessions.0 + snapshot.sessions.1;
-    let running = world.running().filter(|(_, _, program)| match program {
-        Program::Server(_) => false,
-        Program::Agent(_) | Program::Client(_) | Program::Operator(_) => true,
-    });
+    let running = world
+        .running()
+        .filter(|(_, _, program)| !matches!(program, Program::Server(_)));
     let peers = running.count();
     if sessions != peers {
         return Some(format!(
@@ -28,7 +27,8 @@ pub(super) fn idle(world: &World, view: &ServerView) -> Option<String> {
         let under_way = match program {
             Program::Client(client) => client.pending(),
             Program::Agent(agent) => agent.core().figures().waiting,
-            Program::Server(_) | Program::Operator(_) => 0,
+            Program::PlainClient(client) => client.pending(),
+            Program::Server(_) | Program::Operator(_) | Program::PlainAgent(_) => 0,
         };
         (under_way > 0).then(|| format!("{} has {under_way} under way", process.name))
     })

@@ -20,6 +20,8 @@ pub(super) fn once(world: &World, news: &News) -> Option<String> {
     let mut lives: BTreeMap<(String, Option<Epoch>), u32> = BTreeMap::new();
     for copy in &asked.executed {
         let known = world.ledger.copies.get(copy)?;
+        // A TypeScript agent knows no epoch, and nothing of requests that are sent again.
+        known.epoch?;
         *lives.entry((known.uuid.clone(), known.epoch)).or_default() += 1;
     }
     if let Some(((uuid, epoch), times)) = lives.iter().find(|(_, times)| **times > 1) {

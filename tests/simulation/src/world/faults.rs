@@ -176,6 +176,7 @@ impl World {
         self.isolated.clear();
         self.slow.clear();
         self.unblock();
+        self.notice_cuts();
         let present = self.at("server");
         let old: Vec<ProcessId> = self
             .running()

@@ -203,6 +203,17 @@ impl World {
         }
     }
 
+    /// Who has not noticed yet that a connection of his is cut does now: TCP gives up at last.
+    pub(super) fn notice_cuts(&mut self) {
+        let cut = self.wires.iter().filter(|(_, wire)| wire.cut);
+        let cut: Vec<WireId> = cut.map(|(id, _)| *id).collect();
+        for wire in cut {
+            for side in Side::BOTH {
+                self.plan(self.now, Event::Notice { wire, side });
+            }
+        }
+    }
+
     /// The other ends of a process's wires find out that it is gone, unless its machine is.
     pub(super) fn abandon_wires(&mut self, process: ProcessId, silent: bool) {
         for id in self.wires_of(process) {

@@ -10,6 +10,8 @@ use super::{Process, ProcessId, World};
 use crate::program::agent::AgentProgram;
 use crate::program::client::{ClientProgram, Wishes};
 use crate::program::operator::OperatorProgram;
+use crate::program::plain::agent::PlainAgent;
+use crate::program::plain::client::PlainClient;
 use crate::program::server::Server;
 use crate::program::{Came, Program};
 
@@ -88,7 +90,8 @@ impl World {
             "server" => {
                 let instance = Uuid::from_u128(u128::from(random.next())).to_string();
                 let config = huly_registry::Config {
-                    control_secret: Some(SECRET.into()),
+                    // Where there is a secret, TypeScript agents' containers wait for an operator.
+                    control_secret: self.scenario.operator.then(|| SECRET.into()),
                     orphan_grace: ORPHAN_GRACE,
                     ..huly_registry::Config::new(instance, wall_ms)
                 };
@@ -115,14 +118,22 @@ impl World {
                 };
                 heir = !self.client_ids.insert(id.clone());
                 let session = session(id, random.next());
-                let wishes = Wishes {
-                    uuids: self.scenario.uuids.clone(),
-                    kinds: self.scenario.kinds.clone(),
-                    pause_ms: self.scenario.pause_ms,
-                };
+                let wishes = self.wishes();
                 let ops = u64::from(number) * OPS;
                 let client = ClientProgram::new(session, wishes, random, ops, mono);
                 Program::Client(Box::new(client))
+            }
+            "tsagent" => {
+                let id = format!("{place}.{life}");
+                let (kinds, manners) = (self.scenario.kinds.clone(), self.scenario.manners);
+                let agent = PlainAgent::new(id, kinds, manners, random);
+                Program::PlainAgent(Box::new(agent))
+            }
+            "tsclient" => {
+                let id = format!("{place}.{life}");
+                let (wishes, ops) = (self.wishes(), u64::from(number) * OPS);
+                let client = PlainClient::new(id, wishes, random, ops, mono);
+                Program::PlainClient(Box::new(client))
             }
             "operator" => {
                 let wanted: BTreeMap<_, _> = self.scenario.wanted.iter().cloned().collect();
@@ -135,5 +146,13 @@ impl World {
             _ => return None,
         };
         Some((program, heir))
+    }
+
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            uuids: self.scenario.uuids.clone(),
+            kinds: self.scenario.kinds.clone(),
+            pause_ms: self.scenario.pause_ms,
+        }
     }
 }

@@ -1,0 +1,239 @@
+//! TypeScript-like peers, as far as it matters what they put on the wire and when: what they do at a
+//! hello, that they never give a connection up by themselves, and that their calls have no deadline.
+
+pub(crate) mod agent;
+pub(crate) mod client;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use huly_protocol::{Frame, Op, Request};
+use serde_json::{Value, json};
+
+use super::{Action, Came, Context};
+use crate::wire::WireId;
+
+/// Between two pings (W07).
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// After how long the socket dials again (W22).
+const DIAL_AGAIN: Duration = Duration::from_millis(100);
+/// What a tick of a retry is (W29).
+const TICK: Duration = Duration::from_millis(500);
+
+/// What a session tells its peer.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// The uuid in the hello changed: register, get again; what is pending was sent again (W21).
+    Fresh,
+    /// A request was answered, or failed with a text.
+    Answer {
+        request: u64,
+        result: Result<Value, String>,
+    },
+    /// The server calls.
+    Call {
+        id: String,
+        method: String,
+        params: Value,
+    },
+}
+
+#[derive(Debug)]
+struct Pending {
+    payload: bytes::Bytes,
+    /// When it is to be sent again, if it was refused for now.
+    retry: Option<Duration>,
+}
+
+/// A session as the original client keeps it.
+#[derive(Debug)]
+pub(super) struct PlainSession {
+    client: String,
+    wire: Option<WireId>,
+    dial: u64,
+    dialing: bool,
+    /// What the server's hello said last.
+    uuid: Option<String>,
+    next_ping: Duration,
+    requests: u64,
+    pending: BTreeMap<u64, Pending>,
+}
+
+impl PlainSession {
+    pub(super) fn new(client: String) -> Self {
+        Self {
+            client,
+            wire: None,
+            dial: 0,
+            dialing: false,
+            uuid: None,
+            next_ping: Duration::ZERO,
+            requests: 0,
+            pending: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Duration> {
+        self.wire?;
+        let retries = self.pending.values().filter_map(|pending| pending.retry);
+        retries.chain([self.next_ping]).min()
+    }
+
+    /// The number of a request, by which its answer is told.
+    pub(super) fn request(&mut self, cx: &mut Context, method: &str, params: &Value) -> u64 {
+        self.requests += 1;
+        let pending = Pending {
+            payload: Request::payload(method, &params.to_string()),
+            retry: None,
+        };
+        self.pending.insert(self.requests, pending);
+        if self.uuid.is_some() {
+            self.send_request(cx, self.requests);
+        }
+        self.requests
+    }
+
+    pub(super) fn answer(&mut self, cx: &mut Context, id: String, result: Result<Value, &str>) {
+        let (op, payload) = match result {
+            Ok(value) => (Op::Response, value.to_string()),
+            Err(message) => {
+                let error = json!({ "message": message, "stack": "" });
+                (Op::ResponseError, error.to_string())
+            }
+        };
+        self.send(cx, Frame::new(op, id, payload));
+    }
+
+    pub(super) fn leave(&mut self, cx: &mut Context) {
+        self.send(cx, Frame::bare(Op::Close));
+        if let Some(wire) = self.wire.take() {
+            cx.actions.push(Action::Close { wire });
+        }
+        let why = "it left".to_owned();
+        cx.actions.push(Action::Exit { why });
+    }
+
+    fn send(&self, cx: &mut Context, frame: Frame) {
+        if let Some(wire) = self.wire {
+            cx.send(wire, frame);
+        }
+    }
+
+    fn send_request(&mut self, cx: &mut Context, request: u64) {
+        let id = format!("{}-{request}", self.client);
+        if let Some(pending) = self.pending.get_mut(&request) {
+            pending.retry = None;
+            let frame = Frame::new(Op::Request, id, pending.payload.clone());
+            self.send(cx, frame);
+        }
+    }
+
+    fn hello(&self, cx: &mut Context) {
+        let payload = json!({ "aliveTimeout": 3 }).to_string();
+        self.send(cx, Frame::new(Op::Hello, self.client.clone(), payload));
+    }
+
+    fn dial(&mut self, cx: &mut Context, after: Duration) {
+        self.dial += 1;
+        self.dialing = true;
+        let dial = self.dial;
+        cx.actions.push(Action::Dial { dial, after });
+    }
+
+    pub(super) fn take(&mut self, cx: &mut Context, came: Came) -> Option<Heard> {
+        match came {
+            Came::Start => self.dial(cx, Duration::ZERO),
+            Came::Dialed { dial, wire } if dial == self.dial && self.dialing => {
+                self.dialing = false;
+                self.wire = wire;
+                match wire {
+                    // W04: at every connection.
+                    Some(_) => {
+                        self.next_ping = cx.now + PING_EVERY;
+                        self.hello(cx);
+                    }
+                    None => self.dial(cx, DIAL_AGAIN),
+                }
+            }
+            Came::Closed { wire } | Came::Clogged { wire } if self.wire == Some(wire) => {
+                cx.actions.push(Action::Close { wire });
+                self.wire = None;
+                self.dial(cx, DIAL_AGAIN);
+            }
+            Came::Wake => self.wake(cx),
+            Came::Frame { wire, frame } if self.wire == Some(wire) => {
+                return self.frame(cx, frame);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn wake(&mut self, cx: &mut Context) {
+        if self.wire.is_some() && self.next_ping <= cx.now {
+            self.next_ping = cx.now + PING_EVERY;
+            self.send(cx, Frame::bare(Op::Ping));
+        }
+        let due: Vec<u64> = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.retry.is_some_and(|at| at <= cx.now))
+            .map(|(request, _)| *request)
+            .collect();
+        for request in due {
+            self.send_request(cx, request);
+        }
+    }
+
+    fn frame(&mut self, cx: &mut Context, frame: Frame) -> Option<Heard> {
+        match frame.op {
+            Op::Hello => {
+                if self.uuid.replace(frame.id.clone()) == Some(frame.id) {
+                    return None;
+                }
+                let pending: Vec<u64> = self.pending.keys().copied().collect();
+                for request in pending {
+                    self.send_request(cx, request);
+                }
+                Some(Heard::Fresh)
+            }
+            Op::AskHello => {
+                self.uuid = None;
+                self.hello(cx);
+                None
+            }
+            Op::Retry => {
+                let ticks: f64 = serde_json::from_slice(&frame.payload).unwrap_or(1.0);
+                let request = self.number(&frame.id)?;
+                self.pending.get_mut(&request)?.retry = Some(cx.now + TICK.mul_f64(ticks));
+                None
+            }
+            Op::Response | Op::ResponseError => {
+                let request = self.number(&frame.id)?;
+                self.pending.remove(&request)?;
+                let said: Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
+                let result = match frame.op {
+                    Op::Response => Ok(said),
+                    _ => Err(said["message"].as_str().unwrap_or_default().to_owned()),
+                };
+                Some(Heard::Answer { request, result })
+            }
+            Op::Request => {
+                let (method, params): (String, Value) =
+                    serde_json::from_slice(&frame.payload).ok()?;
+                let id = frame.id;
+                Some(Heard::Call { id, method, params })
+            }
+            Op::Event | Op::Ping | Op::Pong | Op::Close => None,
+        }
+    }
+
+    fn number(&self, id: &str) -> Option<u64> {
+        let number = id.strip_prefix(self.client.as_str())?.strip_prefix('-')?;
+        number.parse().ok()
+    }
+}
