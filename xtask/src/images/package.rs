@@ -1,6 +1,7 @@
 //! What is known of a package that an image is made from, and of the commit that it is built at.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -31,6 +32,13 @@ pub(super) struct Origin {
     revision: Option<String>,
     /// SOURCE_DATE_EPOCH, else the commit's time: never the time of the build.
     created: Timestamp,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let revision = self.revision.as_deref().unwrap_or("no commit");
+        write!(formatter, "{revision} ({})", self.created)
+    }
 }
 
 #[derive(Deserialize)]
@@ -176,7 +184,7 @@ impl Origin {
         Self::new(Some(commit.trim()), !changed.is_empty(), epoch.as_deref())
     }
 
-    fn new(commit: Option<&str>, dirty: bool, epoch: Option<&str>) -> Result<Self> {
+    pub(super) fn new(commit: Option<&str>, dirty: bool, epoch: Option<&str>) -> Result<Self> {
         let (revision, time) = match commit.map(|commit| commit.split_once(' ')) {
             Some(Some((revision, time))) => (Some(revision), Some(time)),
             Some(None) => bail!("git does not say when the last commit was made"),

@@ -88,14 +88,28 @@ async fn images_that_differ_when_made_again_are_named() {
     assert_eq!(references, ["huly:testing", "huly-agent:testing"]);
 
     let again = folder.path().join("again");
-    verify::compare(&made, &built, &again).await.unwrap();
+    verify::compare(&workspace, &made, &built, &again)
+        .await
+        .unwrap();
     let mut other = static_program();
     other.push(0);
     fs::write(built.join("huly-agent"), other).unwrap();
-    let error = verify::compare(&made, &built, &again).await.unwrap_err();
+    let error = verify::compare(&workspace, &made, &built, &again)
+        .await
+        .unwrap_err();
     let error = error.to_string();
     assert!(error.contains("huly-agent (sha256:"), "{error}");
     assert!(!error.contains("huly ("), "{error}");
+
+    made.origin = Origin::new(Some("abc 1767323045"), true, None).unwrap();
+    let error = verify::compare(&workspace, &made, &built, &again)
+        .await
+        .unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("abc-dirty (2026-01-02T03:04:05Z)"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::archive::Digest;
+use super::package::Origin;
 use super::{Made, program};
 use crate::command::{self, Program};
 use crate::files;
@@ -25,7 +26,7 @@ pub(super) async fn built_elsewhere(workspace: &Workspace, made: &Made) -> Resul
     };
     copy_source(workspace, &elsewhere.root).await?;
     let built = program::build(&elsewhere, &elsewhere.target, &made.packages).await?;
-    compare(made, &built, &elsewhere.cache).await?;
+    compare(workspace, made, &built, &elsewhere.cache).await?;
     println!("✓ Built twice, from two folders: the archives are the same");
     Ok(())
 }
@@ -36,11 +37,24 @@ pub(super) async fn built_elsewhere(workspace: &Workspace, made: &Made) -> Resul
 /// When one differs, by name.
 pub(crate) async fn packed_again(workspace: &Workspace, made: &Made) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    compare(made, &program::folder(&workspace.target), folder.path()).await
+    let built = program::folder(&workspace.target);
+    compare(workspace, made, &built, folder.path()).await
 }
 
-/// Packs built programs again and compares the archives.
-pub(super) async fn compare(made: &Made, built: &Path, cached: &Path) -> Result<()> {
+/// Packs built programs again and compares the archives; what they say of the source must hold still.
+pub(super) async fn compare(
+    workspace: &Workspace,
+    made: &Made,
+    built: &Path,
+    cached: &Path,
+) -> Result<()> {
+    let origin = Origin::of(workspace).await?;
+    if origin != made.origin {
+        bail!(
+            "the source was of {} and is of {origin}: make the images anew",
+            made.origin
+        );
+    }
     let again = made.pack(built, cached).await?;
     let mut different = Vec::new();
     for (image, again) in made.images.iter().zip(&again) {
