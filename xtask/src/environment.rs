@@ -369,6 +369,16 @@ pub(crate) async fn down(workspace: &Workspace, name: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// Waits until no other run works on an environment: one that was cut off takes down what it began.
+///
+/// # Errors
+/// When one still does when its patience is over, or nobody can work on it.
+pub(crate) async fn until_unused(workspace: &Workspace, name: &str) -> Result<()> {
+    let path = lock_path(&workspace.environments(), name);
+    let lock = tokio::time::timeout(nodes::PATIENCE, Lock::take(&path, || ())).await;
+    lock.with_context(|| in_use(name))?.map(drop)
+}
+
 /// That another run works on an environment, for messages.
 fn in_use(name: &str) -> String {
     format!(

@@ -1,5 +1,6 @@
 //! `test`: every check, in order, each with its time.
 
+mod by_hand;
 mod cluster;
 mod crash;
 mod deny;

@@ -140,11 +140,7 @@ async fn up_with_nodes(workspace: &Workspace, arguments: &UpArguments, count: u8
 ///
 /// # Errors
 /// When a part of it does not come up.
-pub(crate) async fn start_cluster(
-    environment: &mut Environment,
-    tools: Tools<'_>,
-    count: u8,
-) -> Result<()> {
+async fn start_cluster(environment: &mut Environment, tools: Tools<'_>, count: u8) -> Result<()> {
     let prepare = environment.prepare_nodes(count);
     step("Connect the nodes' network", prepare).await?;
     step(

@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 use self::config::Files;
 use self::groups::Groups;
-pub(crate) use self::place::is_of_another;
 pub(super) use self::place::{clear, end, placed};
+pub(crate) use self::place::{is_of_another, slots_of};
 pub(crate) use self::plan::{Node, Plan, check_count};
 use self::slot::Slots;
 use super::Environment;
@@ -34,7 +34,7 @@ use crate::images::archive::{self, Entry, ImageConfig};
 const PREFIX: &str = "node-";
 
 /// How long a program of a node may take to be ready on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether a process of an environment is one of a node's.
 pub(super) fn is_of_node(process: &str) -> bool {

@@ -1,6 +1,7 @@
 //! What is known of a package that an image is made from, and of the commit that it is built at.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -31,6 +32,13 @@ pub(super) struct Origin {
     revision: Option<String>,
     /// SOURCE_DATE_EPOCH, else the commit's time: never the time of the build.
     created: Timestamp,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let revision = self.revision.as_deref().unwrap_or("no commit");
+        write!(formatter, "{revision} ({})", self.created)
+    }
 }
 
 #[derive(Deserialize)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::by_hand::this;
 use super::machine::Machine;
-use crate::command::{Program, Running};
+use crate::command::Running;
 use crate::environment::State;
 use crate::files;
 use crate::workspace::Workspace;
@@ -15,23 +16,15 @@ use crate::workspace::Workspace;
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Starts a cluster with two nodes by `cargo xtask up`, and ends that with SIGKILL once it has
-/// started this process of its environment.
+/// started this process of its environment. Returns a look at what that left.
 ///
 /// # Errors
 /// When it does not come that far, or leaves nothing.
-pub(super) async fn crash(
-    workspace: &Workspace,
-    name: &str,
-    process: &str,
-    before: &Machine,
-) -> Result<()> {
+pub(super) async fn crash(workspace: &Workspace, name: &str, process: &str) -> Result<Machine> {
     let folder = workspace.environments().join(name);
     let output = tempfile::tempfile().context("cannot make a temporary file")?;
     let [first, second] = [output.try_clone(), output.try_clone()];
-    // This very program, even if cargo has put another in its place.
-    let up = Program::new("/proc/self/exe")
-        .arguments(["up", "--nodes", "2", "--name", name])
-        .folder(&workspace.root);
+    let up = this(workspace, ["up", "--nodes", "2", "--name", name]);
     let child = up.spawn(
         first.context("cannot share a temporary file")?.into(),
         second.context("cannot share a temporary file")?.into(),
@@ -46,10 +39,11 @@ pub(super) async fn crash(
         started = until_started(&folder, process) => started?,
     }
     running.kill().await?;
-    if Machine::look(&folder)? == *before {
-        bail!("up was ended when it had started {process}, and left nothing");
+    let left = Machine::look(&folder)?;
+    if !left.has_place() {
+        bail!("up was ended when it had started {process}, and left no place taken");
     }
-    Ok(())
+    Ok(left)
 }
 
 async fn until_started(environment: &Path, process: &str) -> Result<()> {

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::environment::nodes::is_of_another;
+use crate::environment::Identity;
+use crate::environment::nodes::{is_of_another, slots_of};
 
 /// How long the kernel may take to tidy up after the last process.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,11 +40,17 @@ const FOLDERS: [&str; 8] = [
 pub(super) struct Machine(BTreeSet<String>);
 
 impl Machine {
-    /// Looks at interfaces, mounts, control groups, processes of an environment in this folder,
-    /// settings of the kernel, folders.
+    /// Looks at an environment in this folder: the folder itself, its place on the machine, its processes;
+    /// and at interfaces, mounts, control groups, settings of the kernel, folders.
     pub(super) fn look(environment: &Path) -> Result<Self> {
         let of_another = |name: &str| is_of_another(name, environment);
         let mut seen = BTreeSet::new();
+        if environment.exists() {
+            seen.insert(format!("folder {}", environment.display()));
+        }
+        for slot in slots_of(environment) {
+            seen.insert(format!("slot {slot}"));
+        }
         for name in names_in("/sys/class/net") {
             if !of_another(&name) {
                 seen.insert(format!("interface {name}"));
@@ -66,7 +73,7 @@ impl Machine {
         }
         for pid in names_in("/proc") {
             if is_of(&pid, environment) {
-                seen.insert(format!("process {pid}"));
+                seen.extend(process_line(&pid));
             }
         }
         for setting in SETTINGS {
@@ -79,6 +86,35 @@ impl Machine {
             }
         }
         Ok(Self(seen))
+    }
+
+    /// Whether an environment has a place here.
+    pub(super) fn has_place(&self) -> bool {
+        self.all("slot").next().is_some()
+    }
+
+    /// Expects that of an environment that was here at this look an `up` has cleared all, whose own is here at
+    /// a later one.
+    ///
+    /// # Errors
+    /// Names the processes that are still the same, or the places if there is not one.
+    pub(super) fn is_cleared(&self, later: &Self) -> Result<()> {
+        let still: Vec<&str> = self
+            .all("process")
+            .filter(|line| later.0.contains(*line))
+            .collect();
+        ensure!(still.is_empty(), "still there: {}", still.join(", "));
+        let places: Vec<&str> = later.all("slot").collect();
+        ensure!(places.len() == 1, "not one place, but {places:?}");
+        Ok(())
+    }
+
+    /// The lines of one sort.
+    fn all(&self, sort: &str) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .map(String::as_str)
+            .filter(move |line| line.split(' ').next() == Some(sort))
     }
 
     /// Waits until the machine is again as it was at this look.
@@ -134,6 +170,12 @@ fn is_of(pid: &str, environment: &Path) -> bool {
     String::from_utf8_lossy(&line).contains(&below)
 }
 
+/// A process of this number, and of no other time.
+fn process_line(pid: &str) -> Option<String> {
+    let found = Identity::of(pid.parse().ok()?)?;
+    Some(format!("process {pid}, started {}", found.started))
+}
+
 fn names_in(folder: impl AsRef<Path>) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -160,7 +202,7 @@ mod tests {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        let expected = format!("process {}", child.id());
+        let expected = process_line(&child.id().to_string()).unwrap();
         // What it was called with shows a moment after its start.
         let deadline = Instant::now() + PATIENCE;
         let now = loop {
@@ -175,5 +217,37 @@ mod tests {
         child.wait().unwrap();
         let after = Machine::look(folder.path()).unwrap();
         assert!(now.changes(&after).less.contains(&expected));
+    }
+
+    #[test]
+    fn an_environment_that_is_left_is_a_change() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("environment");
+        let before = Machine::look(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        let changes = before.changes(&Machine::look(&folder).unwrap());
+        let expected = format!("folder {}", folder.display());
+        assert!(changes.more.contains(&expected), "{changes}");
+    }
+
+    #[test]
+    fn what_an_up_has_not_cleared_is_named() {
+        let look = |lines: &[&str]| Machine(lines.iter().map(|line| (*line).to_owned()).collect());
+        let crashed = look(&["process 1, started 5", "process 2, started 5", "slot 0"]);
+        assert!(crashed.has_place());
+        assert!(!look(&["process 1, started 5"]).has_place());
+        let good = look(&["process 2, started 9", "slot 0"]);
+        crashed.is_cleared(&good).unwrap();
+        for (bad, named) in [
+            (
+                &["process 1, started 5", "slot 0"][..],
+                "process 1, started 5",
+            ),
+            (&["slot 0", "slot 1"], "\"slot 1\""),
+            (&[], "[]"),
+        ] {
+            let error = crashed.is_cleared(&look(bad)).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 }

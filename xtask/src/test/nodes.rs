@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 use super::crash::crash;
 use super::machine::Machine;
-use super::{Passed, cargo};
+use super::{Passed, by_hand, cargo};
 use crate::command::{self, Program};
 use crate::environment::nodes::{Tools, pack};
 use crate::environment::{self, Environment};
@@ -19,10 +20,7 @@ use crate::images::{self, Image};
 use crate::interrupt::interruptible;
 use crate::prerequisites;
 use crate::report::{seconds, step};
-use crate::up::start_cluster;
 use crate::workspace::Workspace;
-
-const NODES: u8 = 3;
 
 /// What the tests run in Pods.
 const ECHO: &str = "localhost/huly-network/echo:1";
@@ -35,12 +33,17 @@ const IMAGES: [&str; 6] = {
 
 /// What the tests put on the cluster, or beside it.
 struct Subjects {
+    /// The folder of `echo`.
+    _folder: TempDir,
+    /// The image [`ECHO`].
+    echo: PathBuf,
     images: Vec<Image>,
     prometheus: PathBuf,
 }
 
-/// Starts a cluster for all tests that need nodes, runs them or those of some files, and looks whether the machine is
-/// afterwards as it was before; so it does after an `up` that was ended by force half-way.
+/// Starts a cluster for all tests that need nodes, runs them or those of some files, ends it with a node dead and
+/// another cut off, and looks whether the machine is afterwards as it was before; so it does after an `up` that was
+/// ended by force half-way. It is started and ended by the commands that people type.
 ///
 /// The tests get, as variables: HULY_TEST_KUBECONFIG, HULY_TEST_KUBECTL, HULY_TEST_HELM,
 /// HULY_TEST_PROMETHEUS, HULY_BIN (the folder of the huly programs), and HULY_TEST_XTASK and
@@ -64,7 +67,12 @@ pub(super) async fn run(workspace: &Workspace, files: &[String], install: bool) 
         let programs = NodePrograms::build(workspace).await?;
         let prometheus = go_programs::prometheus(workspace).await?;
         HulyPrograms::build(workspace).await?;
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let echo = folder.path().join("echo.tar");
+        pack(&echo, ECHO, &programs.echo())?;
         let subjects = Subjects {
+            _folder: folder,
+            echo,
             images: images::build(workspace, &IMAGES, None).await?.images,
             prometheus,
         };
@@ -84,55 +92,41 @@ pub(super) async fn run(workspace: &Workspace, files: &[String], install: bool) 
 
     let outcome = interruptible(async {
         // One node has started nothing yet, and the other is being made.
-        let half = crash(workspace, &name, "node-2", &before);
+        let half = crash(workspace, &name, "node-2");
         step("End `up` by force between two nodes", half).await?;
         step("Clear what that left: down", async {
             environment::down(workspace, &name).await?;
             before.is_restored(&folder).await
         })
         .await?;
-        let half = crash(workspace, &name, "node-2-kubelet", &before);
-        step("End `up` by force once both kubelets run", half).await?;
-        let cleared = async {
-            let environment = Environment::create(workspace, &name).await?;
-            before.is_restored(&folder).await?;
-            Ok(environment)
-        };
-        let environment = step("Clear what that left: the next up", cleared).await?;
-        test(workspace, environment, tools, &subjects, &files).await
+        let half = crash(workspace, &name, "node-2-kubelet");
+        let left = step("End `up` by force once both kubelets run", half).await?;
+        let said = by_hand::up(workspace, &name, &subjects.echo).await?;
+        left.is_cleared(&Machine::look(&folder)?)?;
+        by_hand::look(&said, tools).await?;
+        by_hand::load(workspace, &name, &subjects.images).await?;
+        test(workspace, &name, tools, &subjects, &files).await?;
+        by_hand::hurt(workspace, &name).await
     })
     .await;
     if outcome.is_err() {
         println!("the logs are in {}", workspace.logs(&name).display());
     }
-    let down = step("Take the cluster down", environment::down(workspace, &name)).await;
+    // What was cut off takes down itself what it had begun.
+    let unused = environment::until_unused(workspace, &name).await;
+    let down = unused.and(by_hand::down(workspace, &name).await);
     let restored = before.is_restored(&folder).await;
-    outcome
-        .and(down.map(drop))
-        .and(restored)
-        .map(|()| Passed::Fully)
+    outcome.and(down).and(restored).map(|()| Passed::Fully)
 }
 
 async fn test(
     workspace: &Workspace,
-    mut environment: Environment,
+    name: &str,
     tools: Tools<'_>,
     subjects: &Subjects,
     files: &[String],
 ) -> Result<()> {
-    start_cluster(&mut environment, tools, NODES).await?;
-    let echo = environment.folder.join("echo.tar");
-    pack(&echo, ECHO, &tools.node.echo())?;
-    step("Load the images on every node", async {
-        environment.load_image(tools.node, &echo).await?;
-        for image in &subjects.images {
-            environment.load_image(tools.node, &image.archive).await?;
-        }
-        Ok(())
-    })
-    .await?;
-    environment.complete()?;
-    let name = environment.name().to_owned();
+    let environment = Environment::open(workspace, name)?;
     let kubeconfig = environment.keys.admin_kubeconfig();
     let this = environment.kept_program();
     // The tests work on it through `cargo xtask node`.
@@ -149,7 +143,7 @@ async fn test(
             .variable("HULY_TEST_HELM", tools.cluster.helm())
             .variable("HULY_TEST_PROMETHEUS", &subjects.prometheus)
             .variable("HULY_TEST_XTASK", &this)
-            .variable("HULY_TEST_ENVIRONMENT", &name)
+            .variable("HULY_TEST_ENVIRONMENT", name)
             .folder(&workspace.root);
         let outcome = command::stream(tests).await;
         println!("{program}: {}", seconds(began.elapsed()));

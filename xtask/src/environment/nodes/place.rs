@@ -55,9 +55,14 @@ pub(crate) fn placed(environments: &Path) -> BTreeSet<String> {
     Slots::of_this_machine().owners(environments)
 }
 
+/// The places of an environment on this machine: one, or none.
+pub(crate) fn slots_of(environment: &Path) -> Vec<u8> {
+    Slots::of_this_machine().of(environment)
+}
+
 /// Ends the nodes of an environment, whether or not this run or its state knows of them.
 pub(crate) async fn end(environment: &Path) -> Result<()> {
-    for slot in Slots::of_this_machine().of(environment) {
+    for slot in slots_of(environment) {
         end_slot(slot).await?;
     }
     Ok(())
