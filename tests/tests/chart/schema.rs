@@ -1,8 +1,8 @@
-//! What values are refused, and how: by their names, before anything is made.
+//! What values are refused, and how: by their names, before anything is made; and what are taken.
 
 use anyhow::{Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
-use huly_tests::{chart, helm_refuses, helm_says};
+use huly_tests::{chart, helm, helm_refuses, helm_says};
 use serde_json::Value;
 
 use super::otherwise::defaults;
@@ -97,6 +97,47 @@ const WRONG: [(&str, &str); 47] = [
     ),
     ("test.timeoutSeconds=0", "/test/timeoutSeconds"),
 ];
+
+/// What looks odd and is right.
+const RIGHT: [&str; 24] = [
+    "nameOverride=x",
+    "fullnameOverride=a-1",
+    "global.team=a",
+    "controlSecret.existingSecret=a.b-c",
+    "images.registry=registry.example.com:5000/team/a_b/",
+    "images.network.registry=localhost:5000",
+    "images.agent.repository=[::1]:5000/a/b--c",
+    "images.cli.tag=V1.2_sha-abc",
+    "server.priorityClassName=a.b",
+    r"server.resources.limits.nvidia\.com/gpu=1",
+    "server.resources.limits.ephemeral-storage=1.5Gi",
+    "server.resources.limits.memory=null",
+    "server.resources.requests.cpu=0.5",
+    "server.resources.requests.memory=1e9",
+    r"server.nodeSelector.kubernetes\.io/arch=amd64",
+    r"server.podAnnotations.a\.b/c=x y",
+    "server.tolerations[0].operator=Exists",
+    "podSecurityContext=null",
+    "podSecurityContext.runAsUser=null",
+    "agents[0].name=a,agents[0].labels.zone=",
+    "agentDefaults.terminationGracePeriodSeconds=11",
+    "agentDefaults.updateStrategy.rollingUpdate.maxSurge=100%",
+    "agentDefaults.updateStrategy.rollingUpdate=null",
+    "networkPolicy.extraPeers[0].ipBlock.cidr=192.0.2.0/24",
+];
+
+#[tokio::test]
+async fn what_looks_odd_and_is_right_is_taken() -> Result<()> {
+    let chart = chart();
+    stream::iter(RIGHT)
+        .map(async |right| {
+            let template = ["template", "huly", &chart, "--set", right];
+            helm(&template).await.map(drop)
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
 
 #[tokio::test]
 async fn a_wrong_value_is_refused_by_its_name() -> Result<()> {

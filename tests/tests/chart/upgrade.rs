@@ -44,7 +44,8 @@ async fn story(cluster: &Cluster) -> Result<()> {
     ensure!(!columns(&namespace).await?.contains("FAILOVERS"));
 
     release.chart = chart();
-    release.upgrade(&["--set", "crds.install=true"]).await?;
+    // With the older one's values, which are all that this says.
+    release.upgrade(&["--reuse-values"]).await?;
     eventually(SOON, "the new definitions are served", async || {
         let change = json!({ "spec": limit });
         let kind = cluster.change(&cluster.kinds(), &name, change).await?;
