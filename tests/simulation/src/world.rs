@@ -180,7 +180,11 @@ impl World {
                 process,
                 dial,
                 wire,
-            } => self.give(process, Came::Dialed { dial, wire }),
+            } => {
+                // It may have ended before its dialer heard of it.
+                let wire = wire.filter(|wire| self.is_open(*wire));
+                self.give(process, Came::Dialed { dial, wire });
+            }
         }
     }
 
