@@ -84,8 +84,8 @@ pub const LAWS: &[Law] = &[
     },
     Law {
         name: "executed-once",
-        sentence: "no request runs twice in one life of a container, nor, unless it is \
-                   idempotent, in two",
+        sentence: "no request runs twice in one life of a container, nor, unless it is idempotent \
+                   or two servers are up, in two",
         check: Check::News(requests::once),
     },
     Law {

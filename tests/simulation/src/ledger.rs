@@ -58,6 +58,7 @@ pub(crate) struct Copy {
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) by: ProcessId,
+    pub(crate) at: Duration,
     pub(crate) deadline: Duration,
     pub(crate) idempotent: bool,
     pub(crate) outcome: Option<Outcome>,
@@ -123,6 +124,7 @@ impl Ledger {
             } => {
                 let asked = Asked {
                     by,
+                    at: now,
                     deadline: now + timeout,
                     idempotent,
                     outcome: None,

@@ -42,6 +42,8 @@ pub(crate) struct Process {
     pub(crate) started: Duration,
     /// It came under the client id of another process, whose references the server leaves to it.
     pub(crate) heir: bool,
+    /// When it ended, of one whose place another had by then.
+    outlived: Option<Duration>,
 }
 
 /// What is to happen.
@@ -180,7 +182,11 @@ impl World {
                 process,
                 dial,
                 wire,
-            } => self.give(process, Came::Dialed { dial, wire }),
+            } => {
+                // It may have ended before its dialer heard of it.
+                let wire = wire.filter(|wire| self.is_open(*wire));
+                self.give(process, Came::Dialed { dial, wire });
+            }
         }
     }
 
@@ -192,6 +198,17 @@ impl World {
     pub(crate) fn at(&self, place: &str) -> Option<ProcessId> {
         let id = self.present.get(place).copied()?;
         self.process(id).program.is_some().then_some(id)
+    }
+
+    /// Whether two servers have been up at one time since then.
+    pub(crate) fn doubled_since(&self, since: Duration) -> bool {
+        let present = self.present.get("server");
+        let servers = (0_u32..).zip(&self.processes);
+        let mut others = servers
+            .filter(|(id, process)| process.place == "server" && present != Some(&ProcessId(*id)));
+        others.any(|(_, other)| {
+            other.program.is_some() || other.outlived.is_some_and(|at| at >= since)
+        })
     }
 
     /// The processes that run.

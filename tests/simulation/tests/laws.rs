@@ -4,7 +4,7 @@
 use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 
 /// Seeds within which a law notices.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
 const DEEDS: [(Sabotage, &str); 13] = [

@@ -30,7 +30,8 @@ pub(super) fn once(world: &World, news: &News) -> Option<String> {
             "request {op} ran {times} times in {uuid}, epoch {epoch}"
         ));
     }
-    (lives.len() > 1 && !asked.idempotent)
+    let once = !asked.idempotent && !world.doubled_since(asked.at);
+    (lives.len() > 1 && once)
         .then(|| format!("request {op} ran in {} lives of its container", lives.len()))
 }
 

@@ -132,19 +132,20 @@ fn sabotaged(sabotage: Sabotage, frame: Frame) -> Option<Frame> {
     };
     let altered = |alter: &dyn Fn(&mut Value)| {
         let mut call: Value = serde_json::from_slice(&frame.payload).ok()?;
-        alter(&mut call);
+        // A TypeScript agent is told nothing beside it.
+        call[1].get_mut(2).map(alter);
         let payload = serde_json::to_vec(&call).ok()?;
         Some(Frame::new(frame.op, frame.id.clone(), payload))
     };
     // A call to an agent: [method, [agent, params, ext]].
     match sabotage {
         Sabotage::DropStarts if is(method::GET) => None,
-        Sabotage::OneEpochForAll if is(method::GET) => altered(&|call| {
-            call[1][2]["epoch"][1] = json!(1);
+        Sabotage::OneEpochForAll if is(method::GET) => altered(&|beside| {
+            beside["epoch"][1] = json!(1);
         }),
         Sabotage::DropHolders if is(method::SET_HOLDERS) => None,
-        Sabotage::DropHolders if is(method::GET) => altered(&|call| {
-            call[1][2]["holders"] = json!([]);
+        Sabotage::DropHolders if is(method::GET) => altered(&|beside| {
+            beside["holders"] = json!([]);
         }),
         _ => Some(frame),
     }

@@ -91,6 +91,8 @@ impl World {
     pub(super) fn end(&mut self, id: ProcessId) {
         self.abandon_wires(id, false);
         let process = &mut self.processes[id.0 as usize];
+        let is_present = self.present.get(&process.place) == Some(&id);
+        process.outlived = (!is_present).then_some(self.now);
         process.program = None;
         process.paused = false;
         process.backlog.clear();

@@ -72,6 +72,12 @@ impl World {
         self.plan(self.now + delay, dialed);
     }
 
+    /// Whether a wire is there for who dialed.
+    pub(super) fn is_open(&self, wire: WireId) -> bool {
+        let wire = self.wires.get(&wire);
+        wire.is_some_and(|wire| !wire.is_closed(Side::Dialer))
+    }
+
     pub(super) fn send(&mut self, wire: WireId, from: ProcessId, frame: Frame) {
         self.put(wire, from, Item::Frame(frame));
     }

@@ -60,6 +60,7 @@ impl World {
             awake_since: self.now,
             started: self.now,
             heir,
+            outlived: None,
         });
         self.present.insert(place.to_owned(), id);
         self.give(id, Came::Start);
