@@ -10,6 +10,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -51,6 +52,16 @@ LINES = {
 
 ACTED = {f"W{number}" for number in range(20, 31)}
 """How the original peers behave: acted out by ours in Python, so no test need show it."""
+
+NOT_ABOUT_THE_WIRE = {
+    "test_command_line.py": "what a command line prints, and how it exits",
+    "test_metrics.py": "metrics, health and flags",
+    "test_rows.py": "the tests themselves",
+    "test_hostile.py::test_still_the_same_processes": "that processes live, and their counters",
+    "test_transcripts.py::test_the_rules_for_plain_peers_fit_the_original": "our rules alone",
+    "test_transcripts.py::test_the_rules_for_those_who_connect_fit_the_original": "our rules alone",
+}
+"""Files, and single tests, that need not cite anything, each with the reason."""
 
 ORIGINAL = {
     "frame 0 hello client",
@@ -109,13 +120,64 @@ def documented() -> list[str]:
     return rows
 
 
-def cited() -> dict[str, list[str]]:
-    """What the tests of this folder say that they cover, with the names of those tests."""
+@dataclass(frozen=True)
+class Test:
+    """A test of this folder, as its source says it."""
+
+    file: str
+    name: str
+    cites: tuple[str, ...]
+    """The lines and rows that it says to cover."""
+    says: str
+    """Its docstring."""
+    counts: bool
+    """Whether it shows what it cites: not while it is skipped or known to fail."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.file}::{self.name}"
+
+    @property
+    def unmarked_lines(self) -> list[str]:
+        """The lines that its docstring names, one by one or as a range, and it does not cite."""
+        named: set[str] = set()
+        for first, last in re.findall(r"\bW(\d\d)(?:[–-]W?(\d\d))?\b", self.says):
+            named |= {f"W{number:02}" for number in range(int(first), int(last or first) + 1)}
+        return sorted(named - set(self.cites))
+
+
+def tests() -> list[Test]:
+    """The tests of this folder."""
+    return [
+        test
+        for file in sorted(TESTS.glob("test_*.py"))
+        for test in tests_of(ast.parse(file.read_text()), file.name)
+    ]
+
+
+def cited(among: list[Test] | None = None) -> dict[str, list[str]]:
+    """What tests cover, those of this folder unless told, with the names of those tests."""
     covering = defaultdict(list)
-    for file in sorted(TESTS.glob("test_*.py")):
-        for identifier, test in _citations(ast.parse(file.read_text()), file.name):
-            covering[identifier].append(test)
+    for test in tests() if among is None else among:
+        for identifier in test.cites if test.counts else ():
+            covering[identifier].append(test.full_name)
     return covering
+
+
+def without_marks() -> list[str]:
+    """The tests that cite nothing and are not among those that need not."""
+    return [
+        test.full_name
+        for test in tests()
+        if not test.cites and not {test.file, test.full_name} & NOT_ABOUT_THE_WIRE.keys()
+    ]
+
+
+def needless() -> list[str]:
+    """What is said to need no citation, and is not there or has one."""
+    without = [test for test in tests() if not test.cites]
+    there = {test.file for test in without} | {test.full_name for test in without}
+    return sorted(NOT_ABOUT_THE_WIRE.keys() - there)
 
 
 def known() -> set[str]:
@@ -139,18 +201,20 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def _citations(module: ast.Module, file: str) -> Iterator[tuple[str, str]]:
+def tests_of(module: ast.Module, file: str) -> Iterator[Test]:
+    """The tests of a module, each with what it cites."""
     seen = set()
     for test in module.body:
-        if not isinstance(test, ast.FunctionDef):
+        if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test_"):
             continue
-        for decorator in test.decorator_list:
-            if not _is_covers(decorator):
-                continue
+        cites: list[str] = []
+        for decorator in filter(_is_covers, test.decorator_list):
             seen.add(decorator)
             for argument in decorator.args:
                 assert isinstance(argument, ast.Constant), f"{file}: {ast.unparse(decorator)}"
-                yield argument.value, f"{file}::{test.name}"
+                cites.append(argument.value)
+        counts = not any(map(_is_left_out, test.decorator_list))
+        yield Test(file, test.name, tuple(cites), ast.get_docstring(test) or "", counts)
     for node in ast.walk(module):
         assert not _is_covers(node) or node in seen, (
             f"{file}:{node.lineno}: a citation is a decorator of a test"
@@ -159,3 +223,9 @@ def _citations(module: ast.Module, file: str) -> Iterator[tuple[str, str]]:
 
 def _is_covers(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.covers"
+
+
+def _is_left_out(decorator: ast.expr) -> bool:
+    mark = decorator.func if isinstance(decorator, ast.Call) else decorator
+    left_out = {f"pytest.mark.{name}" for name in ("xfail", "skip", "skipif")}
+    return ast.unparse(mark) in left_out

@@ -27,7 +27,7 @@ def heard(client: TypeScriptClient) -> list[tuple[str, str]]:
     return [(uuid, data["text"]) for uuid, data in list(client.events)]
 
 
-@pytest.mark.covers("frame 0 hello server", "frame 6 pong server", "W07")
+@pytest.mark.covers("W04", "W07", "frame 0 hello server", "frame 6 pong server")
 def test_hello_and_pongs(peers: Peers, agent: Agent) -> None:
     """W04, W07: one uuid of the process for all clients, the pong's as well."""
     one, other = peers.raw(agent.address), peers.raw(agent.address)
@@ -56,6 +56,7 @@ def test_strangers(peers: Peers, agent: Agent) -> None:
         raw.call("cs", [fresh("room"), "history", None])
 
 
+@pytest.mark.covers("W08", "W27", "frame 8 close client")
 def test_close(peers: Peers, network: Network, agent: Agent, room: str) -> None:
     """W08, W27: after close nothing comes, and the client is a stranger."""
     client = peers.client(network)
@@ -126,7 +127,7 @@ def test_a_reconnect_keeps_what_is_connected(
     assert again.call("cd", {"uuid": room}) == "ok"
 
 
-@pytest.mark.covers("W05")
+@pytest.mark.covers("W05", "W21")
 def test_an_answer_over_the_new_connection(
     peers: Peers, network: Network, agent: Agent
 ) -> None:
@@ -147,6 +148,7 @@ def test_an_answer_over_the_new_connection(
     assert again.answer_to(id).json() == {"slept": 500}
 
 
+@pytest.mark.covers("W05")
 def test_a_request_in_flight_is_not_run_twice(
     peers: Peers, network: Network, agent: Agent
 ) -> None:
@@ -163,6 +165,7 @@ def test_a_request_in_flight_is_not_run_twice(
     assert [frame.id for frame in raw.seen] == []
 
 
+@pytest.mark.covers("W08", "frame 9 askHello server")
 def test_silence(peers: Peers, network: Network, agent: Agent, room: str) -> None:
     """W08: a client that was silent for its aliveTimeout is forgotten, and the room told."""
     client = peers.client(network)
@@ -191,9 +194,9 @@ def test_requests_start_in_order_and_interleave(
     slow.result(10)
 
 
-@pytest.mark.covers("W09")
+@pytest.mark.covers("W09", "frame 1 request client")
 def test_what_undefined_became(peers: Peers, network: Network, agent: Agent) -> None:
-    """W09: data that is null, missing or undefined is null; the fourth frame may be absent (W01)."""
+    """W09: data that is null, missing or undefined is null; the fourth frame may be absent."""
     uuid, _ = peers.client(network).get("echo", {"uuid": fresh("echo")})
     raw = peers.raw(agent.address)
     raw.hello()
@@ -202,6 +205,10 @@ def test_what_undefined_became(peers: Peers, network: Network, agent: Agent) -> 
         assert raw.answer_to(f"{number}").json() is None
 
 
+@pytest.mark.covers(
+    "frame 3 responseError server", "method cc client → agent's ROUTER",
+    "method cd client → agent's ROUTER", "method cs client → agent's ROUTER",
+)
 def test_wrong_requests(peers: Peers, network: Network, agent: Agent, room: str) -> None:
     """What cannot be done is an error; nothing ends the connection."""
     raw = peers.raw(agent.address)
@@ -235,6 +242,7 @@ def test_wrong_requests(peers: Peers, network: Network, agent: Agent, room: str)
     assert not [frame for frame in raw.seen if frame.op in (HELLO, RESPONSE)]
 
 
+@pytest.mark.covers("W27")
 def test_the_end_of_a_container(peers: Peers, programs: Programs) -> None:
     """W27: with its container a connection ends; the next life of the uuid knows nobody."""
     network = programs.network()
@@ -264,6 +272,7 @@ def test_the_end_of_a_container(peers: Peers, programs: Programs) -> None:
     assert heard(direct) == [(room, "heard")]
 
 
+@pytest.mark.covers("W03", "method cs client → agent's ROUTER")
 def test_while_the_server_is_away(
     peers: Peers, listeners: Listeners, programs: Programs
 ) -> None:
@@ -286,6 +295,7 @@ def test_while_the_server_is_away(
     assert len(rust.request(room, "history")) == 2
 
 
+@pytest.mark.covers("frame 4 event agent's ROUTER", "method cc client → agent's ROUTER")
 def test_many_clients(peers: Peers, network: Network, agent: Agent, room: str) -> None:
     """An event goes to each who is connected, and a hello of another process to nobody else."""
     clients = [Raw(agent.address) for _ in range(20)]

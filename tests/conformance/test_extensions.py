@@ -139,6 +139,7 @@ def test_control_needs_the_secret(peers: Peers, programs: Programs, tmp_path) ->
     }
 
 
+@pytest.mark.covers("frame 0 hello client", "frame 0 hello server")
 def test_no_control_without_a_secret_file(peers: Peers, network: Network) -> None:
     """A server that was given no secret lets nobody control it, an empty secret included."""
     for secret in (None, "", "x"):

@@ -185,7 +185,7 @@ def test_an_id_of_two_clients_in_flight(peers: Peers, network: Network) -> None:
     assert [raw.answer_to("same").json() for raw in raws] == ["to 0", "to 1"]
 
 
-@pytest.mark.covers("W08", "frame 0 hello client")
+@pytest.mark.covers("W08", "W09", "frame 0 hello client")
 def test_each_has_its_own_alive_timeout(programs: Programs, peers: Peers) -> None:
     """Seconds, fractions too, from the hello of each; 3 where it says none (W09)."""
     network = programs.network()

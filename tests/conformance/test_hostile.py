@@ -72,6 +72,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.covers("W02")
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_unreadable(
     name: str, hostile: Raw, target: Target, bystander: Bystander
@@ -111,6 +112,7 @@ BAD_REQUESTS = {
 }
 
 
+@pytest.mark.covers("frame 1 request client", "frame 3 responseError server")
 @pytest.mark.parametrize("name", BAD_REQUESTS)
 def test_bad_request(
     name: str, peers: Peers, target: Target, bystander: Bystander
@@ -176,6 +178,11 @@ def check_wrong_params(hostile: Raw, method: str, params: str) -> None:
     assert isinstance(answer.json()["message"], str)
 
 
+@pytest.mark.covers(
+    "method ar client → server", "method au client → server", "method gg client → server",
+    "method cr client → server", "method cs client → server", "method xr client → server",
+    "method ks client → server", "method kr client → server", "method xs client → server",
+)
 @pytest.mark.parametrize(("method", "params"), TO_NETWORK)
 def test_wrong_params_to_the_network(
     method: str, params: str, peers: Peers, network: Network, bystander: Bystander
@@ -218,6 +225,7 @@ HELLOS = {
 }
 
 
+@pytest.mark.covers("frame 0 hello client")
 @pytest.mark.parametrize("name", HELLOS)
 def test_bad_hello(name: str, peers: Peers, target: Target, bystander: Bystander) -> None:
     """A hello that cannot be read harms nobody, and the same peer may say a good one."""
@@ -258,6 +266,10 @@ def test_an_answer_nobody_asked_for(
     bystander.check()
 
 
+@pytest.mark.covers(
+    "frame 4 event server", "frame 6 pong server", "frame 7 retry server",
+    "frame 9 askHello server",
+)
 @pytest.mark.parametrize("op", [EVENT, PONG, RETRY, 9])
 def test_what_only_servers_say(
     op: int, hostile: Raw, target: Target, bystander: Bystander
@@ -328,6 +340,7 @@ def test_bytes_that_are_not_zmtp(target: Target, bystander: Bystander) -> None:
     bystander.check()
 
 
+@pytest.mark.covers("W01")
 def test_many_connections_come_and_go(
     peers: Peers, target: Target, bystander: Bystander
 ) -> None:

@@ -61,6 +61,7 @@ def test_one_request_id_of_two_clients(peers: Peers, network: Network) -> None:
     assert all(isinstance(each, str) for each in other.answer_to("same").json())
 
 
+@pytest.mark.covers("method au client → server", "method cu agent's client → server")
 @pytest.mark.parametrize("method", ["ct", "cu", "au"])
 def test_what_belongs_to_another(
     method: str, peers: Peers, network: Network, agent: Agent, bystander: Bystander

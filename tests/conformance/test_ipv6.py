@@ -58,6 +58,7 @@ def test_a_containers_own_router(peers: Peers, network: Network, agent: Agent) -
     assert [each["text"] for each in client.request(room, "history")] == ["hello"]
 
 
+@pytest.mark.covers("W12", "method cs client → agent's ROUTER")
 def test_rust_client(peers: Peers, network: Network, agent: Agent) -> None:
     """A Rust client gets a container, and asks it through the network and at its agent."""
     uuid = fresh("echo")
@@ -74,6 +75,7 @@ def test_rust_client(peers: Peers, network: Network, agent: Agent) -> None:
         )
 
 
+@pytest.mark.covers("W12", "method al client → server")
 def test_an_agent_says_where_it_is_reached_from_the_server(
     peers: Peers, programs: Programs, network: Network
 ) -> None:
@@ -83,6 +85,7 @@ def test_an_agent_says_where_it_is_reached_from_the_server(
     assert (at["host"], at["port"]) == ("::1", port(agent))
 
 
+@pytest.mark.covers("W01")
 def test_peers_of_ipv4_are_served_beside(peers: Peers, network: Network, agent: Agent) -> None:
     uuid, _ = peers.client(network).get("counter", {"uuid": fresh("counter")})
     for server, of in (network, "network"), (agent, "agent"):

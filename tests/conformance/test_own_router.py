@@ -68,6 +68,7 @@ def test_session(peers: Peers, network: Network, agent: Agent) -> None:
     assert answer["instance"] != peers.raw(agent.address).hello(huly=rust_hello()).json()["instance"]
 
 
+@pytest.mark.covers("method OPERATION client → container's ROUTER")
 def test_how_long_a_caller_waits(peers: Peers, network: Network, agent: Agent) -> None:
     """A third member of a request, which Rust clients send, says for how long they wait."""
     _, endpoint = peers.client(network).get("direct-room", {"uuid": fresh("room")})
@@ -105,6 +106,7 @@ def test_failover(peers: Peers, programs: Programs) -> None:
     assert UPDATED in kinds and REMOVED not in kinds
 
 
+@pytest.mark.covers("W12", "frame 4 event container's ROUTER")
 def test_rust_client(peers: Peers, network: Network, agent: Agent, tmp_path: Path) -> None:
     """A Rust client hears it on its own ROUTER (`huly watch`), and asks it through the network."""
     room = fresh("room")

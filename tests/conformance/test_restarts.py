@@ -74,6 +74,7 @@ def test_server_restarted_rust_agent(peers: Peers, programs: Programs) -> None:
         assert (records[uuid]["labels"], records[uuid]["extra"]) == ([label], {"a": 1})
 
 
+@pytest.mark.covers("W21")
 def test_a_late_agent_after_a_restart(peers: Peers, programs: Programs) -> None:
     """soundness.md, the server restarts: a request for a uuid not yet known is held."""
     network = programs.network()
@@ -140,6 +141,7 @@ def test_an_agent_killed(named: bool, peers: Peers, programs: Programs) -> None:
     assert client.request(uuid, "increment") == {"value": 1}
 
 
+@pytest.mark.covers("W18", "method au client → server")
 def test_an_agent_terminated(peers: Peers, programs: Programs) -> None:
     """design.md: at SIGTERM an agent ends its containers, unregisters and exits 0."""
     network = programs.network()

@@ -152,6 +152,7 @@ def test_error_of_the_container(peers: Peers, network: Network) -> None:
     assert client.request(uuid, "echo", 1) == 1
 
 
+@pytest.mark.covers("frame 3 responseError client", "frame 3 responseError server")
 def test_a_panic_ends_that_container_alone(peers: Peers, network: Network) -> None:
     """Issue 3, item 4: a panic is answered by an error, and other containers live on."""
     client = peers.client(network)

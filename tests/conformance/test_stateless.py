@@ -67,6 +67,7 @@ def listed(client: TypeScriptClient, uuid: str) -> list[str]:
     return [each["agentId"] for each in client.call("cl", {}) if each["uuid"] == uuid]
 
 
+@pytest.mark.covers("W19", "W26")
 def test_typescript_standbys_of_our_owner(
     peers: Peers, programs: Programs, network: Network
 ) -> None:
@@ -107,6 +108,7 @@ def test_typescript_standbys_of_our_owner(
     assert spare.terminated == []
 
 
+@pytest.mark.covers("W19", "W26")
 def test_our_standby_of_a_typescript_owner(
     peers: Peers, programs: Programs, network: Network
 ) -> None:
@@ -146,6 +148,7 @@ def test_our_standby_of_a_typescript_owner(
     assert client.request(uuid, "echo", "hi")["data"] == "hi"
 
 
+@pytest.mark.covers("W19")
 def test_two_of_ours(peers: Peers, programs: Programs, network: Network) -> None:
     """Two agents of ours: the standby has the uuid when the owner is killed, in the next epoch."""
     uuid = made_beforehand(peers, network)

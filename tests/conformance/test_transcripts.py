@@ -17,7 +17,7 @@ from wire import ASK_HELLO, ERROR, EVENT, HELLO, REQUEST, RESPONSE, Frame
     "frame 3 responseError client", "frame 3 responseError server",
 )
 def test_network(peers: Peers, network: Network) -> None:
-    """W01–W16: the recorded session of clients and an agent with our server, frame by frame."""
+    """The recorded session of clients and an agent with our server, frame by frame."""
     replay = Replay(peers, network.address, Differences("network", "server"))
     unheard: set[str] = set()
 
@@ -41,9 +41,9 @@ def test_network(peers: Peers, network: Network) -> None:
     replay.check()
 
 
-@pytest.mark.covers("W04", "W05", "W07", "W19", "frame 9 askHello server")
+@pytest.mark.covers("W04", "W05", "W07", "W19", "W21", "frame 9 askHello server")
 def test_restart(peers: Peers, programs: Programs) -> None:
-    """W04, W17, W19, W21: two agents, a client, and a server that is killed and started."""
+    """W04, W19, W21: two agents, a client, and a server that is killed and started."""
     network = programs.network()
     replay = Replay(peers, network.address, Differences("restart", "server"))
     restarted, turned, answered = False, False, set()
@@ -73,10 +73,8 @@ def test_restart(peers: Peers, programs: Programs) -> None:
 
 
 @pytest.mark.covers(
-    "frame 4 event agent's ROUTER",
-    "method cc client → agent's ROUTER",
-    "method cd client → agent's ROUTER",
-    "method cs client → agent's ROUTER",
+    "W12", "W27", "frame 4 event agent's ROUTER", "method cc client → agent's ROUTER",
+    "method cd client → agent's ROUTER", "method cs client → agent's ROUTER",
 )
 def test_agent(peers: Peers, listeners: Listeners, programs: Programs) -> None:
     """W12, W27: the recorded client of an agent's own ROUTER, at ours."""

@@ -48,6 +48,7 @@ def scene(listeners: Listeners, peers: Peers, network: Network) -> Iterator[Scen
     yield Scene(listeners, peers, network)
 
 
+@pytest.mark.covers("W12", "frame 4 event container's ROUTER")
 def test_connect_waits_for_the_connection(
     listeners: Listeners, peers: Peers, network: Network
 ) -> None:
@@ -88,6 +89,9 @@ def test_events(scene: Scene) -> None:
     eventually("all are heard", lambda: scene.rust.events.get(scene.uuid) == said)
 
 
+@pytest.mark.covers(
+    "W04", "W07", "W08", "frame 0 hello client", "frame 5 ping client", "frame 8 close client",
+)
 def test_hello_pings_and_close(scene: Scene) -> None:
     """W04, W07, W08 on a direct connection."""
     container = scene.container
@@ -105,6 +109,7 @@ def test_hello_pings_and_close(scene: Scene) -> None:
     eventually("it is closed", lambda: container.frames(CLOSE, client))
 
 
+@pytest.mark.covers("W12", "W17", "W25")
 def test_its_endpoint_moves(scene: Scene) -> None:
     """W17, W25: `updated` with another endpoint closes the connection and dials the new one."""
     before = scene.container
@@ -123,6 +128,7 @@ def test_its_endpoint_moves(scene: Scene) -> None:
     assert scene.rust.events[scene.uuid] == ["from the new one"]
 
 
+@pytest.mark.covers("method OPERATION client → container's ROUTER")
 def test_a_request_in_flight_when_it_is_cut(scene: Scene) -> None:
     """Soundness, requests: it gets an answer or an unknown outcome; it never hangs."""
     asked = scene.rust.start(
@@ -143,6 +149,7 @@ def test_a_request_in_flight_when_it_is_cut(scene: Scene) -> None:
         assert error.kind == "OutcomeUnknown"
 
 
+@pytest.mark.covers("W03", "method cs client → server")
 def test_it_is_gone(scene: Scene) -> None:
     """While nobody listens there, requests go through the network."""
     scene.container.close()
@@ -151,6 +158,10 @@ def test_it_is_gone(scene: Scene) -> None:
     assert scene.routed() == 1
 
 
+@pytest.mark.covers(
+    "W12", "W27", "frame 4 event agent's ROUTER", "method cc client → agent's ROUTER",
+    "method cd client → agent's ROUTER", "method cs client → agent's ROUTER",
+)
 def test_the_agents_own_router(listeners: Listeners, peers: Peers, network: Network) -> None:
     """W12, W27: a kind 0 endpoint: `cc`, `cs`, `[uuid, data]`, `cd` at a TypeScript agent."""
     kind, uuid, other = fresh("kind"), fresh("room"), fresh("room")
@@ -189,6 +200,7 @@ def test_the_agents_own_router(listeners: Listeners, peers: Peers, network: Netw
     assert len(agent.calls_of("cs")) == len(router.params("cs")) + 1 == 4
 
 
+@pytest.mark.covers("W12", "W25", "method OPERATION client → container's ROUTER")
 def test_a_typescript_network_with_all(listeners: Listeners, programs: Programs) -> None:
     """A TypeScript server and container, a Rust client: direct, then moved by `updated`."""
     server = listeners.server(events_every=0.1)

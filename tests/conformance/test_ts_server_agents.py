@@ -10,11 +10,11 @@ from rust_client import RustError
 from wire import DIRECT, PING, ROUTED, PeerError, eventually, fresh
 
 
-@pytest.mark.covers("W03")
+@pytest.mark.covers("W03", "W13")
 def test_a_rust_agent_serves_both_sorts_of_clients(
     listeners: Listeners, programs: Programs
 ) -> None:
-    """W03, W14: registered, called back, it answers as the original's agent does."""
+    """W03, W13: registered, called back, it answers as the original's agent does."""
     server = listeners.server()
     agent = programs.recorded_agent(server)
     rust, typescript = listeners.rust(server), listeners.client(server)
@@ -34,7 +34,7 @@ def test_a_rust_agent_serves_both_sorts_of_clients(
 
 @pytest.mark.covers("W10", "W12", "method ar client → server")
 def test_what_a_rust_agent_registers(listeners: Listeners, programs: Programs) -> None:
-    """`ar`, W10, W12: its kinds and its endpoint; then, as its list changes (W24), its containers."""
+    """`ar`, W10, W12: its kinds, its endpoint, and that it has no containers yet."""
     server = listeners.server()
     agent = programs.recorded_agent(server)
     [first] = server.params("ar")
@@ -130,6 +130,7 @@ def test_an_agent_leaves(listeners: Listeners, programs: Programs) -> None:
     assert uuid not in server.containers
 
 
+@pytest.mark.covers("method ar client → server")
 def test_two_agents_of_one_id(listeners: Listeners, programs: Programs) -> None:
     """The later one has the id; the earlier neither dies nor takes it back and forth."""
     server = listeners.server()
@@ -150,7 +151,7 @@ def test_two_agents_of_one_id(listeners: Listeners, programs: Programs) -> None:
 
 @pytest.mark.covers("W17")
 def test_ar_says_what_to_end(listeners: Listeners, programs: Programs) -> None:
-    """W17: what another agent holds is ended here, and what is left registered again (W24)."""
+    """W17: what another agent holds is ended here, the rest is kept."""
     server = listeners.server()
     agent = programs.recorded_agent(server)
     client = server.agents[agent.id].client
@@ -195,7 +196,7 @@ def test_a_container_that_ends_by_itself(listeners: Listeners, programs: Program
     assert server.containers[kept].agent == agent.id
 
 
-@pytest.mark.covers("W18")
+@pytest.mark.covers("W18", "W25")
 def test_an_agent_that_was_away(listeners: Listeners, programs: Programs) -> None:
     """W18, W25: a container that was removed and is added again is held again.
 
@@ -218,7 +219,7 @@ def test_an_agent_that_was_away(listeners: Listeners, programs: Programs) -> Non
     assert rust.request(room, "echo")["n"] == 2
 
 
-@pytest.mark.covers("W12", "W27")
+@pytest.mark.covers("W03", "W12", "W27")
 def test_a_direct_connection(listeners: Listeners, programs: Programs) -> None:
     """W03, W12: our client at our agent's ROUTER, in the network of a TypeScript server."""
     server = listeners.server()

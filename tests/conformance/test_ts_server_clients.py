@@ -69,6 +69,10 @@ def test_a_reference_keeps_it(listeners: Listeners) -> None:
     assert server.params("cr") == [{"uuid": uuid}]
 
 
+@pytest.mark.covers(
+    "method al client → server", "method ak client → server", "method cl client → server",
+    "method gg client → server", "method cs client → server", "method cs client → agent's ROUTER",
+)
 def test_the_command_line(listeners: Listeners, programs: Programs) -> None:
     """`huly` at a TypeScript server: lists, gets, asks, and leaves nothing held."""
     server = listeners.server()
@@ -106,6 +110,7 @@ def test_pings_and_close(listeners: Listeners, programs: Programs) -> None:
     assert failed.value.kind == "Closed"
 
 
+@pytest.mark.covers("W08")
 def test_detach(listeners: Listeners) -> None:
     """The original has no detach: the client leaves without a method that it does not know."""
     server = listeners.server()
@@ -211,6 +216,7 @@ def test_no_suitable_agent(listeners: Listeners) -> None:
     assert uuid in agent.containers
 
 
+@pytest.mark.covers("frame 0 hello server")
 def test_nothing_is_asked_of_the_feed(listeners: Listeners) -> None:
     """The original has no feed: nothing is asked for and nothing comes, and other calls go on."""
     server = listeners.server()

@@ -48,6 +48,7 @@ def test_a_request_in_flight_when_the_connection_is_cut(scene: Scene) -> None:
     scene.works()
 
 
+@pytest.mark.covers("W05", "W22")
 def test_an_answer_that_was_lost(scene: Scene) -> None:
     """W05, W22: the answer went with the connection: the request is sent again, with its id.
 
@@ -72,6 +73,7 @@ def test_an_answer_that_was_lost(scene: Scene) -> None:
     assert len({frame.id for frame in server.requests("cs")}) == 1
 
 
+@pytest.mark.covers("W22", "frame 2 response client")
 def test_an_agents_answer_when_the_connection_is_cut(scene: Scene) -> None:
     """W22: the server has no time-out, so the answer must come over the new connection."""
     server = scene.server
@@ -144,6 +146,7 @@ def test_a_get_that_waits_when_the_server_restarts(scene: Scene) -> None:
     assert got.result(10)["uuid"] == uuid
 
 
+@pytest.mark.covers("W04")
 def test_a_request_that_may_have_run_before_a_restart(scene: Scene) -> None:
     """Soundness: by the epoch in the endpoint text, or an unknown outcome: it never hangs."""
     server = scene.server
@@ -205,6 +208,7 @@ def test_ask_hello(scene: Scene) -> None:
     scene.works()
 
 
+@pytest.mark.covers("W15", "W21")
 def test_the_room_comes_back_late(scene: Scene) -> None:
     """W15, W21: a get again fails while the agent is not registered yet; it is tried on."""
     server = scene.server
@@ -226,10 +230,11 @@ def test_the_room_comes_back_late(scene: Scene) -> None:
     scene.works()
 
 
+@pytest.mark.covers("W08")
 def test_a_cut_longer_than_its_time(scene: Scene) -> None:
     """W08: the server forgot them meanwhile and has the same uuid: they must not rely on that.
 
-    A TypeScript peer would do nothing (W21): its agent stays unregistered, its references lost.
+    A TypeScript peer would do nothing: its agent stays unregistered, its references lost.
     """
     server = scene.server
     server.forget_after_a_cut(scene.client, scene.agent_client)
@@ -238,6 +243,7 @@ def test_a_cut_longer_than_its_time(scene: Scene) -> None:
     scene.works()
 
 
+@pytest.mark.covers("W04", "W07")
 def test_a_server_that_hangs(scene: Scene) -> None:
     """Soundness, sessions: whose pongs stay away is dialled again, and served when it is back."""
     server = scene.server

@@ -46,6 +46,7 @@ GARBAGE = [
 """No frame of a server's, or one that means nothing; none is a request with an id."""
 
 
+@pytest.mark.covers("W02", "frame 4 event server", "frame 6 pong server", "frame 7 retry server")
 @pytest.mark.parametrize("whose", ["client", "agent"])
 def test_garbage(scene: Scene, whose: str) -> None:
     """What cannot be read is ignored, and never ends a peer or its connection."""
@@ -59,6 +60,9 @@ def test_garbage(scene: Scene, whose: str) -> None:
     assert len(server.params("gg")) == 1
 
 
+@pytest.mark.covers(
+    "frame 2 response server", "frame 3 responseError server", "frame 7 retry server",
+)
 def test_garbage_about_what_is_asked(scene: Scene) -> None:
     """A retry or an answer that cannot be read, to a request that waits: it does not hang."""
     server = scene.server
@@ -89,6 +93,7 @@ def test_garbage_about_what_is_asked(scene: Scene) -> None:
     scene.works()
 
 
+@pytest.mark.covers("W30", "method gg client → server")
 @pytest.mark.parametrize(
     "answer",
     [None, 7, "", [], ["only"], [7, 8], [None, None], {"uuid": "a"}, ["another", "{}"]],
@@ -103,6 +108,7 @@ def test_wrong_answers_to_a_get(scene: Scene, answer: object) -> None:
     scene.works()
 
 
+@pytest.mark.covers("method ar client → server")
 @pytest.mark.parametrize("answer", [7, "ok", {"a": 1}, [7]], ids=json.dumps)
 def test_wrong_answers_to_a_registration(scene: Scene, answer: object) -> None:
     """An agent goes on, and registers until it is understood."""
@@ -120,6 +126,9 @@ def test_wrong_answers_to_a_registration(scene: Scene, answer: object) -> None:
     scene.works()
 
 
+@pytest.mark.covers(
+    "method al client → server", "method ak client → server", "method cl client → server",
+)
 @pytest.mark.parametrize("answer", [None, 7, {}, [7], [{"agentId": 7}]], ids=json.dumps)
 def test_wrong_answers_to_lists(scene: Scene, answer: object) -> None:
     """A list that is none is an error of the protocol, and harms nothing."""
@@ -134,6 +143,7 @@ def test_wrong_answers_to_lists(scene: Scene, answer: object) -> None:
     scene.works()
 
 
+@pytest.mark.covers("W11", "W25")
 def test_events_of_others(scene: Scene) -> None:
     """W11, W25: what happens to other containers changes nothing of ours."""
     record = {
@@ -156,6 +166,7 @@ def test_events_of_others(scene: Scene) -> None:
     assert scene.server.frames(EVENT) == []
 
 
+@pytest.mark.covers("W04", "frame 0 hello server", "frame 6 pong server")
 def test_a_hello_that_nobody_asked_for(scene: Scene) -> None:
     """With the same uuid, in the middle of a session: it changes nothing."""
     server = scene.server

@@ -93,14 +93,14 @@ MEANS_TO_DIFFER = [
     Difference(
         "network",
         "peers",
-        "the agent hosts no stateless container",
-        "the program that is replayed has none; what it is asked of it is left out",
+        "a stateless container that was told to end is made again",
+        "W19: there is always one that can have the uuid",
     ),
     Difference(
         "restart",
         "peers",
-        "the agents host no stateless container",
-        "the program that is replayed has none; what it is asked of it is left out",
+        "a container that was refused a stateless uuid stands by",
+        "W20: the original ends it; ours is there to take over",
     ),
     Difference(
         "restart",
@@ -113,6 +113,12 @@ MEANS_TO_DIFFER = [
         "agent",
         "cc answers how many containers are connected",
         "the original answered 0; no client reads it",
+    ),
+    Difference(
+        "agent",
+        "peers",
+        "cd is not said of what is not connected",
+        "the recorded one was answered with an error",
     ),
     Difference(
         "agent",

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use huly_agent::{Call, Container, ContainerContext, ContainerError, Json, Kinds, answer};
+use clap::Parser;
+use huly_agent::{
+    AgentOptions, Call, Container, ContainerContext, ContainerError, Json, Kinds, answer,
+};
+use huly_program::{LogArgs, init_tracing};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -72,11 +76,32 @@ impl Container for Recorded {
     }
 }
 
-fn kinds() -> Kinds {
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    agent: AgentOptions,
+    #[command(flatten)]
+    log: LogArgs,
+    /// The uuid of a container of the kind `leader` that is made beforehand.
+    #[arg(long, value_name = "UUID")]
+    leader: Option<String>,
+}
+
+fn kinds(leader: Option<String>) -> Kinds {
     let start = |context| async { Ok(Recorded::new(context)) };
-    Kinds::new().serve("chat-room", start).serve("room", start)
+    let kinds = Kinds::new().serve("chat-room", start).serve("room", start);
+    match leader {
+        Some(uuid) => kinds.stateless("leader", uuid, start),
+        None => kinds,
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let line = CommandLine::parse();
+    init_tracing(&line.log)?;
+    huly_agent::run_with(line.agent, kinds(line.leader))
 }
 
 fn main() -> ExitCode {
-    huly_program::finish(huly_agent::run(kinds()))
+    huly_program::finish(run())
 }
