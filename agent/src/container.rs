@@ -213,8 +213,8 @@ impl ContainerContext {
     }
 }
 
-/// Tells the clients of a container things, over the agent's own ROUTER. Events are not kept: who
-/// is not connected does not get them.
+/// Tells the clients of a container things, over the agent's own ROUTER, and over the container's
+/// where it has one. Events are not kept: who is not connected does not get them.
 #[derive(Debug, Clone)]
 pub struct Broadcaster {
     pub(crate) run: Run,

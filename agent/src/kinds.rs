@@ -56,6 +56,8 @@ impl Kinds {
     /// A container costs a TCP port and a file descriptor more then, and each of its clients a
     /// connection; clients must reach every port of the agent's host. What is called often, or
     /// sends much, may be worth it: the agent's own ROUTER serves all other containers at once.
+    ///
+    /// The kind's [`stateless`](Self::stateless) containers listen themselves too.
     #[must_use]
     pub fn serve_direct<C, F, M>(mut self, kind: impl Into<String>, make: M) -> Self
     where
@@ -74,7 +76,9 @@ impl Kinds {
     /// told so: see [`Container::activated`].
     ///
     /// `make` is called as the agent starts, and again when the container has ended. The kind is not
-    /// one of those that the agent hosts others of: for that, [`serve`](Self::serve) it too.
+    /// one of those that the agent hosts others of: for that, [`serve`](Self::serve) it too. With a
+    /// ROUTER of its own it is only where [`serve_direct`](Self::serve_direct) adds its kind, so the
+    /// agent hosts others of the kind then.
     ///
     /// ```
     /// # use huly_agent::{Activation, Call, Container, ContainerError, Json, Kinds, answer};

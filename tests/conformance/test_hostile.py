@@ -237,17 +237,26 @@ def test_bad_hello(name: str, peers: Peers, target: Target, bystander: Bystander
 
 
 @pytest.mark.covers("frame 0 hello client")
-@pytest.mark.parametrize("id", [b"", b"\xff\xfe", b"c" * MEGABYTE])
+@pytest.mark.parametrize("id", [b"", b"\xff\xfe", b"c" * 254, b"c" * MEGABYTE])
 def test_hello_of_a_bad_client_id(
     id: bytes, peers: Peers, target: Target, bystander: Bystander
 ) -> None:
-    """A client id that is empty, binary or of 1 MB is no client id."""
+    """A client id that is empty, binary or longer than 253 bytes is no client id."""
     hostile = peers.raw(target.address)
     before = target.counted()
     hostile.send_parts(b"0", id, b'{"aliveTimeout":3}', b"")
     hostile.round_trip()
     assert HELLO not in [frame.op for frame in hostile.seen]
     eventually("it is counted", lambda: target.counted() > before, 5)
+    bystander.check()
+
+
+@pytest.mark.covers("frame 5 ping client", "frame 6 pong server")
+def test_a_ping_that_is_no_number(hostile: Raw, target: Target, bystander: Bystander) -> None:
+    """A pong repeats what a number has room in, and nothing that is longer."""
+    for payload, repeated in [(b"9" * 32, "9" * 32), (b"9" * 33, ""), (b"\xff" * MEGABYTE, "")]:
+        hostile.send_parts(b"5", b"", payload)
+        assert hostile.expect("pong", lambda frame: frame.op == PONG).payload == repeated
     bystander.check()
 
 

@@ -37,9 +37,9 @@ pub struct Config {
     pub answers_window: Duration,
     /// How many bytes of answers are remembered.
     pub answers_bytes: usize,
-    /// Requests to containers that one client of the ROUTER may have in flight at once.
+    /// Requests to containers that one client of a ROUTER may have in flight at once.
     pub requests_in_flight: usize,
-    /// The largest payload that clients of the ROUTER are told to send, in bytes.
+    /// The largest payload that clients of a ROUTER are told to send, in bytes.
     pub message_bytes: u64,
     /// Clients that are away and whose connections to containers are remembered (W27).
     pub absent_clients: usize,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use huly_protocol::{
     CallerExt, Connect, ContainerCall, ErrorCode, ErrorPayload, Frame, Hello, HelloAnswer, Json,
-    Limits, Op, PROTOCOL_VERSION, Request, Uuid, method,
+    Limits, MAX_CLIENT_ID_BYTES, Op, PROTOCOL_VERSION, Request, Uuid, method,
 };
 
 use super::calls::{Caller, Reply, read_call};
@@ -16,13 +16,6 @@ use super::{Agent, error, json};
 
 /// The alive timeout of a client that does not say one (W08).
 const ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// What a client may say, so that neither a slip forgets it between two pings nor a number keeps it
-/// for ever.
-const ALIVE_TIMEOUTS: (f64, f64) = (0.5, 3_600.0);
-
-/// The longest payload of a ping that the pong repeats, in bytes: it is a number.
-const MAX_PING: usize = 32;
 
 /// How often silence is looked for.
 const SILENCE_CHECK: Duration = Duration::from_millis(250);
@@ -63,23 +56,14 @@ impl Agent {
     }
 
     fn hello(&mut self, conn: Conn, frame: &Frame) {
-        let hello = match &frame.payload[..] {
-            b"" => Hello {
-                alive_timeout: None,
-                huly: None,
-            },
-            payload => match serde_json::from_slice::<Hello>(payload) {
-                Ok(hello) => hello,
-                Err(_) => return self.bad_message("bad_hello"),
-            },
+        let Ok(hello) = Hello::read(&frame.payload) else {
+            return self.bad_message("bad_hello");
         };
+        if frame.id.len() > MAX_CLIENT_ID_BYTES {
+            return self.bad_message("client_id_too_long");
+        }
         let client = Id::from(frame.id.as_str());
-        let alive_timeout = hello
-            .alive_timeout
-            .filter(|seconds| seconds.is_finite())
-            .map_or(ALIVE_TIMEOUT, |seconds| {
-                Duration::from_secs_f64(seconds.clamp(ALIVE_TIMEOUTS.0, ALIVE_TIMEOUTS.1))
-            });
+        let alive_timeout = hello.alive_timeout_or(ALIVE_TIMEOUT);
         let nonce = hello.huly.map(|huly| huly.nonce);
         self.note_client(&client, &conn, nonce, alive_timeout);
         let Some(sessions) = self.doors.get_mut(conn.door) else {
@@ -180,15 +164,11 @@ impl Agent {
         let Some(sessions) = self.doors.get_mut(conn.door) else {
             return;
         };
-        let payload = match frame.payload.len() {
-            0..=MAX_PING => frame.payload,
-            _ => Bytes::new(),
-        };
         let known = sessions.client_of(&conn.name).cloned();
         let uuid = known.and_then(|client| sessions.get_mut(&client).map(|s| s.uuid.clone()));
         let asks = uuid.is_none();
         let uuid = uuid.unwrap_or_else(|| sessions.instance());
-        self.send(conn.clone(), Frame::new(Op::Pong, uuid, payload));
+        self.send(conn.clone(), Frame::pong(uuid, frame.payload));
         if asks {
             self.ask_hello(conn);
         }

@@ -1,4 +1,4 @@
-//! Clients of a ROUTER.
+//! Clients of a ROUTER, the agent's or a container's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::types::Id;
 
-/// A client of the ROUTER.
+/// A client of one ROUTER.
 #[derive(Debug)]
 pub(super) struct Session {
     /// Its uuid in the answers to hello and ping.

@@ -12,8 +12,9 @@ const BUCKETS: [f64; 11] = [
 ];
 
 /// Why messages are bad whose frames can be read.
-const BAD_MESSAGES: [&str; 5] = [
+const BAD_MESSAGES: [&str; 6] = [
     "bad_hello",
+    "client_id_too_long",
     "bad_request",
     "unexpected_op",
     "unknown_answer",
@@ -95,7 +96,7 @@ impl Metrics {
             )?,
             clients: IntGauge::with_opts(named(
                 "connected_clients",
-                "Clients of the agent's own ROUTER.",
+                "Clients of the agent's ROUTER and of its containers'.",
             ))?,
             waiting: IntGauge::with_opts(named(
                 "waiting_calls",

@@ -1,4 +1,5 @@
-//! Direct connections to the ROUTERs of agents: one for each agent, shared by its containers.
+//! Direct connections: one to the ROUTER of each agent, shared by its containers, and one to each
+//! container that has a ROUTER of its own.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -5,6 +5,9 @@ use bytes::Bytes;
 /// The longest id frame that is accepted, in bytes. Ids are uuids and `<client id>-<counter>`.
 pub const MAX_ID_BYTES: usize = 512;
 
+/// The longest payload of a ping that its pong repeats, in bytes.
+const MAX_PING_BYTES: usize = 32;
+
 /// What a message is: the first frame, as decimal text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -131,6 +134,16 @@ impl Frame {
     /// A frame of `op` without id and payload.
     pub fn bare(op: Op) -> Self {
         Self::new(op, "", Bytes::new())
+    }
+
+    /// The answer to a ping of this payload, `uuid` being the session's (W07). The payload of a Rust
+    /// peer's ping is a number: one of up to 32 bytes is repeated, what is longer is left out.
+    pub fn pong(uuid: impl Into<String>, ping: Bytes) -> Self {
+        let repeated = match ping.len() {
+            0..=MAX_PING_BYTES => ping,
+            _ => Bytes::new(),
+        };
+        Self::new(Op::Pong, uuid, repeated)
     }
 
     /// Reads the frames of one message (without the ROUTER's identity frame).

@@ -1,9 +1,18 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Secret;
 
 /// The version of the extensions that this crate speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The longest client id, in bytes. It is the id of a hello.
+pub const MAX_CLIENT_ID_BYTES: usize = 253;
+
+/// The shortest and the longest alive timeout: neither a slip forgets a client between two pings,
+/// nor does a number keep it for ever.
+const ALIVE_TIMEOUTS: [Duration; 2] = [Duration::from_millis(500), Duration::from_hours(24)];
 
 /// The payload of a client's hello (op 0, W04).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +28,36 @@ pub struct Hello {
     /// What a Rust peer says beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub huly: Option<HelloExt>,
+}
+
+impl Hello {
+    /// Reads the payload of a hello; an empty one says nothing.
+    ///
+    /// # Errors
+    /// When it is not the JSON of a hello.
+    pub fn read(payload: &[u8]) -> Result<Self, serde_json::Error> {
+        match payload {
+            [] => Ok(Self {
+                alive_timeout: None,
+                huly: None,
+            }),
+            payload => serde_json::from_slice(payload),
+        }
+    }
+
+    /// The silence after which who listens forgets the client (W08): what it says, from 0.5 s to 24 h;
+    /// `otherwise` when it says no time.
+    #[must_use]
+    pub fn alive_timeout_or(&self, otherwise: Duration) -> Duration {
+        let [shortest, longest] = ALIVE_TIMEOUTS;
+        match self.alive_timeout {
+            Some(seconds) if seconds.is_finite() && seconds > 0.0 => {
+                let seconds = seconds.min(longest.as_secs_f64());
+                Duration::from_secs_f64(seconds).max(shortest)
+            }
+            _ => otherwise,
+        }
+    }
 }
 
 /// What a Rust peer's hello says beyond the TypeScript one.
@@ -72,4 +111,32 @@ pub struct Limits {
     pub requests_in_flight: u32,
     /// How long an agent's lease is, in ms from the sending of the ping that was answered.
     pub lease_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_says_how_long_its_client_may_be_silent() {
+        let silence = |payload: &str| {
+            let hello = Hello::read(payload.as_bytes()).unwrap();
+            hello.alive_timeout_or(Duration::from_secs(3)).as_millis()
+        };
+        for nothing in ["", "{}", r#"{"aliveTimeout":null}"#] {
+            assert_eq!(silence(nothing), 3_000);
+        }
+        for (said, milliseconds) in [
+            ("-1", 3_000),
+            ("0", 3_000),
+            ("1e-300", 500),
+            ("0.5", 500),
+            ("2.25", 2_250),
+            ("86400", 86_400_000),
+            ("1e308", 86_400_000),
+        ] {
+            let payload = format!(r#"{{"aliveTimeout":{said}}}"#);
+            assert_eq!(silence(&payload), milliseconds, "{said}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub use frame::{Frame, FrameError, MAX_ID_BYTES, Op};
 pub use get::{
     GetExt, GetParams, GetRequest, GotContainer, Placement, Reassert, ReassertedGet, StartExt,
 };
-pub use hello::{Hello, HelloAnswer, HelloExt, Limits, PROTOCOL_VERSION};
+pub use hello::{Hello, HelloAnswer, HelloExt, Limits, MAX_CLIENT_ID_BYTES, PROTOCOL_VERSION};
 pub use json::Json;
 pub use kind::{KindSpec, LabelSelector, Operator, Requirement, Strategy};
 pub use params::{AgentUuid, Connect, Find, Holders, KindBarrier, OneOrMany, Sync, Synced, Uuid};

@@ -44,6 +44,16 @@ fn missing_and_further_frames_are_fine() {
 }
 
 #[test]
+fn a_pong_repeats_a_number_and_nothing_longer() {
+    for (ping, repeated) in [("", ""), ("17", "17"), (&"9".repeat(32), &"9".repeat(32))] {
+        let pong = Frame::pong("uuid", Bytes::copy_from_slice(ping.as_bytes()));
+        assert_eq!(pong, Frame::new(Op::Pong, "uuid", repeated.to_owned()));
+    }
+    let long = Frame::pong("uuid", Bytes::from(vec![b'9'; 33]));
+    assert_eq!(long, Frame::new(Op::Pong, "uuid", ""));
+}
+
+#[test]
 fn requests_need_a_method_and_may_lack_parameters() {
     assert_eq!(Request::read(br#"["al"]"#).unwrap().params.get(), "null");
     let later = Request::read(br#"["al",{"a":1},"later"]"#).unwrap();

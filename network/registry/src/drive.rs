@@ -44,10 +44,7 @@ impl Registry {
             (Op::Ping, None) => {
                 // W07: pong, and ask who it is.
                 let instance = self.config.instance.clone();
-                self.send(
-                    conn.clone(),
-                    Frame::new(Op::Pong, instance.clone(), frame.payload),
-                );
+                self.send(conn.clone(), Frame::pong(instance.clone(), frame.payload));
                 self.send(conn, Frame::new(Op::AskHello, instance, ""));
             }
             (Op::Request, Some(client)) => self.request(&client, frame),

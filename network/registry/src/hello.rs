@@ -3,29 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{Frame, Hello, HelloAnswer, Limits, Op, PROTOCOL_VERSION, PeerEvent};
+use huly_protocol::{
+    Frame, Hello, HelloAnswer, Limits, MAX_CLIENT_ID_BYTES, Op, PROTOCOL_VERSION, PeerEvent,
+};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::registry::{ConnId, Effect, Id, Registry};
 use crate::session::{Session, millis};
 use crate::timer::Timer;
 
-/// The longest client id, in bytes.
-const MAX_CLIENT_ID: usize = 253;
-
 impl Registry {
     pub(crate) fn hello(&mut self, conn: ConnId, frame: &Frame) {
-        let hello = match frame.payload.is_empty() {
-            true => Hello {
-                alive_timeout: None,
-                huly: None,
-            },
-            false => match serde_json::from_slice::<Hello>(&frame.payload) {
-                Ok(hello) => hello,
-                Err(_) => return self.bad_message("bad_hello"),
-            },
+        let Ok(hello) = Hello::read(&frame.payload) else {
+            return self.bad_message("bad_hello");
         };
-        if frame.id.len() > MAX_CLIENT_ID {
+        if frame.id.len() > MAX_CLIENT_ID_BYTES {
             return self.bad_message("client_id_too_long");
         }
         let client = Id::from(frame.id.as_str());
@@ -82,12 +74,7 @@ impl Registry {
     fn open_session(&mut self, client: &Id, conn: &ConnId, hello: &Hello) -> bool {
         let nonce = hello.huly.as_ref().map(|ext| ext.nonce.clone());
         let fresh = self.make_uuid();
-        let alive = hello
-            .alive_timeout
-            .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
-            .map_or(self.config.alive_timeout, |seconds| {
-                Duration::from_secs_f64(seconds.clamp(0.5, 86_400.0))
-            });
+        let alive = hello.alive_timeout_or(self.config.alive_timeout);
         let control = self.controls(hello);
         let now = self.now.mono;
         let Some(session) = self.sessions.get_mut(client) else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{Frame, Op};
+use huly_protocol::Frame;
 use indexmap::{IndexMap, IndexSet};
 
 use crate::chunks::Chunks;
@@ -80,7 +80,7 @@ impl Registry {
         };
         if let Some(conn) = session.conn.clone() {
             let uuid = session.uuid.clone();
-            self.send(conn, Frame::new(Op::Pong, uuid, frame.payload));
+            self.send(conn, Frame::pong(uuid, frame.payload));
         }
     }
 

@@ -164,7 +164,7 @@ pub struct Asked {
 pub enum Route {
     /// Through the server.
     Routed,
-    /// Over the agent's own ROUTER.
+    /// Over a ROUTER, the agent's or the container's own.
     Direct,
 }
 
@@ -212,7 +212,8 @@ pub struct Figures<'a> {
     pub containers: &'a BTreeMap<Id, usize>,
     /// Standbys by kind.
     pub standbys: &'a BTreeMap<Id, usize>,
-    /// Clients of the ROUTER that are there.
+    /// Clients that are there, of the agent's ROUTER and of its containers'; who is at several
+    /// counts at each.
     pub clients: usize,
     /// Requests that wait for their container or for the lease.
     pub waiting: usize,
