@@ -25,6 +25,7 @@ mod network;
 mod nodes;
 mod object;
 mod original_agent;
+mod original_client;
 mod pod_process;
 mod ports;
 mod program;
@@ -58,6 +59,7 @@ pub use self::nodes::{
 };
 pub use self::object::{Condition, Object};
 pub use self::original_agent::OriginalAgent;
+pub use self::original_client::original_client;
 pub use self::pod_process::{kill_in_pod, processes_in_pod};
 pub use self::program::Program;
 pub use self::prometheus::{Found, Prometheus};

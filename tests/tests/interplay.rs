@@ -1,10 +1,13 @@
-//! Claims and clients share containers; agents of the original network host what is claimed.
+//! Claims and clients share containers, those of the original network too; its agents host what is
+//! claimed.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use huly_client::ContainerRef;
-use huly_tests::{Layout, Object, OriginalAgent, SOON, eventually, kubectl_huly, scenario};
+use huly_tests::{
+    Layout, Object, OriginalAgent, SOON, eventually, kubectl_huly, original_client, scenario,
+};
 use serde_json::{Value, json};
 
 /// How long containers of these tests live unreferenced.
@@ -50,6 +53,36 @@ async fn a_claims_container_is_a_clients_too() -> Result<()> {
 
         held.release().await?;
         test.live.until_gone("u", IDLE + SOON).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn clients_of_the_original_reach_what_is_claimed() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let kind = test.cluster.kind("counter", idle()).await?;
+        let namespace = test.cluster.namespace("claimed").await?;
+        let claimed = test.counter(&namespace, &kind, "u", 5).await?;
+
+        let address = &test.network.address;
+        let got = original_client(address, "counter", "u", "increment", &json!({"by": 1})).await?;
+        let endpoint = got["endpoint"].as_str().unwrap_or_default();
+        let endpoint: Value = serde_json::from_str(endpoint).with_context(|| got.to_string())?;
+        assert_eq!(endpoint["agentId"], json!(claimed.agent()), "{got}");
+        assert_eq!(
+            (&got["routed"], &got["direct"]),
+            (&json!({"value": 6}), &json!({"value": 7}))
+        );
+
+        // It has gone, the claim still holds it.
+        eventually(SOON, "the client's reference is gone", async || {
+            ensure!(test.live.references("u").await? == 1, "there are two");
+            Ok(())
+        })
+        .await?;
+        test.live.idle_out("counter", IDLE + SOON).await?;
+        assert_eq!(test.live.value("u").await?, 7, "it was started again");
+        claimed.is_unwritten(&test.cluster).await
     })
     .await
 }
