@@ -14,7 +14,7 @@
 //!     }
 //! }
 //!
-//! fn main() -> anyhow::Result<()> {
+//! fn main() -> std::process::ExitCode {
 //!     huly_agent::run(Kinds::new().serve("greeter", |_| async { Ok(Greeter) }))
 //! }
 //! ```

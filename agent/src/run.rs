@@ -1,15 +1,16 @@
 //! Starting and ending an agent.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::Parser;
 use futures::future::BoxFuture;
 use huly_client::{Client, boot_clock};
-use huly_program::{Probe, init_tracing, serve_http, shutdown_signal};
+use huly_program::{Probe, finish, init_tracing, listen, serve_http, shutdown_signal};
 use prometheus::Registry;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -21,17 +22,15 @@ use crate::options::{AgentOptions, CommandLine, HostPort};
 use crate::runtime::{self, Control, LinkTo, Metrics, Settings, State};
 
 /// How long workers may take to end when the agent has left.
-const WORKERS_END: std::time::Duration = std::time::Duration::from_millis(200);
+const WORKERS_END: Duration = Duration::from_millis(200);
 
 /// Runs an agent that hosts these kinds, as a program: it reads the flags of [`AgentOptions`], logs
-/// to standard error, and leaves in order at SIGTERM or SIGINT; a second signal ends it at once.
-///
-/// # Errors
-/// When an address cannot be listened on or the agent's thread failed.
-pub fn run(kinds: Kinds) -> anyhow::Result<()> {
+/// to standard error, and leaves in order at SIGTERM or SIGINT; a second signal ends it at once. What
+/// fails, as to listen on an address, is said in the log, and the program fails.
+pub fn run(kinds: Kinds) -> ExitCode {
     let line = CommandLine::parse();
-    init_tracing(&line.log)?;
-    run_with(line.options, kinds)
+    let started = init_tracing(&line.log);
+    finish(started.and_then(|()| run_with(line.options, kinds)))
 }
 
 /// The same for a program that reads its flags and starts logging itself.
@@ -105,8 +104,7 @@ impl AgentHandle {
         kinds: Kinds,
         link: LinkTo,
     ) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(options.listen)
-            .with_context(|| format!("cannot listen on --listen {}", options.listen))?;
+        let listener = listen("--listen", options.listen)?;
         let address = listener.local_addr()?;
         let advertised = advertise(&options, address)?;
         let id = options
@@ -216,6 +214,18 @@ impl AgentHandle {
         let asked = self.control.send(Control::WhenKnown(known));
         asked.map_err(|_| anyhow::anyhow!(ended))?;
         waits.await.context(ended)
+    }
+
+    /// The same, but not for longer than that.
+    ///
+    /// # Errors
+    /// As of [`ready`](Self::ready); when it takes longer, which says whether there is a server.
+    pub async fn ready_within(&self, patience: Duration) -> anyhow::Result<()> {
+        let Ok(ready) = tokio::time::timeout(patience, self.ready()).await else {
+            self.client().ready_within(Duration::ZERO).await?;
+            anyhow::bail!("the network server has not registered the agent within {patience:?}");
+        };
+        ready
     }
 
     /// Leaves in order: takes nothing new, ends the containers, unregisters.

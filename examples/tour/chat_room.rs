@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
@@ -86,7 +87,7 @@ async fn main() -> Result<()> {
     });
     let options = AgentOptions::local(&network).map_err(Error::msg)?;
     let agent = AgentHandle::start(options, kinds)?;
-    agent.ready().await?;
+    agent.ready_within(Duration::from_secs(10)).await?;
 
     // Two clients get the same container by its uuid, and connect to it.
     let alice = Client::builder(&network).client_id("Alice").build();

@@ -1,6 +1,8 @@
 //! Direct connections: requests that do not pass through the network server.
 #![allow(clippy::print_stdout, reason = "the program shows what it does")]
 
+use std::time::Duration;
+
 use anyhow::{Error, Result};
 use clap::Parser;
 use huly_agent::{
@@ -52,7 +54,7 @@ async fn main() -> Result<()> {
         .serve_direct("busy-square", |_| async { Ok(Square) });
     let options = AgentOptions::local(&network).map_err(Error::msg)?;
     let agent = AgentHandle::start(options, kinds)?;
-    agent.ready().await?;
+    agent.ready_within(Duration::from_secs(10)).await?;
     let client = Client::builder(&network).build();
 
     // Through the network server: right for a question now and then.

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "the program shows what it does")]
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
@@ -60,7 +61,7 @@ async fn start(network: &str, id: &str) -> Result<AgentHandle> {
     let mut options = AgentOptions::local(network).map_err(Error::msg)?;
     options.id = Some(id.to_owned());
     let agent = AgentHandle::start(options, Kinds::new().stateless("leader", UUID, Leader::new))?;
-    agent.ready().await?;
+    agent.ready_within(Duration::from_secs(10)).await?;
     Ok(agent)
 }
 

@@ -1,6 +1,8 @@
 //! Monitoring: all that happens to agents and containers, as it happens.
 #![allow(clippy::print_stdout, reason = "the program shows what it does")]
 
+use std::time::Duration;
+
 use anyhow::{Error, Result};
 use clap::Parser;
 use futures::{Stream, StreamExt};
@@ -65,6 +67,7 @@ async fn monitor(mut updates: impl Stream<Item = Update> + Unpin, last: &str) {
 async fn main() -> Result<()> {
     let network = Arguments::parse().network.to_string();
     let client = Client::builder(&network).build();
+    client.ready_within(Duration::from_secs(10)).await?;
 
     // The feed begins with a snapshot, in pieces; what happens since follows.
     let mut updates = client.updates();
@@ -78,10 +81,10 @@ async fn main() -> Result<()> {
     let monitoring = tokio::spawn(monitor(updates, "worker-2"));
 
     let first = start(&network, "worker-1")?;
-    first.ready().await?;
+    first.ready_within(Duration::from_secs(10)).await?;
     let job = client.get(KIND).uuid("nightly").labels(["batch"]).await?;
     let second = start(&network, "worker-2")?;
-    second.ready().await?;
+    second.ready_within(Duration::from_secs(10)).await?;
 
     // An agent that is dropped ends as if it had been killed; its container moves.
     drop(first);

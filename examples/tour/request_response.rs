@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Error, Result};
 use clap::Parser;
@@ -57,7 +58,7 @@ async fn main() -> Result<()> {
     let kinds = Kinds::new().serve("store", |_| async { Ok(Store::default()) });
     let options = AgentOptions::local(&network).map_err(Error::msg)?;
     let agent = AgentHandle::start(options, kinds)?;
-    agent.ready().await?;
+    agent.ready_within(Duration::from_secs(10)).await?;
 
     // A client gets the container of a uuid, which is started if it does not live yet.
     let client = Client::builder(&network).build();

@@ -83,7 +83,7 @@ async fn main() -> Result<()> {
     let kinds = Kinds::new().serve("unreliable", |_| async { Ok(Unreliable::default()) });
     let options = AgentOptions::local(&network).map_err(Error::msg)?;
     let agent = AgentHandle::start(options, kinds)?;
-    agent.ready().await?;
+    agent.ready_within(Duration::from_secs(10)).await?;
 
     let service = client.get("unreliable").await?;
     for operation in ["process", "divide", "wait", "dance"] {

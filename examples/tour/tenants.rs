@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Error, Result};
 use clap::Parser;
@@ -83,7 +84,7 @@ async fn main() -> Result<()> {
     let kinds = Kinds::new().serve("workspace", Workspace::new);
     let options = AgentOptions::local(&network).map_err(Error::msg)?;
     let agent = AgentHandle::start(options, kinds)?;
-    agent.ready().await?;
+    agent.ready_within(Duration::from_secs(10)).await?;
     let client = Client::builder(&network).build();
 
     let acme = workspace(&client, "acme").await?;

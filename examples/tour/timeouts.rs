@@ -100,7 +100,7 @@ fn main() -> Result<()> {
     let options = AgentOptions::local(&network).map_err(Error::msg)?;
     let kinds = Kinds::new().serve("session", |_| async { Ok(Session::default()) });
     let agent = AgentHandle::start(options, kinds)?;
-    runtime.block_on(agent.ready())?;
+    runtime.block_on(agent.ready_within(Duration::from_secs(10)))?;
     let monitor = runtime.block_on(async { Client::builder(&network).build() });
     let mut updates = monitor.updates();
 

@@ -6,8 +6,8 @@ use crate::shell::shell;
 use crate::tools::Said;
 
 /// The shell blocks (```` ```sh ````) of a document, with what each is to print (```` ```text ````
-/// after it). Left out are blocks of `yaml`, which is shown, and `sh cluster`, for readers without
-/// what the test has.
+/// after it). Left out are blocks of `yaml`, which is shown, and `sh cluster` and `sh server`, for
+/// readers without what the test has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walkthrough {
     steps: Vec<Step>,
@@ -56,7 +56,7 @@ impl Walkthrough {
                     let step = step.with_context(|| format!("line {line}: what prints this?"))?;
                     step.expected = block;
                 }
-                "sh cluster" | "yaml" => {}
+                "sh cluster" | "sh server" | "yaml" => {}
                 other => bail!("line {line}: a block of {other:?} would be run by nobody"),
             }
         }

@@ -8,5 +8,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    huly_program::finish(huly_agent::run(huly_example_kinds::kinds()))
+    huly_agent::run(huly_example_kinds::kinds())
 }

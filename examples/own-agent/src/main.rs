@@ -1,5 +1,7 @@
 //! An application's own agent: a kind of container and the program that serves it.
 
+use std::process::ExitCode;
+
 use huly_agent::{Call, Container, ContainerContext, ContainerError, Json, Kinds, answer};
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +57,7 @@ fn kinds() -> Kinds {
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     huly_agent::run(kinds())
 }
 

@@ -1,8 +1,7 @@
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -10,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::future::BoxFuture;
 use prometheus::{Encoder, Registry, TextEncoder};
+
+use crate::listen::listen;
 
 /// How long a probe may take until it counts as failed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -50,8 +51,7 @@ pub fn serve_http(
     registry: Registry,
     probe: Arc<dyn Probe>,
 ) -> anyhow::Result<HttpServer> {
-    let listener =
-        TcpListener::bind(address).with_context(|| format!("cannot listen on --http {address}"))?;
+    let listener = listen("--http", address)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let router = Router::new()

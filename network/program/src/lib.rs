@@ -4,12 +4,14 @@
 mod causes;
 mod end;
 mod http;
+mod listen;
 mod log;
 mod signal;
 
 pub use causes::with_causes;
 pub use end::finish;
 pub use http::{HttpServer, Probe, serve_http};
+pub use listen::listen;
 pub use log::{LogArgs, LogFormat, init_tracing};
 pub use signal::{Shutdown, shutdown_signal};
 

@@ -2,9 +2,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use futures::future::BoxFuture;
-use huly_program::{Probe, init_tracing, serve_http, shutdown_signal};
+use huly_program::{Probe, init_tracing, listen, serve_http, shutdown_signal};
 use huly_registry::Config;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -69,8 +68,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .build()?;
     let outcome = runtime.block_on(async {
         let mut shutdown = shutdown_signal()?;
-        let listener = TcpListener::bind(args.listen)
-            .with_context(|| format!("cannot listen on --listen {}", args.listen))?;
+        let listener = listen("--listen", args.listen)?;
         let router = Router::bind(listener).await?;
         let endpoint = router.endpoint().to_owned();
         let mut serving = Loop::new(router, config, asked);
