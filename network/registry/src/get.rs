@@ -34,7 +34,7 @@ impl Registry {
             self.need_control(client, "a durable reference")?;
         }
         if let Some(uuid) = self.answered_before(client, id) {
-            self.join(client, id, &uuid, ext.durable);
+            self.answer_again(client, id, &uuid, ext.durable);
             return Ok(None);
         }
         let kind = Id::from(params.kind.as_str());
@@ -92,6 +92,22 @@ impl Registry {
             .map(|get| bytes_of(&get.params.kind, &get.params.request));
         let bytes: usize = forgotten.sum();
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
+    }
+
+    /// Repeats an answer that may have been lost. Its client holds the container, wherever that is
+    /// now: a get that failed since would leave it a reference that it does not know of.
+    fn answer_again(&mut self, client: &Id, id: &str, uuid: &Id, durable: bool) {
+        let placed = |entry: &Entry| !entry.endpoint.is_empty();
+        if !self.entries.get(uuid).is_some_and(placed) {
+            return self.join(client, id, uuid, durable);
+        }
+        let waiter = Waiter {
+            client: client.clone(),
+            request: id.to_owned(),
+            held_before: self.hold(client, uuid, durable),
+            again: true,
+        };
+        self.answer_get(uuid, &waiter);
     }
 
     /// The container that answered a get before in this session, if the client still holds it.

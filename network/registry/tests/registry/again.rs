@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Peer, Plain, Rust, World};
+use crate::support::{Peer, Plain, Rust, World, uuid_of};
 
 #[test]
 fn what_registers_again_unchanged_while_settling_is_no_news() {
@@ -101,5 +101,30 @@ fn what_moves_before_it_is_told_of_is_updated_to_its_holders() {
         assert_eq!(told.len(), 1);
         assert_eq!(told[0]["event"], event);
         assert_eq!(told[0]["container"]["agentId"], "b");
+    }
+}
+
+/// A get whose answer was lost is not failed when it comes again while the container has no agent:
+/// its client would hold what it does not know of.
+#[test]
+fn an_answer_that_was_lost_is_repeated_while_the_container_is_nowhere() {
+    for side in [Rust, Plain] {
+        let mut world = World::new();
+        let agent = world.agent("a", Rust, &["k"]);
+        let client = world.client("c", side);
+        let get = json!({"kind": "k", "request": {"uuid": "u"}});
+        world.request_as(client, "r", "gg", get.clone());
+        assert_eq!(world.answers(client, "r").len(), 1);
+        world.close(agent);
+        world.run(2_000);
+        world.reconnect(client);
+        world.request_as(client, "r", "gg", get);
+        let answers = world.answers(client, "r");
+        let again = answers.last().unwrap().as_ref().unwrap();
+        assert_eq!(uuid_of(again), "u");
+        assert_eq!(world.registry.snapshot().references["k"], 1);
+        world.agent("b", Rust, &["k"]);
+        world.run(1_000);
+        assert_eq!(world.home(client, "u").as_deref(), Some("b"));
     }
 }

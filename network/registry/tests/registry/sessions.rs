@@ -299,7 +299,7 @@ fn answers_to_gets_are_remembered() {
     assert_eq!(world.registry.snapshot().containers["k"], 1);
 }
 
-/// Also while the container has no agent: the answer is then where it lives next.
+/// Also while the container has no agent: where it lives next comes as an event.
 #[test]
 fn a_remembered_get_names_the_same_container_after_a_failover() {
     let mut world = World::new();
