@@ -11,7 +11,7 @@ use crate::core::container::Reason;
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub enum Effect {
-    /// Register at the server; the answer comes as [`Input::Registered`].
+    /// Register at the server; the answer comes as [`Input::Registered`](super::Input::Registered).
     Register(AgentRegistration),
     /// Tell the server what became of containers (`cu`).
     Update(NetworkEvent),
@@ -22,7 +22,7 @@ pub enum Effect {
         /// How many.
         containers: usize,
     },
-    /// After [`Input::Drain`] every container has ended, or the time for that is over.
+    /// After [`Input::Drain`](super::Input::Drain) every container has ended, or the time for that is over.
     Drained,
     /// Answer a call of the server.
     Answer {
@@ -84,7 +84,7 @@ pub enum Effect {
         client: Id,
     },
     /// Ask a container whether it is well, past its mailbox; if it is not, that comes as
-    /// [`Input::PingFailed`].
+    /// [`Input::PingFailed`](super::Input::PingFailed).
     Ping {
         /// Which.
         run: Run,
@@ -147,7 +147,7 @@ pub enum Role {
 /// A request as its container gets it.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// To be repeated in [`Input::Answered`].
+    /// To be repeated in [`Input::Answered`](super::Input::Answered).
     pub call: CallNumber,
     /// What the container is asked to do.
     pub operation: String,

@@ -9,7 +9,7 @@ use super::{CallNumber, Conn, Id, Run, Token};
 /// A call of the server to the agent.
 #[derive(Debug, Clone)]
 pub struct ServerCall {
-    /// To be repeated in [`Effect::Answer`].
+    /// To be repeated in [`Effect::Answer`](super::Effect::Answer).
     pub token: Token,
     /// The method.
     pub method: String,
@@ -117,7 +117,7 @@ pub enum Input {
     },
     /// The application that runs the agent ends a container; answered when it has ended.
     Terminate {
-        /// To be repeated in [`Effect::Answer`].
+        /// To be repeated in [`Effect::Answer`](super::Effect::Answer).
         token: Token,
         /// Which.
         uuid: String,
