@@ -174,6 +174,12 @@ impl Kinds {
         self.factories.keys().map(String::as_str)
     }
 
+    /// The names of all kinds of which there may be containers.
+    pub(crate) fn hosted(&self) -> impl Iterator<Item = &str> {
+        let beforehand = self.stateless_uuids().map(|(_, kind)| kind);
+        self.names().chain(beforehand)
+    }
+
     pub(crate) fn factory(&self, kind: &str) -> Option<Factory> {
         self.factories.get(kind).cloned()
     }
@@ -196,7 +202,6 @@ where
 
 impl fmt::Debug for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.factories.keys().chain(self.stateless.keys());
-        f.debug_set().entries(names).finish()
+        f.debug_set().entries(self.hosted()).finish()
     }
 }

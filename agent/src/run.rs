@@ -113,8 +113,7 @@ impl AgentHandle {
             .unwrap_or_else(|| Uuid::new_v4().to_string());
         let config = config(&options, &kinds, &id, &advertised);
         let registry = Registry::new();
-        let beforehand = kinds.stateless_uuids().map(|(_, kind)| kind);
-        let metrics = Metrics::new(&registry, kinds.names().chain(beforehand))?;
+        let metrics = Metrics::new(&registry, kinds.hosted())?;
         let workers = workers(options.workers)?;
         let (control, controlled) = mpsc::unbounded_channel();
         let health = Health {

@@ -122,7 +122,7 @@ impl AgentBuilder<'_> {
                 zero_ms: process.begin_ms() as f64,
                 ..config(&self.options, &self.kinds, &self.id, &advertised)
             },
-            metrics: Metrics::new(&Registry::new(), self.kinds.names())?,
+            metrics: Metrics::new(&Registry::new(), self.kinds.hosted())?,
             kinds: self.kinds,
             link: Link::Network {
                 link: client.serve_agent(),

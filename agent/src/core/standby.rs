@@ -242,20 +242,19 @@ impl Agent {
     }
 
     pub(super) fn count(&mut self, kind: &Id, role: Role) {
-        let counts = match role {
-            Role::Standby => &mut self.standbys.by_kind,
-            Role::Ordinary | Role::Owner => &mut self.by_kind,
-        };
-        *counts.entry(kind.clone()).or_default() += 1;
+        *self.counts(role).entry(kind.clone()).or_default() += 1;
     }
 
     pub(super) fn uncount(&mut self, kind: &Id, role: Role) {
-        let counts = match role {
+        if let Some(count) = self.counts(role).get_mut(kind) {
+            *count -= 1;
+        }
+    }
+
+    fn counts(&mut self, role: Role) -> &mut BTreeMap<Id, usize> {
+        match role {
             Role::Standby => &mut self.standbys.by_kind,
             Role::Ordinary | Role::Owner => &mut self.by_kind,
-        };
-        if let Some(count) = counts.get_mut(kind) {
-            *count -= 1;
         }
     }
 }

@@ -8,32 +8,16 @@ use huly_protocol::{AgentRegistration, ErrorPayload, Json, NetworkEvent};
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
+use crate::core::Input;
+
 /// How long the server may take to note that the agent leaves.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What comes from the server.
 pub(crate) enum LinkInput {
-    Register,
-    Registered {
-        end: Vec<String>,
-    },
-    /// Whether the server is an original one.
-    Server {
-        original: bool,
-    },
-    /// An original server says that containers are gone.
-    Removed {
-        containers: Vec<String>,
-    },
-    RegisterFailed(String),
-    Lease {
-        until: Duration,
-    },
+    /// For the core, as it is.
+    Core(Input),
     Call(LinkCall),
-    Down,
-    Term(u64),
-    /// Nothing that concerns an agent.
-    Other,
     /// There is no session any more and none will come.
     Over,
 }
@@ -158,21 +142,30 @@ impl Link {
 }
 
 fn read(event: LinkEvent) -> LinkInput {
-    match event {
-        LinkEvent::Register => LinkInput::Register,
-        LinkEvent::Registered { end } => LinkInput::Registered { end },
-        LinkEvent::Server { original } => LinkInput::Server { original },
-        LinkEvent::Removed { containers } => LinkInput::Removed { containers },
-        LinkEvent::RegisterFailed(error) => LinkInput::RegisterFailed(error.to_string()),
-        LinkEvent::Lease { until } => LinkInput::Lease { until },
-        LinkEvent::Call(call) => LinkInput::Call(LinkCall {
-            method: call.method,
-            params: call.params,
-            ext: call.ext,
-            reply: Reply::Network(call.responder),
-        }),
-        LinkEvent::Down => LinkInput::Down,
-        LinkEvent::Term(term) => LinkInput::Term(term),
-        _ => LinkInput::Other,
-    }
+    LinkInput::Core(match event {
+        LinkEvent::Register => Input::Register,
+        LinkEvent::Registered { end } => {
+            tracing::info!(to_end = end.len(), "registered at the network server");
+            Input::Registered { end }
+        }
+        LinkEvent::Server { original } => Input::Server { original },
+        LinkEvent::Removed { containers } => Input::Removed { containers },
+        LinkEvent::RegisterFailed(error) => {
+            tracing::warn!(%error, "the server refused the agent's registration");
+            Input::RegisterFailed
+        }
+        LinkEvent::Lease { until } => Input::Lease { until },
+        LinkEvent::Down => Input::Down,
+        LinkEvent::Term(term) => Input::Term(term),
+        LinkEvent::Call(call) => {
+            return LinkInput::Call(LinkCall {
+                method: call.method,
+                params: call.params,
+                ext: call.ext,
+                reply: Reply::Network(call.responder),
+            });
+        }
+        // Nothing that concerns an agent.
+        _ => Input::Wake,
+    })
 }

@@ -114,7 +114,9 @@ impl Serving {
                     self.watchers.push(watcher);
                     continue;
                 }
-                Next::Control(Control::Call(call)) => desk.take(LinkInput::Call(call)),
+                Next::Control(Control::Call(call)) | Next::Link(LinkInput::Call(call)) => {
+                    desk.call(call)
+                }
                 Next::Control(Control::Terminate { uuid, reply }) => {
                     let token = desk.token(reply);
                     Input::Terminate { token, uuid }
@@ -128,11 +130,10 @@ impl Serving {
                     self.metrics.set(&self.agent.figures());
                     Input::Wake
                 }
-                Next::Input(input) => input,
+                Next::Input(input) | Next::Link(LinkInput::Core(input)) => input,
                 Next::Link(LinkInput::Over) => {
                     anyhow::bail!("the session with the network server is over for good")
                 }
-                Next::Link(input) => desk.take(input),
             };
             if self.handle(&mut desk, input) {
                 self.metrics.set(&self.agent.figures());
@@ -318,37 +319,12 @@ impl Desk {
         token
     }
 
-    fn take(&mut self, input: LinkInput) -> Input {
-        match input {
-            LinkInput::Register => Input::Register,
-            LinkInput::Registered { end } => {
-                tracing::info!(to_end = end.len(), "registered at the network server");
-                Input::Registered { end }
-            }
-            LinkInput::Server { original } => Input::Server { original },
-            LinkInput::Removed { containers } => Input::Removed { containers },
-            LinkInput::RegisterFailed(error) => {
-                tracing::warn!(error, "the server refused the agent's registration");
-                Input::RegisterFailed
-            }
-            LinkInput::Lease { until } => Input::Lease { until },
-            LinkInput::Down => Input::Down,
-            LinkInput::Term(term) => Input::Term(term),
-            LinkInput::Over | LinkInput::Other => Input::Wake,
-            LinkInput::Call(LinkCall {
-                method,
-                params,
-                ext,
-                reply,
-            }) => {
-                let token = self.token(reply);
-                Input::Call(ServerCall {
-                    token,
-                    method,
-                    params,
-                    ext,
-                })
-            }
-        }
+    fn call(&mut self, call: LinkCall) -> Input {
+        Input::Call(ServerCall {
+            token: self.token(call.reply),
+            method: call.method,
+            params: call.params,
+            ext: call.ext,
+        })
     }
 }

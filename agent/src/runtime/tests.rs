@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
+use crate::core::Input;
 use crate::kinds::Kinds;
 use crate::options::AgentOptions;
 use crate::run::AgentHandle;
@@ -77,17 +78,22 @@ impl Rig {
     }
 
     async fn register(&mut self) -> AgentRegistration {
-        self.inputs.send(LinkInput::Register).unwrap();
+        self.link(Input::Register);
         let registration = loop {
             if let Told::Register(registration) = self.told().await {
                 break *registration;
             }
         };
         let end = Vec::new();
-        self.inputs.send(LinkInput::Registered { end }).unwrap();
+        self.link(Input::Registered { end });
         let until = boot_clock() + Duration::from_secs(3_600);
-        self.inputs.send(LinkInput::Lease { until }).unwrap();
+        self.link(Input::Lease { until });
         registration
+    }
+
+    /// The server says something.
+    fn link(&self, input: Input) {
+        self.inputs.send(LinkInput::Core(input)).unwrap();
     }
 
     async fn told(&mut self) -> Told {

@@ -225,22 +225,31 @@ impl Registry {
 
     /// A container that nobody had told of.
     fn found(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
-        let kind = Id::from(record.kind.as_str());
-        let state = State::Live {
-            agent: agent.clone(),
-        };
-        self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
+        self.take_up(agent, uuid, record);
+        self.publish_found(uuid);
+        self.release_held(uuid);
+        self.mind_idle(uuid);
+    }
+
+    /// Takes up a container that this server did not know to live there.
+    pub(crate) fn take_up(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
+        if !self.entries.contains_key(uuid) {
+            let kind = Id::from(record.kind.as_str());
+            let state = State::Live {
+                agent: agent.clone(),
+            };
+            self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
+        }
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
         entry.lived_before = true;
         entry.adopt(record, agent);
+        let kind = entry.kind.clone();
+        self.waiting.remove(uuid);
         self.note_stateless(agent, uuid, record);
         self.attach(agent, uuid, &kind);
         self.restore_holders(uuid, record);
-        self.publish_found(uuid);
-        self.release_held(uuid);
-        self.mind_idle(uuid);
     }
 
     /// A container that somebody wants, or that was there before, and that this agent has.

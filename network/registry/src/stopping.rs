@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use huly_protocol::{AgentRegistration, ContainerRecord, GetRequest};
+use huly_protocol::{AgentRegistration, ContainerRecord};
 
 use crate::entry::{Lost, State, epoch_of};
 use crate::registration::MAX_TEXT;
@@ -57,7 +57,7 @@ impl Registry {
             },
         };
         if new {
-            self.note_stopping(agent, uuid, record);
+            self.take_up(agent, uuid, record);
         }
         let now = self.now.mono;
         let reason = self.leaves_because(agent, "ContainerEnded");
@@ -77,27 +77,6 @@ impl Registry {
             }
         }
         self.tell_to_end(uuid, agent.clone());
-    }
-
-    /// Takes up a container that this server did not know to live there.
-    fn note_stopping(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
-        let kind = Id::from(record.kind.as_str());
-        if !self.entries.contains_key(uuid) {
-            let state = State::Live {
-                agent: agent.clone(),
-            };
-            self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
-        }
-        let Some(entry) = self.entries.get_mut(uuid) else {
-            return;
-        };
-        entry.lived_before = true;
-        entry.adopt(record, agent);
-        let kind = entry.kind.clone();
-        self.waiting.remove(uuid);
-        self.note_stateless(agent, uuid, record);
-        self.attach(agent, uuid, &kind);
-        self.restore_holders(uuid, record);
     }
 
     /// What is ended at an agent is an earlier life of a container that lives elsewhere.

@@ -8,6 +8,7 @@ use huly_protocol::{Frame, Op};
 use serde_json::json;
 
 use crate::fake::{FIRST, FakeServer, Persona};
+use crate::holding;
 
 const AGENT: Persona = Persona {
     session: "agent-session",
@@ -33,16 +34,8 @@ fn endpoint(agent: &FakeServer, epoch: u64) -> String {
 pub(crate) async fn connected() -> (FakeServer, FakeServer, Client, ContainerRef, Connection) {
     let mut server = FakeServer::start().await;
     let mut agent = FakeServer::start().await;
-    let client = server.client().build();
-    let getting = tokio::spawn({
-        let client = client.clone();
-        async move { client.get("chat-room").uuid("c-1").await }
-    });
-    server.welcome(&FIRST).await;
-    let get = server.request("gg").await;
     let answer = json!(["c-1", endpoint(&agent, 1), null]);
-    server.answer(&get, answer).await;
-    let room = getting.await.expect("no panic").expect("a container");
+    let (client, room) = holding(&mut server, "chat-room", answer).await;
     let connecting = tokio::spawn({
         let room = room.clone();
         async move { room.connect().await }

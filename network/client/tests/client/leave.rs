@@ -8,22 +8,14 @@ use huly_protocol::{Frame, Op};
 use serde_json::json;
 
 use crate::fake::{FIRST, FakeServer};
-use crate::got;
+use crate::{got, holding};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn draining_waits_for_what_is_under_way_and_takes_nothing_new() {
     let mut server = FakeServer::start().await;
-    let client = server.client().build();
-    let getting = tokio::spawn({
-        let client = client.clone();
-        async move { client.get("echo").uuid("c-1").await }
-    });
-    server.welcome(&FIRST).await;
-    let get = server.request("gg").await;
-    server.answer(&get, got("c-1")).await;
-    let held = getting.await.expect("no panic").expect("a container");
+    let (client, held) = holding(&mut server, "echo", got("c-1")).await;
     let asking = tokio::spawn({
         let held = held.clone();
         async move { held.request::<_, u32>("double", &21).await }

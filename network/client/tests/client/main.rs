@@ -13,13 +13,31 @@ mod restart;
 use std::time::Duration;
 
 use fake::{FIRST, FakeServer, Persona};
-use huly_client::{ErrorKind, LinkEvent};
+use huly_client::{Client, ContainerRef, ErrorKind, LinkEvent};
 use huly_protocol::{AgentRegistration, Frame, Hello, Op};
 use serde_json::json;
 
 pub(crate) fn got(uuid: &str) -> serde_json::Value {
     let endpoint = json!({"kind": 2, "host": "", "port": 0, "agentId": "a"}).to_string();
     json!([uuid, endpoint, {"kind": "echo", "agentId": "a", "epoch": [1000, 1]}])
+}
+
+/// A client of a server that holds the container `c-1`, of whose get that is the answer.
+pub(crate) async fn holding(
+    server: &mut FakeServer,
+    kind: &'static str,
+    answer: serde_json::Value,
+) -> (Client, ContainerRef) {
+    let client = server.client().build();
+    let getting = tokio::spawn({
+        let client = client.clone();
+        async move { client.get(kind).uuid("c-1").await }
+    });
+    server.welcome(&FIRST).await;
+    let get = server.request("gg").await;
+    server.answer(&get, answer).await;
+    let held = getting.await.expect("no panic").expect("a container");
+    (client, held)
 }
 
 #[tokio::test]
@@ -131,15 +149,7 @@ async fn pending_requests_are_sent_again_over_the_next_connection() {
 #[tokio::test]
 async fn a_fresh_session_is_told_of_references_first() {
     let mut server = FakeServer::start().await;
-    let client = server.client().build();
-    let getting = tokio::spawn({
-        let client = client.clone();
-        async move { client.get("echo").uuid("c-1").await }
-    });
-    server.welcome(&FIRST).await;
-    let get = server.request("gg").await;
-    server.answer(&get, got("c-1")).await;
-    let held = getting.await.expect("no panic").expect("a container");
+    let (client, held) = holding(&mut server, "echo", got("c-1")).await;
     let mut server = server.restart().await;
     let asking = tokio::spawn({
         let client = client.clone();

@@ -5,7 +5,8 @@ use huly_client::{Connection, ContainerRef};
 use huly_protocol::{Frame, Op, Request};
 use serde_json::{Value, json};
 
-use crate::fake::{FIRST, FakeServer, From, Persona};
+use crate::fake::{FakeServer, From, Persona};
+use crate::holding;
 
 const CONTAINER: Persona = Persona {
     session: "container-session",
@@ -22,17 +23,9 @@ async fn connected() -> (FakeServer, FakeServer, ContainerRef, Connection) {
         "kind": 1, "host": "127.0.0.1", "port": port.parse::<u16>().expect("a port"),
         "agentId": "a", "uuid": "c-1", "epoch": [1_000, 1],
     });
-    let client = server.client().build();
-    let getting = tokio::spawn({
-        let client = client.clone();
-        async move { client.get("room").uuid("c-1").await }
-    });
-    server.welcome(&FIRST).await;
-    let get = server.request("gg").await;
     let placement = json!({"kind": "room", "agentId": "a", "epoch": [1_000, 1]});
     let answer = json!(["c-1", endpoint.to_string(), placement]);
-    server.answer(&get, answer).await;
-    let room = getting.await.expect("no panic").expect("a container");
+    let (_client, room) = holding(&mut server, "room", answer).await;
     let connecting = tokio::spawn({
         let room = room.clone();
         async move { room.connect().await }

@@ -143,15 +143,6 @@ impl Stage {
         }
     }
 
-    fn answer_all(&mut self, number: usize) {
-        let calls = std::mem::take(&mut self.world[Peer(number)].sim().calls);
-        if self.world[Peer(number)].runs {
-            for call in calls {
-                self.world.answer_call(Peer(number), &call);
-            }
-        }
-    }
-
     fn take(&mut self, step: &Step) {
         match step.clone() {
             Step::Connect(n) => {
@@ -187,7 +178,7 @@ impl Stage {
                 let all = vec!["gg", "ct", "cs"];
                 self.world[Peer(n)].sim().mute = if yes { all } else { Vec::new() };
             }
-            Step::AnswerAll(n) => self.answer_all(n),
+            Step::AnswerAll(n) => self.world.answer_calls(Peer(n)),
             Step::Unregister(n) => {
                 // An orderly end: nothing is left there.
                 self.world[Peer(n)].sim().containers.clear();
@@ -281,7 +272,7 @@ impl Stage {
         for number in 0..AGENTS {
             let sim = self.world[Peer(number)].sim();
             (sim.refuses, sim.mute) = (None, Vec::new());
-            self.answer_all(number);
+            self.world.answer_calls(Peer(number));
             self.register(number);
         }
         self.world.run(40_000);

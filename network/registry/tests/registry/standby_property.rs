@@ -134,15 +134,6 @@ impl Stage {
         }
     }
 
-    fn answer_all(&mut self, number: usize) {
-        let calls = std::mem::take(&mut self.world[Peer(number)].sim().calls);
-        if self.world[Peer(number)].runs {
-            for call in calls {
-                self.world.answer_call(Peer(number), &call);
-            }
-        }
-    }
-
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Connect(n) => {
@@ -163,7 +154,7 @@ impl Stage {
                 let all = vec!["gg", "ct", "cs"];
                 self.world[Peer(n)].sim().mute = if yes { all } else { Vec::new() };
             }
-            Step::AnswerAll(n) => self.answer_all(n),
+            Step::AnswerAll(n) => self.world.answer_calls(Peer(n)),
             Step::Unregister(n) => {
                 self.world[Peer(n)].sim().containers.clear();
                 if self.world[Peer(n)].runs {
@@ -244,7 +235,7 @@ impl Stage {
             self.world.thaw(Peer(number));
             let sim = self.world[Peer(number)].sim();
             (sim.refuses, sim.mute) = (None, Vec::new());
-            self.answer_all(number);
+            self.world.answer_calls(Peer(number));
             self.world.connect(Peer(number));
         }
         for _ in 0..3 {

@@ -5,7 +5,7 @@ use huly_protocol::{Frame, Op};
 use huly_registry::ConnId;
 use serde_json::{Value, json};
 
-use super::AgentSim;
+use super::{AgentSim, World};
 
 /// Which implementation a peer is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) enum Side {
     Rust,
 }
 
-/// A peer of a [`World`](super::World).
+/// A peer of a [`World`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) usize);
 
@@ -104,5 +104,17 @@ impl PeerState {
         let hello = self.got.iter().rev().find(|frame| frame.op == Op::Hello);
         let payload = hello.expect("a hello").payload.clone();
         serde_json::from_slice(&payload).unwrap_or_default()
+    }
+}
+
+impl World {
+    /// An agent answers all calls that it had left unanswered; one that does not run forgets them.
+    pub(crate) fn answer_calls(&mut self, peer: Peer) {
+        let calls = std::mem::take(&mut self[peer].sim().calls);
+        if self[peer].runs {
+            for call in calls {
+                self.answer_call(peer, &call);
+            }
+        }
     }
 }
