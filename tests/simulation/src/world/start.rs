@@ -14,6 +14,7 @@ use crate::program::plain::agent::PlainAgent;
 use crate::program::plain::client::PlainClient;
 use crate::program::server::Server;
 use crate::program::{Came, Program};
+use crate::scenario::breadth::{ZONE, zone_of};
 
 /// The control secret of the simulated network.
 const SECRET: &str = "secret";
@@ -106,6 +107,7 @@ impl World {
                 let instance = Uuid::from_u128(u128::from(random.next()));
                 let config = huly_agent::core::Config {
                     kinds: self.scenario.kinds.iter().cloned().collect(),
+                    labels: [(ZONE.to_owned(), zone_of(place).to_owned())].into(),
                     ping_interval: Duration::ZERO,
                     ..huly_agent::core::Config::new(id.clone(), instance, place, 3738)
                 };
@@ -141,11 +143,12 @@ impl World {
             }
             "operator" => {
                 let wanted: BTreeMap<_, _> = self.scenario.wanted.iter().cloned().collect();
+                let specs = self.specs.clone();
                 let session = SessionConfig {
                     secret: Some(SECRET.into()),
                     ..session(place.to_owned(), random.next())
                 };
-                Program::Operator(Box::new(OperatorProgram::new(session, wanted, mono)))
+                Program::Operator(Box::new(OperatorProgram::new(session, wanted, specs, mono)))
             }
             _ => return None,
         };

@@ -65,7 +65,7 @@ impl PlainAgent {
         match came {
             Came::Told(Told::Leave) => self.session.leave(cx),
             Came::Told(Told::LoseContainer) => self.lose_one(cx),
-            Came::Told(Told::Rest | Told::LetGo) => {}
+            Came::Told(Told::Rest | Told::LetGo | Told::Kinds(_)) => {}
             came => match self.session.take(cx, came) {
                 Some(Heard::Fresh) => self.register(cx),
                 Some(Heard::Answer { request, result }) if request == self.registering => {

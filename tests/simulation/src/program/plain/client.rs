@@ -111,7 +111,7 @@ impl PlainClient {
                 }
             }
             Came::Told(Told::Leave) => self.session.leave(cx),
-            Came::Told(Told::LoseContainer) => {}
+            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
                 if let Some(heard) = self.session.take(cx, came) {
                     self.hear(cx, heard);
