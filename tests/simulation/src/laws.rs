@@ -5,6 +5,7 @@ mod kinds;
 mod limits;
 mod references;
 mod requests;
+mod standbys;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,6 +134,12 @@ pub const LAWS: &[Law] = &[
         sentence: "once it is quiet, agents know the specifications that the operator said, and no \
                    other",
         check: Check::Calm(kinds::known),
+    },
+    Law {
+        name: "standbys-take-over",
+        sentence: "once it is quiet, a uuid whose containers are made beforehand is had by one of them, \
+                   held or not",
+        check: Check::Calm(standbys::have),
     },
     Law {
         name: SAME,

@@ -19,6 +19,8 @@ pub enum Sabotage {
     ForgetSpecs,
     /// The server's driver does not tell agents the specifications of kinds.
     DropSpecs,
+    /// The agent's driver does not tell containers that stood by that they have their uuid.
+    DropActivations,
     /// The client's driver drops releases.
     DropReleases,
     /// The server's driver leaves durable holders out of what agents are told.

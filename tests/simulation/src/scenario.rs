@@ -11,7 +11,7 @@ use huly_protocol::KindSpec;
 use crate::clock::Clock;
 use crate::program::hosting::Manners;
 use crate::random::Random;
-use breadth::Breadth;
+use breadth::{Breadth, STATELESS};
 
 /// How long the operator is left alone before it goes away.
 const UNDISTURBED: Duration = Duration::from_secs(6);
@@ -211,6 +211,11 @@ impl Scenario {
         if operator && scenario.operator_away.is_none() {
             let steps = scenario.breadth.change_specs(scenario.mended);
             scenario.steps.extend(steps);
+        }
+        scenario.breadth.make_beforehand(operator);
+        if scenario.breadth.beforehand.is_some() {
+            let (uuid, kind) = STATELESS;
+            scenario.uuids.push((uuid.to_owned(), kind.to_owned()));
         }
         scenario.faults(mix, &mut random);
         scenario.steps.sort_by_key(|(at, _)| *at);

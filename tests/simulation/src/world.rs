@@ -216,6 +216,14 @@ impl World {
         })
     }
 
+    /// Whether the agent of an id is a TypeScript one that has a container which it made beforehand.
+    pub(crate) fn plain_keeps(&self, agent: &str, uuid: &str) -> bool {
+        self.running().any(|(_, _, program)| match program {
+            Program::PlainAgent(of) => of.id() == agent && of.keeps(uuid),
+            _ => false,
+        })
+    }
+
     /// The processes that run.
     pub(crate) fn running(&self) -> impl Iterator<Item = (ProcessId, &Process, &Program)> {
         (0_u32..).zip(&self.processes).filter_map(|(id, process)| {

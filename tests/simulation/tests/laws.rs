@@ -7,7 +7,7 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 17] = [
+const DEEDS: [(Sabotage, &str); 18] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
@@ -24,6 +24,7 @@ const DEEDS: [(Sabotage, &str); 17] = [
     (Sabotage::DropMoves, "holders-know-where"),
     (Sabotage::ForgetSpecs, "placed-as-specified"),
     (Sabotage::DropSpecs, "kinds-are-known"),
+    (Sabotage::DropActivations, "standbys-take-over"),
     (Sabotage::Unseeded, "same-seed-same-story"),
 ];
 

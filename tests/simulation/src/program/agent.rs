@@ -245,6 +245,12 @@ impl AgentProgram {
                 cx.tell(format!("starts container {uuid}, epoch {epoch}"));
                 self.hosting.start(cx, run, *seed);
             }
+            Effect::Activate { .. } if cx.does(Sabotage::DropActivations) => {}
+            Effect::Activate { run, seed } => {
+                let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
+                cx.tell(format!("its standby is to have {uuid}, epoch {epoch}"));
+                self.hosting.activate(cx, run, *seed);
+            }
             Effect::Dispatch { run, asked } => {
                 if cx.does(Sabotage::DoubleRequests) {
                     self.hosting.request(cx, run, asked.clone());
@@ -257,7 +263,7 @@ impl AgentProgram {
             Effect::Observed(core::Observed::End { kind, reason }) => {
                 cx.tell(format!("a container of kind {kind} ended: {reason}"));
             }
-            // No client connects to its ROUTER, containers are well, none is made beforehand.
+            // No client connects to its ROUTER, containers are well.
             _ => {}
         }
         self.inputs.extend(reports);

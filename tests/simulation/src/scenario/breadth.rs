@@ -23,6 +23,18 @@ pub(crate) fn zone_of(place: &str) -> &'static str {
     ZONES[usize::from(place.ends_with(['2', '4']))]
 }
 
+/// The uuid of which a container is made beforehand, and its kind.
+pub(crate) const STATELESS: (&str, &str) = ("s0", "lobby");
+
+/// Who says that a container is made beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beforehand {
+    /// The agents do it of their own accord; the kind is not among those that they can host.
+    Agents,
+    /// The specification of its kind says so.
+    Kind,
+}
+
 /// What is in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Breadth {
@@ -30,6 +42,8 @@ pub(crate) struct Breadth {
     pub(crate) message_bytes: Option<u64>,
     /// Whether clients of ours subscribe to the feed.
     pub(crate) watching: bool,
+    /// Who says that a container is made beforehand, if one is.
+    pub(crate) beforehand: Option<Beforehand>,
     /// The specifications of kinds at the beginning.
     pub(crate) specs: Vec<KindSpec>,
     random: Random,
@@ -41,6 +55,7 @@ impl Breadth {
         Self {
             message_bytes: random.percent(20).then_some(SMALL_MESSAGES),
             watching: random.percent(25),
+            beforehand: None,
             specs: Vec::new(),
             random,
         }
@@ -77,6 +92,25 @@ impl Breadth {
             ));
         }
         steps
+    }
+
+    /// Some have a uuid of which agents make a container beforehand.
+    pub(super) fn make_beforehand(&mut self, operator: bool) {
+        if !self.random.percent(25) {
+            return;
+        }
+        if operator && self.random.percent(50) {
+            self.beforehand = Some(Beforehand::Kind);
+            self.specs.push(KindSpec {
+                stateless_uuid: Some(STATELESS.0.to_owned()),
+                ..KindSpec {
+                    revision: 1,
+                    ..KindSpec::defaults(STATELESS.1)
+                }
+            });
+        } else {
+            self.beforehand = Some(Beforehand::Agents);
+        }
     }
 
     fn spec(&mut self, kind: &str, revision: u64) -> KindSpec {

@@ -280,7 +280,8 @@ impl PlainClient {
         let Some((uuid, kind)) = self.random.pick(&self.wishes.uuids) else {
             return;
         };
-        let params = match self.random.percent(70) {
+        let by_uuid = self.random.percent(70) || !self.wishes.kinds.contains(kind);
+        let params = match by_uuid {
             true => json!({ "kind": kind, "request": { "uuid": uuid } }),
             false => json!({ "kind": kind, "request": {} }),
         };
