@@ -96,6 +96,7 @@ impl Server {
                 features: Vec::new(),
                 term: 0,
                 secret: None,
+                fencing: None,
             }),
         };
         let hello = serde_json::to_vec(&hello).unwrap_or_default();

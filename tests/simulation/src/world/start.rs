@@ -84,6 +84,7 @@ impl World {
             nonce: format!("nonce-{number}"),
             request_prefix: format!("{number}-"),
             secret: None,
+            fencing: None,
             alive_timeout: SessionConfig::ALIVE_TIMEOUT,
             request_timeout: SessionConfig::REQUEST_TIMEOUT,
             seed,
