@@ -1,0 +1,67 @@
+//! Direct connections to containers: where one leads, following the container from agent to agent,
+//! and requests that may take both routes, this and the one through the network server.
+
+mod follow;
+mod request;
+
+use huly_protocol::{Endpoint, EndpointKind, ErrorCode};
+
+use crate::io::CallError;
+use crate::references::Location;
+
+pub use follow::{FollowEffect, FollowInput, Follower};
+pub use request::ContainerRequest;
+
+/// Where a container is reached directly.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectWay {
+    /// Host and port.
+    pub authority: String,
+    /// Whether an agent listens there, for its containers; else the container itself.
+    pub of_agent: bool,
+}
+
+impl DirectWay {
+    /// The way to a container; nothing if it is gone or takes no direct connections.
+    pub fn to(location: &Location) -> Option<Self> {
+        if location.gone {
+            return None;
+        }
+        let endpoint = Endpoint::parse(&location.endpoint).ok()?;
+        let of_agent = match endpoint.kind {
+            EndpointKind::NoConnection => return None,
+            EndpointKind::Routed => true,
+            EndpointKind::Direct => false,
+        };
+        Some(Self {
+            authority: endpoint.authority(),
+            of_agent,
+        })
+    }
+}
+
+/// Why something came to nothing over a direct connection, as far as it matters for what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setback {
+    /// The connection ended before the answer: it may have been done.
+    Interrupted,
+    /// It was not done: there is no connection, or the container is not there.
+    NotThere,
+    /// The other side does not do that, and will not.
+    Refused,
+    /// Anything else: what is said of it is the answer.
+    Other,
+}
+
+impl From<&CallError> for Setback {
+    fn from(error: &CallError) -> Self {
+        match (error, error.code()) {
+            (CallError::Closed, _) => Self::NotThere,
+            (CallError::Protocol(_), _) => Self::Refused,
+            (_, Some(ErrorCode::Interrupted)) => Self::Interrupted,
+            (_, Some(ErrorCode::Gone | ErrorCode::NoSuchContainer)) => Self::NotThere,
+            (_, Some(ErrorCode::NotAllowed | ErrorCode::BadRequest)) => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+}
