@@ -310,8 +310,8 @@ impl Connection {
 /// What an error of the direct route means for what follows.
 fn setback(error: &Error) -> Setback {
     match error.kind {
-        ErrorKind::Interrupted => Setback::Interrupted,
-        ErrorKind::Gone | ErrorKind::NoSuchContainer | ErrorKind::Closed => Setback::NotThere,
+        ErrorKind::Interrupted | ErrorKind::Closed => Setback::Interrupted,
+        ErrorKind::Gone | ErrorKind::NoSuchContainer => Setback::NotThere,
         ErrorKind::NotAllowed | ErrorKind::BadRequest | ErrorKind::Protocol => Setback::Refused,
         _ => Setback::Other,
     }

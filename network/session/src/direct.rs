@@ -43,7 +43,7 @@ impl DirectWay {
 /// Why something came to nothing over a direct connection, as far as it matters for what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setback {
-    /// The connection ended before the answer: it may have been done.
+    /// The connection was over before the answer: it may have been done.
     Interrupted,
     /// It was not done: there is no connection, or the container is not there.
     NotThere,
@@ -56,12 +56,39 @@ pub enum Setback {
 impl From<&CallError> for Setback {
     fn from(error: &CallError) -> Self {
         match (error, error.code()) {
-            (CallError::Closed, _) => Self::NotThere,
+            // Of what was not sent yet nobody says so.
+            (CallError::Closed, _) => Self::Interrupted,
             (CallError::Protocol(_), _) => Self::Refused,
             (_, Some(ErrorCode::Interrupted)) => Self::Interrupted,
             (_, Some(ErrorCode::Gone | ErrorCode::NoSuchContainer)) => Self::NotThere,
             (_, Some(ErrorCode::NotAllowed | ErrorCode::BadRequest)) => Self::Refused,
             _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use huly_protocol::ErrorPayload;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_not_done_for_certain_is_not_there() {
+        let failed = |code| CallError::Failed(ErrorPayload::new(code, "no"));
+        let cases = [
+            (failed(ErrorCode::Gone), Setback::NotThere),
+            (failed(ErrorCode::NoSuchContainer), Setback::NotThere),
+            (failed(ErrorCode::Interrupted), Setback::Interrupted),
+            // The link was left, and what had been sent over it may run.
+            (CallError::Closed, Setback::Interrupted),
+            (failed(ErrorCode::NotAllowed), Setback::Refused),
+            (CallError::Protocol("what".to_owned()), Setback::Refused),
+            (failed(ErrorCode::Busy), Setback::Other),
+            (failed(ErrorCode::OutcomeUnknown), Setback::Other),
+        ];
+        for (error, setback) in cases {
+            assert_eq!(Setback::from(&error), setback, "{error:?}");
         }
     }
 }
