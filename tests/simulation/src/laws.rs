@@ -1,9 +1,11 @@
 //! What holds whatever happens.
 
 mod copies;
+mod kinds;
 mod limits;
 mod references;
 mod requests;
+mod standbys;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +122,24 @@ pub const LAWS: &[Law] = &[
         name: "holders-know-where",
         sentence: "once it is quiet, who holds a container knows where it is",
         check: Check::Calm(told::whereabouts),
+    },
+    Law {
+        name: "placed-as-specified",
+        sentence: "a container is placed by the latest specification of its kind that its agent was \
+                   told, never by defaults where there is one, on an agent that it selects",
+        check: Check::News(kinds::placed),
+    },
+    Law {
+        name: "kinds-are-known",
+        sentence: "once it is quiet, agents know the specifications that the operator said, and no \
+                   other",
+        check: Check::Calm(kinds::known),
+    },
+    Law {
+        name: "standbys-take-over",
+        sentence: "once it is quiet, a uuid whose containers are made beforehand is had by one of them, \
+                   held or not",
+        check: Check::Calm(standbys::have),
     },
     Law {
         name: SAME,

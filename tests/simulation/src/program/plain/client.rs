@@ -111,7 +111,7 @@ impl PlainClient {
                 }
             }
             Came::Told(Told::Leave) => self.session.leave(cx),
-            Came::Told(Told::LoseContainer) => {}
+            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
                 if let Some(heard) = self.session.take(cx, came) {
                     self.hear(cx, heard);
@@ -280,7 +280,8 @@ impl PlainClient {
         let Some((uuid, kind)) = self.random.pick(&self.wishes.uuids) else {
             return;
         };
-        let params = match self.random.percent(70) {
+        let by_uuid = self.random.percent(70) || !self.wishes.kinds.contains(kind);
+        let params = match by_uuid {
             true => json!({ "kind": kind, "request": { "uuid": uuid } }),
             false => json!({ "kind": kind, "request": {} }),
         };
