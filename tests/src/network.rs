@@ -77,6 +77,8 @@ impl Network {
             ("--network", address.as_str()),
             ("--network-name", name),
             ("--control-secret-file", &secret),
+            // Started again, it waits for nobody's Lease.
+            ("--identity", "operator"),
         ];
         let operator = program(
             &settings.programs,
