@@ -5,6 +5,7 @@ mod cuts;
 mod errors;
 mod life;
 mod own_router;
+mod serial;
 mod story;
 mod times;
 
