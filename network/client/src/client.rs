@@ -15,6 +15,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use crate::Json;
 use crate::agent::AgentLink;
 use crate::builder::ClientBuilder;
+use crate::chain::CallChain;
 use crate::direct::Pool;
 use crate::error::{During, Error, ErrorKind};
 use crate::flight::Flight;
@@ -183,6 +184,7 @@ impl Client {
         let asking = self.routed(ContainerRequest {
             timeout: options.timeout,
             idempotent: options.idempotent,
+            chain: CallChain::current().into_inner(),
             ..ContainerRequest::new(uuid, operation, data)
         });
         self.during(Operation::Request, asking).await

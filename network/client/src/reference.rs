@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::Json;
+use crate::chain::CallChain;
 use crate::client::{Client, RequestOptions};
 use crate::error::{During, Error};
 use crate::handle::Hold;
@@ -62,6 +63,7 @@ impl ContainerRef {
         ContainerRequest {
             timeout: options.timeout,
             idempotent: options.idempotent,
+            chain: CallChain::current().into_inner(),
             epoch: self.hold.location.borrow().epoch(),
             ..ContainerRequest::new(self.uuid(), operation, data)
         }

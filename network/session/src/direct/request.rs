@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use huly_protocol::{ContainerCall, Epoch, Json, method};
+use huly_protocol::{Chain, ContainerCall, Epoch, Json, method};
 
 use super::Setback;
 use crate::io::{Call, Token};
@@ -29,6 +29,8 @@ pub struct ContainerRequest {
     pub epoch: Option<Epoch>,
     /// Whether it was sent directly before.
     pub sent_before: bool,
+    /// See [`Call::chain`].
+    pub chain: Chain,
 }
 
 impl ContainerRequest {
@@ -43,6 +45,7 @@ impl ContainerRequest {
             idempotent: false,
             epoch: None,
             sent_before: false,
+            chain: Chain::default(),
         }
     }
 
@@ -95,6 +98,7 @@ impl ContainerRequest {
             timeout: self.timeout,
             idempotent: self.idempotent,
             epoch: self.epoch,
+            chain: self.chain.clone(),
             ..call
         }
     }
