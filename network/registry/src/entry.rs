@@ -135,8 +135,6 @@ pub(crate) struct Entry {
     pub(crate) named: bool,
     /// Whether those who are told of containers think that it lives.
     pub(crate) announced: bool,
-    /// The uuid of the client session whose get without uuid it last answered.
-    pub(crate) claimed: Option<String>,
     /// The agent that it is to start on; of one that has lived, any.
     pub(crate) on: Option<Id>,
     /// How often a start failed in a row.
@@ -183,7 +181,6 @@ impl Entry {
             stateless: false,
             named: true,
             announced: false,
-            claimed: None,
             on: None,
             attempts: 0,
             live_since: None,

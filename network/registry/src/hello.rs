@@ -8,6 +8,7 @@ use huly_protocol::{
 };
 use indexmap::{IndexMap, IndexSet};
 
+use crate::recent::Recent;
 use crate::registry::{ConnId, Effect, Id, Registry};
 use crate::session::{Session, millis};
 use crate::timer::Timer;
@@ -90,8 +91,10 @@ impl Registry {
                 detached: false,
                 in_flight: IndexMap::new(),
                 again: IndexSet::new(),
-                got: IndexMap::new(),
+                got: Recent::default(),
+                answered: Recent::default(),
                 refs: IndexSet::new(),
+                asked: IndexMap::new(),
                 agents: BTreeSet::new(),
                 watches: false,
                 sync: None,
@@ -136,6 +139,7 @@ impl Registry {
         }
         if let Some(session) = self.sessions.get_mut(client).filter(|_| new_connection) {
             session.again = session.in_flight.keys().cloned().collect();
+            session.answered.clear();
         }
         new_connection
     }
@@ -147,6 +151,7 @@ impl Registry {
         };
         session.nonce = nonce;
         session.got.clear();
+        session.asked.clear();
         session.sync = None;
         session.chunks.clear();
         session.chunked = 0;

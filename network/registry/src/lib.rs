@@ -7,6 +7,7 @@
 
 mod agents;
 mod answers;
+mod asked;
 mod calls;
 mod chunks;
 mod config;
@@ -21,6 +22,7 @@ mod hello;
 mod pick;
 mod place;
 mod reassert;
+mod recent;
 mod references;
 mod refused;
 mod registration;

@@ -201,7 +201,12 @@ impl Registry {
             return;
         };
         for client in entry.holders.keys() {
-            let session = self.sessions.get_mut(client);
+            let mut session = self.sessions.get_mut(client);
+            if let Some(session) = &mut session
+                && let Some(known) = session.asked.shift_remove(asked)
+            {
+                session.asked.insert(uuid.clone(), known);
+            }
             let refs = session.map(|session| &mut session.refs);
             for held in refs.into_iter().chain(self.durable.get_mut(client)) {
                 if held.swap_remove(asked) {

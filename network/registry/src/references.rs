@@ -52,7 +52,7 @@ impl Registry {
             self.need_control(client, "the release of a durable reference")?;
         }
         if let Some(session) = self.sessions.get_mut(client) {
-            session.refs.swap_remove(uuid);
+            session.let_go(uuid);
         }
         self.drop_reference(client, uuid, true);
         Ok(())
@@ -70,7 +70,7 @@ impl Registry {
                 let durable = *durable;
                 entry.holders.shift_remove(client);
                 if let Some(session) = self.sessions.get_mut(client) {
-                    session.refs.swap_remove(uuid);
+                    session.let_go(uuid);
                 }
                 if durable {
                     if let Some(held) = self.durable.get_mut(client) {

@@ -18,6 +18,7 @@ mod placement;
 mod property;
 mod references;
 mod refused;
+mod regains;
 mod registration;
 mod requests;
 mod restart;
