@@ -4,12 +4,13 @@ mod copies;
 mod limits;
 mod references;
 mod requests;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use huly_protocol::{ContainerRecord, Epoch};
+use huly_protocol::{AgentInfo, ContainerRecord, Epoch, method};
 use huly_registry::Snapshot;
 
 use crate::ledger::{CopyId, News};
@@ -110,6 +111,17 @@ pub const LAWS: &[Law] = &[
         check: Check::End(limits::empty),
     },
     Law {
+        name: "feed-is-true",
+        sentence: "once it is quiet, what subscribers of the feed believe is what the server knows; \
+                   what they are told has no gaps",
+        check: Check::Calm(told::feed),
+    },
+    Law {
+        name: "holders-know-where",
+        sentence: "once it is quiet, who holds a container knows where it is",
+        check: Check::Calm(told::whereabouts),
+    },
+    Law {
         name: SAME,
         sentence: "two runs of a seed are alike, message by message: the same state gives the same \
                    placement",
@@ -153,6 +165,7 @@ impl Laws {
 /// What the server says.
 #[derive(Debug)]
 pub(crate) struct ServerView {
+    pub(crate) agents: Vec<AgentInfo>,
     pub(crate) containers: Vec<ContainerRecord>,
     pub(crate) snapshot: Snapshot,
     pub(crate) started: Duration,
@@ -233,7 +246,8 @@ impl World {
         self.with_program(id, |program, cx| match program {
             Program::Server(server) => Some(ServerView {
                 snapshot: server.snapshot(),
-                containers: server.containers(cx),
+                agents: server.list(cx, method::LIST_AGENTS),
+                containers: server.list(cx, method::LIST_CONTAINERS),
                 started,
             }),
             _ => None,

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod client;
+pub(crate) mod feed;
 pub(crate) mod hosting;
 pub(crate) mod link;
 pub(crate) mod operator;
@@ -15,6 +16,7 @@ use huly_protocol::Frame;
 use crate::ledger::Seen;
 use crate::sabotage::Sabotage;
 use crate::wire::WireId;
+use feed::Belief;
 
 /// What comes to a program.
 #[derive(Debug)]
@@ -144,6 +146,25 @@ impl Program {
     /// Whether it may have left a reference behind at the server of which it knows nothing.
     pub(crate) fn is_unclear(&self, uuid: &str) -> bool {
         matches!(self, Self::PlainClient(client) if client.is_unclear(uuid))
+    }
+
+    /// What it believes of the network, if it subscribed to the feed.
+    pub(crate) fn belief(&self) -> Option<&Belief> {
+        match self {
+            Self::Client(client) => client.belief(),
+            _ => None,
+        }
+    }
+
+    /// What it holds, with the endpoint where it believes each to be; nothing of what it believes
+    /// to be gone.
+    pub(crate) fn whereabouts(&self) -> Vec<(String, Option<String>)> {
+        match self {
+            Self::Client(client) => client.link().whereabouts(),
+            Self::Operator(operator) => operator.link().whereabouts(),
+            Self::PlainClient(client) => client.whereabouts(),
+            Self::Server(_) | Self::Agent(_) | Self::PlainAgent(_) => Vec::new(),
+        }
     }
 
     /// What it holds, if it is one that holds.

@@ -11,6 +11,10 @@ pub enum Sabotage {
     LowerEpochs,
     /// The server's driver drops starts, but for those of its first seconds.
     DropStarts,
+    /// The server's driver leaves containers out of what subscribers of the feed are told.
+    EmptyFeed,
+    /// The server's driver drops what tells those who hold a container that it has moved.
+    DropMoves,
     /// The client's driver drops releases.
     DropReleases,
     /// The server's driver leaves durable holders out of what agents are told.

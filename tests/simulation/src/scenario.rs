@@ -1,11 +1,14 @@
 //! A seed says who there is, what they want and what happens to them.
 
+mod breadth;
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::program::hosting::Manners;
 use crate::random::Random;
+use breadth::Breadth;
 
 /// How long the operator is left alone before it goes away.
 const UNDISTURBED: Duration = Duration::from_secs(6);
@@ -116,6 +119,7 @@ pub(crate) struct Scenario {
     pub(crate) mended: Duration,
     /// When the operator goes away until everything else is calm, if it does.
     pub(crate) operator_away: Option<Duration>,
+    pub(crate) breadth: Breadth,
 }
 
 /// Which faults a scenario has.
@@ -166,6 +170,7 @@ impl Scenario {
             steps: Vec::new(),
             mended: random.millis(8_000..25_000),
             operator_away: None,
+            breadth: Breadth::new(seed),
         };
         if random.percent(30) {
             scenario.plain_agents = random.of(0..3) as usize;

@@ -1,22 +1,21 @@
 //! An agent: the real core, its session with the server, and containers.
 
+mod registering;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, ServerCall, Token};
-use huly_protocol::{
-    AgentCall, AgentRegistration, AgentUuid, ContainerRecord, Epoch, ErrorCode, ErrorPayload, Json,
-    method,
-};
+use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, method};
 use huly_session::{self as session, Call, CallError};
 use serde::Serialize;
 
 use super::hosting::{Hosting, Manners};
 use super::link::Link;
 use super::{Action, Came, Context, Told};
-use crate::ledger::Seen;
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+use registering::Registering;
 
 /// How often the agent's thread wakes, as a part of its lease: that of the native runtime.
 const TICKS: u32 = 8;
@@ -35,7 +34,7 @@ pub(crate) struct AgentProgram {
     next_tick: Duration,
     tokens: u64,
     /// The registration that goes on.
-    registering: Option<session::Token>,
+    registering: Option<Registering>,
     /// The call by which the agent leaves.
     leaving: Option<session::Token>,
     inputs: VecDeque<Input>,
@@ -157,24 +156,7 @@ impl AgentProgram {
             self.link_input(cx, session::Input::Close);
             return;
         }
-        if self.registering != Some(token) {
-            return;
-        }
-        self.registering = None;
-        match result {
-            Ok(answer) => {
-                let original = self.link.session().peer_answer().is_none();
-                self.inputs.push_back(Input::Server { original });
-                let end = serde_json::from_slice::<Option<Vec<String>>>(&answer);
-                let end = end.ok().flatten().unwrap_or_default();
-                cx.tell(format!("is registered; is to end {end:?}"));
-                cx.saw(Seen::Registered);
-                self.inputs.push_back(Input::Registered { end });
-            }
-            // The session is another one: it says so itself.
-            Err(error) if error.code() == Some(ErrorCode::Interrupted) => {}
-            Err(_) => self.inputs.push_back(Input::RegisterFailed),
-        }
+        self.registration_answered(cx, token, result);
     }
 
     fn back_call(&mut self, cx: &mut Context, call: u64, method: String, params: &Json) {
@@ -207,27 +189,6 @@ impl AgentProgram {
         let call = Call {
             timeout: (name == method::UNREGISTER_AGENT).then_some(LEAVE_TIMEOUT),
             ..Call::new(self.tokens, name, params)
-        };
-        self.link_input(cx, session::Input::Call(call));
-    }
-
-    fn register(&mut self, cx: &mut Context, mut registration: AgentRegistration) {
-        if let Some(token) = self.registering.take() {
-            self.link_input(cx, session::Input::Cancel { token });
-        }
-        let Some(session) = self.link.session().uuid().map(str::to_owned) else {
-            return; // The next one asks for it.
-        };
-        if cx.does(Sabotage::LowerEpochs) {
-            registration.containers.iter_mut().for_each(lower_epoch);
-        }
-        self.tokens += 1;
-        self.registering = Some(self.tokens);
-        let params = Json::of(&registration).unwrap_or_else(|_| Json::null());
-        let call = Call {
-            only_in: Some(session),
-            registers: true,
-            ..Call::new(self.tokens, method::REGISTER_AGENT, params)
         };
         self.link_input(cx, session::Input::Call(call));
     }
@@ -281,12 +242,6 @@ impl AgentProgram {
 
 fn refused(message: &str) -> ErrorPayload {
     ErrorPayload::new(ErrorCode::NoSuchAgent, message)
-}
-
-fn lower_epoch(record: &mut ContainerRecord) {
-    if let Some(ext) = &mut record.huly {
-        ext.epoch = Some(Epoch { term: 0, n: 1 });
-    }
 }
 
 pub(crate) fn text(epoch: Option<Epoch>) -> String {

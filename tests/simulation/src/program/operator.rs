@@ -49,6 +49,10 @@ impl OperatorProgram {
         }
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
     pub(crate) fn held(&self) -> Vec<String> {
         let held = self.link.session().held();
         held.keys().map(|uuid| (*uuid).to_owned()).collect()

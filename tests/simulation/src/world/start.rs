@@ -83,6 +83,7 @@ impl World {
             nonce: format!("nonce-{number}"),
             request_prefix: format!("{number}-"),
             secret: None,
+            fencing: None,
             alive_timeout: SessionConfig::ALIVE_TIMEOUT,
             request_timeout: SessionConfig::REQUEST_TIMEOUT,
             seed,
@@ -90,11 +91,14 @@ impl World {
         let program = match role {
             "server" => {
                 let instance = Uuid::from_u128(u128::from(random.next())).to_string();
+                let defaults = huly_registry::Config::new(instance, wall_ms);
+                let told = self.scenario.breadth.message_bytes;
                 let config = huly_registry::Config {
+                    message_bytes: told.unwrap_or(defaults.message_bytes),
                     // Where there is a secret, TypeScript agents' containers wait for an operator.
                     control_secret: self.scenario.operator.then(|| SECRET.into()),
                     orphan_grace: ORPHAN_GRACE,
-                    ..huly_registry::Config::new(instance, wall_ms)
+                    ..defaults
                 };
                 Program::Server(Box::new(Server::new(config, mono, wall_ms)))
             }
@@ -153,6 +157,7 @@ impl World {
         Wishes {
             uuids: self.scenario.uuids.clone(),
             kinds: self.scenario.kinds.clone(),
+            watches: self.scenario.breadth.watching,
             pause_ms: self.scenario.pause_ms,
         }
     }

@@ -75,7 +75,7 @@ impl PlainAgent {
                     self.registered(cx, &result.unwrap_or_default());
                 }
                 Some(Heard::Call { id, method, params }) => self.call(cx, id, &method, &params),
-                Some(Heard::Answer { .. }) | None => {}
+                Some(Heard::Answer { .. } | Heard::Events(_)) | None => {}
             },
         }
         while let Some(entry) = self.jobs.first_entry() {

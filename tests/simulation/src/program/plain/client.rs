@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{ErrorCode, method};
+use huly_protocol::{ErrorCode, EventKind, NetworkEvent, method};
 use serde_json::{Value, json};
 
 use super::{Heard, PlainSession};
@@ -51,6 +51,16 @@ impl Waits {
     }
 }
 
+/// What it holds.
+#[derive(Debug)]
+struct Hold {
+    uuid: String,
+    /// Where it believes it to be; nothing of what is gone.
+    endpoint: Option<String>,
+    /// The original get.
+    params: Value,
+}
+
 #[derive(Debug)]
 pub(crate) struct PlainClient {
     session: PlainSession,
@@ -58,8 +68,8 @@ pub(crate) struct PlainClient {
     random: Random,
     ops: u64,
     waits: BTreeMap<u64, Waits>,
-    /// What it holds, in the order in which it came to it: the container and the original get.
-    held: BTreeMap<u64, (String, Value)>,
+    /// What it holds, in the order in which it came to it.
+    held: BTreeMap<u64, Hold>,
     holds: u64,
     /// Gets that failed.
     failed: Vec<(Duration, Waits)>,
@@ -94,7 +104,13 @@ impl PlainClient {
     }
 
     pub(crate) fn held(&self) -> Vec<String> {
-        self.held.values().map(|(uuid, _)| uuid.clone()).collect()
+        self.held.values().map(|hold| hold.uuid.clone()).collect()
+    }
+
+    pub(crate) fn whereabouts(&self) -> Vec<(String, Option<String>)> {
+        let all = self.held.values();
+        all.map(|hold| (hold.uuid.clone(), hold.endpoint.clone()))
+            .collect()
     }
 
     /// Whether the server may know a reference of it that this client knows nothing of.
@@ -153,16 +169,38 @@ impl PlainClient {
                     self.answered(cx, waits, result);
                 }
             }
+            Heard::Events(event) => self.events(cx, event),
             // It serves no agent.
             Heard::Call { id, .. } => self.session.answer(cx, id, Err("no such agent")),
+        }
+    }
+
+    /// It takes from them where containers are (W25), and that an agent is there to try again.
+    fn events(&mut self, cx: &mut Context, event: NetworkEvent) {
+        for told in event.containers {
+            let held = self.held.values_mut();
+            for hold in held.filter(|hold| hold.uuid == told.container.uuid) {
+                match told.event {
+                    EventKind::Added => {}
+                    EventKind::Updated => hold.endpoint = Some(told.container.endpoint.clone()),
+                    EventKind::Removed => hold.endpoint = None,
+                }
+            }
+        }
+        let added = event.agents.iter();
+        let mut added = added.filter(|agent| agent.event == EventKind::Added);
+        if added.any(|agent| !agent.kinds.is_empty()) {
+            for (at, _) in &mut self.failed {
+                *at = cx.now;
+            }
         }
     }
 
     /// Gets the next again of what it holds, those that came to it meanwhile too.
     fn get_again(&mut self, cx: &mut Context, after: u64) {
         let next = self.held.range(after + 1..).next();
-        if let Some((number, (uuid, params))) = next {
-            let (params, again) = (params.clone(), Some((*number, uuid.clone())));
+        if let Some((number, hold)) = next {
+            let (params, again) = (hold.params.clone(), Some((*number, hold.uuid.clone())));
             self.get(cx, Waits::Get { params, again });
         }
     }
@@ -171,13 +209,18 @@ impl PlainClient {
         match (waits, result) {
             (Waits::Get { params, again }, Ok(got)) => {
                 let uuid = got[0].as_str().unwrap_or_default().to_owned();
+                let endpoint = got[1].as_str().map(str::to_owned);
                 cx.tell(format!("holds {uuid}"));
                 let released = self.waits.values().any(|waits| waits.releases(&uuid));
                 self.note_unclear(&uuid, released);
                 match again {
-                    None => self.hold(uuid, params),
+                    None => self.hold(Hold {
+                        uuid,
+                        endpoint,
+                        params,
+                    }),
                     Some((number, was)) => {
-                        self.got_again(&was, uuid);
+                        self.got_again(&was, uuid, endpoint);
                         self.get_again(cx, number);
                     }
                 }
@@ -192,7 +235,7 @@ impl PlainClient {
                     .chain(self.failed.iter().map(|(_, w)| w));
                 let got = gets.any(|waits| waits.may_bring(&uuid));
                 self.note_unclear(&uuid, got);
-                self.held.retain(|_, (held, _)| *held != uuid);
+                self.held.retain(|_, hold| hold.uuid != uuid);
             }
             (Waits::Request { op }, result) => {
                 let outcome = match result {
@@ -217,29 +260,35 @@ impl PlainClient {
 
     fn number_of(&self, uuid: &str) -> Option<u64> {
         let mut held = self.held.iter();
-        let (number, _) = held.find(|(_, (held, _))| held == uuid)?;
+        let (number, _) = held.find(|(_, hold)| hold.uuid == uuid)?;
         Some(*number)
     }
 
-    fn hold(&mut self, uuid: String, params: Value) {
-        let number = self.number_of(&uuid).unwrap_or_else(|| {
+    fn hold(&mut self, hold: Hold) {
+        let number = self.number_of(&hold.uuid).unwrap_or_else(|| {
             self.holds += 1;
             self.holds
         });
-        self.held.insert(number, (uuid, params));
+        self.held.insert(number, hold);
     }
 
-    /// What it held is another container now, or is not held any more.
-    fn got_again(&mut self, was: &str, uuid: String) {
+    /// What it held is another container now, or is not held any more. Of the same one the answer
+    /// says nothing new of where it is (W25).
+    fn got_again(&mut self, was: &str, uuid: String, endpoint: Option<String>) {
         let Some(number) = self.number_of(was) else {
             self.unclear.insert(uuid);
             return;
         };
         if *was != uuid
-            && let Some((was, params)) = self.held.remove(&number)
+            && let Some(hold) = self.held.remove(&number)
         {
-            self.unclear.insert(was);
-            self.hold(uuid, params);
+            self.unclear.insert(hold.uuid);
+            let params = hold.params;
+            self.hold(Hold {
+                uuid,
+                endpoint,
+                params,
+            });
         }
     }
 
