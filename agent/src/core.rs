@@ -9,6 +9,7 @@ mod answers;
 mod calls;
 mod config;
 mod container;
+mod deadlines;
 mod direct;
 mod doors;
 mod drain;
@@ -17,6 +18,7 @@ mod lease;
 mod link;
 mod ping;
 mod session;
+mod sizes;
 mod standby;
 mod start;
 mod stop;
@@ -25,7 +27,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use huly_protocol::{ErrorCode, ErrorPayload, Json, KindSpec};
@@ -36,9 +38,11 @@ use calls::PendingCall;
 pub use config::Config;
 use container::Container;
 pub use container::Reason;
+use deadlines::Deadlines;
 use doors::Doors;
 use drain::Drain;
 use lease::Lease;
+pub use sizes::Sizes;
 use standby::Standbys;
 pub use types::{
     AgentUpdate, Asked, Audience, CallNumber, Conn, Door, Effect, EndReport, Ended, Figures, Id,
@@ -102,7 +106,7 @@ pub struct Agent {
     reports_soon: bool,
     held_starts: BTreeMap<Token, ServerCall>,
     drain: Drain,
-    deadlines: BTreeSet<(Duration, Deadline)>,
+    deadlines: Deadlines,
     counter: u64,
     waiting: usize,
     /// When silent clients are looked for next.
@@ -134,7 +138,7 @@ impl Agent {
             reports_soon: false,
             held_starts: BTreeMap::new(),
             drain: Drain::default(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             counter: 0,
             waiting: 0,
             silence_check: now,

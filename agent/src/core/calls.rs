@@ -173,6 +173,7 @@ impl Agent {
         let run = container.run;
         for asked in container.waiting.drain(..) {
             self.waiting -= 1;
+            self.deadlines.waits_no_more(asked.call);
             if let Some(pending) = self.calls.get_mut(&asked.call) {
                 pending.dispatched = true;
             }
@@ -231,6 +232,7 @@ impl Agent {
         for call in waiting {
             if let Some(pending) = self.calls.remove(&call.call) {
                 let message = format!("container {uuid} is being ended; the request did not run");
+                self.deadlines.waits_no_more(call.call);
                 self.give_up(pending, error(ErrorCode::Interrupted, message));
             }
         }
@@ -245,6 +247,7 @@ impl Agent {
                 continue;
             };
             if !pending.dispatched {
+                self.deadlines.waits_no_more(*call);
                 let message = format!("container {uuid} ended; the request did not run");
                 self.give_up(pending, error(ErrorCode::Interrupted, message));
                 continue;

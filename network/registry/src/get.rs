@@ -8,6 +8,7 @@ use crate::entry::{Entry, State, Waiter};
 use crate::references::still_stopping;
 use crate::registry::{Id, Registry};
 use crate::requests::Outcome;
+use crate::timer::Timer;
 
 /// The longest container uuid or kind, in characters.
 const MAX_NAME: usize = 253;
@@ -238,6 +239,9 @@ impl Registry {
         if let Some(early) = self.early_calls.remove(&entry.uuid) {
             entry.held.splice(..0, early);
         }
+        if let Some(until) = entry.held.iter().map(|call| call.until).min() {
+            self.timers.set(until, Timer::Hold(entry.uuid.clone()));
+        }
         self.by_kind
             .entry(entry.kind.clone())
             .or_default()
@@ -344,11 +348,16 @@ impl Registry {
     }
 }
 
+/// What a container or a get that waits takes beside its texts, in bytes, about.
+const OVERHEAD: usize = 256;
+
 /// What a get takes in memory, in bytes.
-fn bytes_of(kind: &str, request: &GetRequest) -> usize {
+pub(crate) fn bytes_of(kind: &str, request: &GetRequest) -> usize {
     let labels = request.labels.iter().flatten();
     let extra = request.extra.as_ref();
-    kind.len()
+    OVERHEAD
+        + kind.len()
+        + request.uuid.as_ref().map_or(0, String::len)
         + labels.map(String::len).sum::<usize>()
         + extra.map_or(0, |extra| extra.text().len())
 }

@@ -41,8 +41,8 @@ impl Registry {
         if entry.state != State::Waiting {
             return;
         }
-        if entry.not_before.is_some_and(|at| at > self.now.mono) {
-            return;
+        if let Some(at) = entry.not_before.filter(|at| *at > self.now.mono) {
+            return self.timers.set(at, Timer::Place(uuid.clone()));
         }
         let kind = entry.kind.clone();
         match self.pick_for(uuid, &kind) {
@@ -228,6 +228,10 @@ impl Registry {
             }
             known.waiters.append(&mut entry.waiters);
             known.held.append(&mut entry.held);
+            let until = known.held.iter().map(|call| call.until).min();
+            if let Some(until) = until {
+                self.timers.set(until, Timer::Hold(uuid.clone()));
+            }
             known.idle_since = None;
             match known.state {
                 State::Live { .. } => {

@@ -23,7 +23,6 @@ impl<K, V> Default for Recent<K, V> {
 }
 
 impl<K: Hash + Eq, V> Recent<K, V> {
-    #[cfg(test)]
     pub(crate) const MOST: usize = 2 * HALF;
 
     pub(crate) fn note(&mut self, key: K, value: V) {
@@ -41,7 +40,6 @@ impl<K: Hash + Eq, V> Recent<K, V> {
         *self = Self::default();
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.now.len() + self.before.len()
     }

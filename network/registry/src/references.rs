@@ -152,26 +152,14 @@ impl Registry {
         })
     }
 
-    /// Sets the container's idle timer, unless one comes soon enough: it looks again by itself.
+    /// Sets the container's idle timer.
     fn watch_idle(&mut self, uuid: &Id) {
-        let Some(due) = self.idle_due(uuid) else {
-            return;
-        };
-        if let Some(entry) = self.entries.get_mut(uuid)
-            && entry.idle_timer.is_none_or(|at| at > due)
-        {
-            entry.idle_timer = Some(due);
+        if let Some(due) = self.idle_due(uuid) {
             self.timers.set(due, Timer::Idle(uuid.clone()));
         }
     }
 
     pub(crate) fn check_idle(&mut self, uuid: &Id) {
-        let now = self.now.mono;
-        if let Some(entry) = self.entries.get_mut(uuid)
-            && entry.idle_timer.is_some_and(|at| at <= now)
-        {
-            entry.idle_timer = None;
-        }
         let Some(due) = self.idle_due(uuid) else {
             return;
         };

@@ -60,6 +60,8 @@ pub(crate) struct Session {
     pub(crate) chunks: BTreeMap<Id, Chunks>,
     /// Containers in them.
     pub(crate) chunked: usize,
+    /// What those take in memory, in bytes, about.
+    pub(crate) chunked_bytes: usize,
 }
 
 impl Session {
@@ -181,6 +183,9 @@ impl Registry {
         let Some(session) = self.sessions.shift_remove(client) else {
             return;
         };
+        for timer in [Timer::Alive, Timer::Grace] {
+            self.timers.unset(&timer(client.clone()));
+        }
         if let Some(conn) = &session.conn {
             self.conns.swap_remove(conn);
         }

@@ -57,6 +57,12 @@ impl Session {
         let unknown = matches!(&result, Err(CallError::Failed(error))
             if error.code == Some(ErrorCode::OutcomeUnknown));
         if unknown && request.idempotent {
+            // The server was not told of it over this connection, so it takes the id for what is to
+            // come again, and drops it.
+            if request.stage == Stage::Queued {
+                let id = self.next_id();
+                self.queue.rename(key, id);
+            }
             let at = now + INTERNAL_RETRY + self.jitter.millis(0, 50);
             return self.queue.stage(key, Stage::Retry { at });
         }

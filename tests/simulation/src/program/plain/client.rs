@@ -103,8 +103,11 @@ impl PlainClient {
         }
     }
 
+    /// What it holds and is not releasing.
     pub(crate) fn held(&self) -> Vec<String> {
-        self.held.values().map(|hold| hold.uuid.clone()).collect()
+        let held = self.held.values().map(|hold| &hold.uuid);
+        let releasing = |uuid: &str| self.waits.values().any(|waits| waits.releases(uuid));
+        held.filter(|uuid| !releasing(uuid)).cloned().collect()
     }
 
     pub(crate) fn whereabouts(&self) -> Vec<(String, Option<String>)> {
