@@ -9,6 +9,7 @@ mod answers;
 mod calls;
 mod config;
 mod container;
+mod deadlines;
 mod direct;
 mod doors;
 mod drain;
@@ -18,6 +19,7 @@ mod link;
 pub mod mailbox;
 mod ping;
 mod session;
+mod sizes;
 mod standby;
 mod start;
 mod stop;
@@ -26,7 +28,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use huly_protocol::{ErrorCode, ErrorPayload, Json, KindSpec};
@@ -37,9 +39,11 @@ use calls::PendingCall;
 pub use config::Config;
 use container::Container;
 pub use container::Reason;
+use deadlines::Deadlines;
 use doors::Doors;
 use drain::Drain;
 use lease::Lease;
+pub use sizes::Sizes;
 use standby::Standbys;
 pub use types::{
     AgentUpdate, Asked, Audience, CallNumber, Conn, Door, Effect, EndReport, Ended, Figures, Id,
@@ -103,7 +107,7 @@ pub struct Agent {
     reports_soon: bool,
     held_starts: BTreeMap<Token, ServerCall>,
     drain: Drain,
-    deadlines: BTreeSet<(Duration, Deadline)>,
+    deadlines: Deadlines,
     counter: u64,
     waiting: usize,
     /// When silent clients are looked for next.
@@ -135,7 +139,7 @@ impl Agent {
             reports_soon: false,
             held_starts: BTreeMap::new(),
             drain: Drain::default(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             counter: 0,
             waiting: 0,
             silence_check: now,

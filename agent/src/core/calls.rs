@@ -177,6 +177,7 @@ impl Agent {
         let run = container.run;
         for asked in container.waiting.drain(..) {
             self.waiting -= 1;
+            self.deadlines.waits_no_more(asked.call);
             if let Some(pending) = self.calls.get_mut(&asked.call) {
                 pending.dispatched = true;
             }
@@ -235,6 +236,7 @@ impl Agent {
         for call in waiting {
             if let Some(pending) = self.calls.remove(&call.call) {
                 let message = format!("container {uuid} is being ended; the request did not run");
+                self.deadlines.waits_no_more(call.call);
                 self.give_up(pending, error(ErrorCode::Interrupted, message));
             }
         }
@@ -249,6 +251,7 @@ impl Agent {
                 continue;
             };
             if !pending.dispatched {
+                self.deadlines.waits_no_more(*call);
                 let message = format!("container {uuid} ended; the request did not run");
                 self.give_up(pending, error(ErrorCode::Interrupted, message));
                 continue;

@@ -115,6 +115,7 @@ impl Agent {
         let Some(uuid) = self.runs.remove(&run) else {
             return;
         };
+        self.deadlines.ended(run);
         let Some(mut container) = self.containers.remove(&uuid) else {
             return;
         };

@@ -41,8 +41,8 @@ impl Registry {
         if entry.state != State::Waiting {
             return;
         }
-        if entry.not_before.is_some_and(|at| at > self.now.mono) {
-            return;
+        if let Some(at) = entry.not_before.filter(|at| *at > self.now.mono) {
+            return self.timers.set(at, Timer::Place(uuid.clone()));
         }
         let kind = entry.kind.clone();
         match self.pick_for(uuid, &kind) {
@@ -201,7 +201,12 @@ impl Registry {
             return;
         };
         for client in entry.holders.keys() {
-            let session = self.sessions.get_mut(client);
+            let mut session = self.sessions.get_mut(client);
+            if let Some(session) = &mut session
+                && let Some(known) = session.asked.shift_remove(asked)
+            {
+                session.asked.insert(uuid.clone(), known);
+            }
             let refs = session.map(|session| &mut session.refs);
             for held in refs.into_iter().chain(self.durable.get_mut(client)) {
                 if held.swap_remove(asked) {
@@ -223,6 +228,10 @@ impl Registry {
             }
             known.waiters.append(&mut entry.waiters);
             known.held.append(&mut entry.held);
+            let until = known.held.iter().map(|call| call.until).min();
+            if let Some(until) = until {
+                self.timers.set(until, Timer::Hold(uuid.clone()));
+            }
             known.idle_since = None;
             match known.state {
                 State::Live { .. } => {

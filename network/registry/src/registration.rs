@@ -35,6 +35,7 @@ impl Registry {
             registration,
             came,
             left,
+            ..
         } = whole;
         self.refuse_namesake(client, &agent)?;
         let known = self.note_agent(client, &agent, &registration);

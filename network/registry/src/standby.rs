@@ -105,6 +105,8 @@ impl Registry {
                 false => State::Waiting,
             };
             self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
+            // An agent said it, not a client: what clients ask for has no less room.
+            self.uncount_bytes(uuid);
         }
         let Some(entry) = self.entries.get(uuid) else {
             return Claim::StandsBy;

@@ -1,5 +1,7 @@
 //! What holds whatever happens.
 
+mod bounds;
+mod codes;
 mod copies;
 mod kinds;
 mod limits;
@@ -17,7 +19,8 @@ use huly_registry::Snapshot;
 
 use crate::ledger::{CopyId, News};
 use crate::program::Program;
-use crate::world::World;
+use crate::scenario::Limits;
+use crate::world::{ProcessId, World};
 
 /// A law: what it is called, what it says.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +37,8 @@ pub struct Law {
 enum Check {
     /// After each event that concerns it.
     News(fn(&World, &News) -> Option<String>),
+    /// After each step of a program.
+    Step(fn(&Limits, &Program) -> Option<String>),
     /// All the time.
     Time(fn(&World) -> Option<String>),
     /// Once nothing has been wrong for a while.
@@ -98,9 +103,15 @@ pub const LAWS: &[Law] = &[
     },
     Law {
         name: "answer-fits",
-        sentence: "an answer is that of a container that ran the request; what is said not to have \
-                   run has not and will not",
-        check: Check::News(requests::fits),
+        sentence: "an answer is that of a container that ran the request, and the code of an error \
+                   says what is so: did not run and will not, too late, not known",
+        check: Check::News(codes::fits),
+    },
+    Law {
+        name: "within-bounds",
+        sentence: "at every step, queues and maps are within what the configuration and the load \
+                   allow",
+        check: Check::Step(bounds::within),
     },
     Law {
         name: "bounded",
@@ -212,6 +223,19 @@ impl World {
                     let what = check(self, one);
                     self.judged(law, what);
                 }
+            }
+        }
+    }
+
+    /// Looks at what a program keeps after its step.
+    pub(crate) fn judge_step(&mut self, id: ProcessId) {
+        for law in LAWS {
+            if let Check::Step(check) = law.check
+                && let Some(program) = &self.process(id).program
+                && let Some(what) = check(&self.scenario.limits, program)
+            {
+                let what = format!("{} keeps {what}", self.process(id).name);
+                self.judged(law, Some(what));
             }
         }
     }

@@ -39,6 +39,8 @@ pub enum Sabotage {
     DropReassertions,
     /// Delays depend on what other simulations of this process did before.
     Unseeded,
+    /// The server is given a configuration without limits.
+    NoLimits,
     /// The agent's driver drops answers to the server.
     DropReplies,
 }

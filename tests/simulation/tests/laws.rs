@@ -7,7 +7,7 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 20] = [
+const DEEDS: [(Sabotage, &str); 21] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
@@ -18,6 +18,7 @@ const DEEDS: [(Sabotage, &str); 20] = [
     (Sabotage::DoubleRequests, "executed-once"),
     (Sabotage::DropTimeouts, "answered-in-time"),
     (Sabotage::ClaimNotRun, "answer-fits"),
+    (Sabotage::NoLimits, "within-bounds"),
     (Sabotage::DropReplies, "bounded"),
     (Sabotage::DropStops, "nothing-leaks"),
     (Sabotage::EmptyFeed, "feed-is-true"),

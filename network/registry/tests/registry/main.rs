@@ -19,6 +19,7 @@ mod placement;
 mod property;
 mod references;
 mod refused;
+mod regains;
 mod registration;
 mod requests;
 mod restart;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Peer, Plain, Rust, Side, World, text};
+use crate::support::{Peer, Plain, Rust, Side, World, config, text};
 
 const LEADER: &str = "leader";
 
@@ -53,6 +53,14 @@ fn told(world: &mut World, plain: Peer) -> Vec<String> {
 
 fn standbys(world: &World) -> usize {
     world.registry.snapshot().standbys["service"]
+}
+
+#[test]
+fn what_stands_by_takes_no_room_from_what_clients_ask_for() {
+    let mut world = World::starting(config());
+    standby(&mut world, "a", Rust);
+    assert!(world.registry.snapshot().settling);
+    assert_eq!(world.registry.snapshot().held, (0, 0));
 }
 
 #[test]

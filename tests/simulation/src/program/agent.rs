@@ -73,6 +73,10 @@ impl AgentProgram {
         }
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
     pub(crate) fn core(&self) -> &Agent {
         &self.core
     }
