@@ -76,6 +76,7 @@ impl Hosting {
         };
         let life = Life {
             run,
+            uuid: seed.uuid.clone(),
             serial: seed.serial,
             commands: taken,
             spawned,
