@@ -17,6 +17,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use crate::Json;
 use crate::agent::AgentLink;
 use crate::builder::ClientBuilder;
+use crate::chain::CallChain;
 use crate::direct::Pool;
 use crate::error::{During, Error, ErrorKind};
 use crate::flight::Flight;
@@ -125,6 +126,12 @@ impl Client {
         self.inner.handle.state.clone()
     }
 
+    /// How often what callers of this client asked for was sent again: over another connection to
+    /// the network server, or through it after a direct connection was cut. It only grows.
+    pub fn resent(&self) -> u64 {
+        self.inner.handle.resent.load(Ordering::Relaxed)
+    }
+
     /// Gets a container of a kind and holds a reference: await the builder.
     pub fn get(&self, kind: impl Into<String>) -> Get {
         Get::new(self.clone(), kind.into())
@@ -203,6 +210,7 @@ impl Client {
             idempotent: options.idempotent,
             epoch: life.epoch,
             sent_before: life.sent_before,
+            chain: CallChain::current().into_inner(),
             ..Call::new(
                 handle.number(),
                 method::CONTAINER_REQUEST,
