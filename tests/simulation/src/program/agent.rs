@@ -269,7 +269,7 @@ impl AgentProgram {
                 self.hosting.request(cx, run, asked);
             }
             Effect::Stop { .. } | Effect::Abort { .. } if cx.does(Sabotage::DropStops) => {}
-            Effect::Stop { run } => self.hosting.stop(cx, run, &mut reports),
+            Effect::Stop { run } => self.hosting.stop(cx, run),
             Effect::Abort { run } => self.hosting.abort(cx, run, &mut reports),
             Effect::Observed(core::Observed::End { kind, reason }) => {
                 cx.tell(format!("a container of kind {kind} ended: {reason}"));
