@@ -8,11 +8,13 @@
 //! `cargo xtask test nodes` starts a cluster with nodes. Its tests share a [`Release`] of the chart.
 
 mod agent_pod;
+mod api_proxy;
 mod churn;
 mod cluster;
 mod control_plane;
 mod counter;
 mod counters;
+mod cut;
 mod echo;
 mod eventually;
 mod example;
@@ -22,12 +24,14 @@ mod history;
 mod http;
 mod live;
 mod lives;
+mod load;
 mod metrics;
 mod network;
 mod nodes;
 mod object;
 mod original_agent;
 mod original_client;
+mod partition;
 mod pod_process;
 mod ports;
 mod program;
@@ -44,17 +48,20 @@ mod undo;
 mod walkthrough;
 
 pub use self::agent_pod::AgentPod;
+pub use self::api_proxy::{ApiProxy, Asked, Fault, Verb};
 pub use self::churn::Churn;
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
 pub use self::counter::Counter;
 pub use self::counters::{Counted, Counters};
+pub use self::cut::{Cable, Cut, Flow};
 pub use self::echo::{Echo, EchoPod};
 pub use self::eventually::{SOON, eventually};
 pub use self::example::Example;
 pub use self::helm::{chart, commands_in, helm, helm_refuses, helm_says, released_chart, rendered};
 pub use self::history::{History, Seen};
 pub use self::live::Live;
+pub use self::load::{Fates, Load};
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};
 pub use self::nodes::{
@@ -63,12 +70,13 @@ pub use self::nodes::{
 pub use self::object::{Condition, Object};
 pub use self::original_agent::OriginalAgent;
 pub use self::original_client::original_client;
+pub use self::partition::Partition;
 pub use self::pod_process::{kill_in_pod, processes_in_pod};
 pub use self::program::Program;
 pub use self::prometheus::{Found, Prometheus};
 pub use self::release::{Component, Release, ReleasePod, ServiceRelay};
-pub use self::report::measured;
-pub use self::scenario::{Scenario, on_cluster, on_nodes, scenario};
+pub use self::report::{measured, reported};
+pub use self::scenario::{Scenario, on_cluster, on_loaded_nodes, on_nodes, scenario};
 pub use self::shell::shell;
 pub use self::skew::{Cli, Lines, Skewed, Version};
 pub use self::tools::{Said, huly_operator, kubectl, kubectl_huly, kubectl_says, python_test};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::api_proxy::ApiProxy;
 use crate::eventually::eventually;
 use crate::ports::free_port;
 use crate::program::Program;
@@ -18,6 +19,8 @@ pub struct Layout {
     pub agents: usize,
     /// How many of them are started at once; a test may start the others.
     pub started: usize,
+    /// Whether a [`Load`](crate::Load) uses it.
+    pub loaded: bool,
 }
 
 impl Layout {
@@ -26,12 +29,21 @@ impl Layout {
         Self {
             agents,
             started: agents,
+            loaded: false,
         }
     }
 
     /// Starts only the first of the agents.
     pub fn started(self, started: usize) -> Self {
         Self { started, ..self }
+    }
+
+    /// With a [`Load`](crate::Load) from before the story on, which is looked at when it is over.
+    pub fn loaded(self) -> Self {
+        Self {
+            loaded: true,
+            ..self
+        }
     }
 }
 
@@ -137,6 +149,14 @@ impl Network {
         }
         network.operator.await_ready().await?;
         Ok(network)
+    }
+
+    /// A proxy between the operator and the API server.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn api_proxy(&self) -> Result<ApiProxy> {
+        ApiProxy::start(&self.making.settings.operator_kubeconfig).await
     }
 
     /// Another operator, not started: its identity, and flags more.
