@@ -5,6 +5,7 @@ mod codes;
 mod copies;
 mod kinds;
 mod limits;
+mod order;
 mod references;
 mod requests;
 mod standbys;
@@ -95,6 +96,17 @@ pub const LAWS: &[Law] = &[
         sentence: "no request runs twice in one life of a container, nor, unless it is idempotent \
                    or two servers are up, in two",
         check: Check::News(requests::once),
+    },
+    Law {
+        name: "starts-in-order",
+        sentence: "requests that a client sends once, over one connection, begin in the order sent in \
+                   each life of a container",
+        check: Check::News(order::in_order),
+    },
+    Law {
+        name: "serial-one-at-a-time",
+        sentence: "a container of a serial kind begins with a request when the one before is answered",
+        check: Check::News(order::one_at_a_time),
     },
     Law {
         name: "answered-in-time",

@@ -7,7 +7,7 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 21] = [
+const DEEDS: [(Sabotage, &str); 23] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
@@ -16,6 +16,8 @@ const DEEDS: [(Sabotage, &str); 21] = [
     (Sabotage::DropHolders, "durable-survives"),
     (Sabotage::DropReassertions, "restart-ends-nothing"),
     (Sabotage::DoubleRequests, "executed-once"),
+    (Sabotage::SwapRequests, "starts-in-order"),
+    (Sabotage::ForgetRunning, "serial-one-at-a-time"),
     (Sabotage::DropTimeouts, "answered-in-time"),
     (Sabotage::ClaimNotRun, "answer-fits"),
     (Sabotage::NoLimits, "within-bounds"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, ServerCall, Token};
 use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, method};
+use huly_session::registration::Registrar;
 use huly_session::{self as session, Call, CallError};
 use serde::Serialize;
 
@@ -18,7 +19,6 @@ use crate::ledger::{Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use doors::Doors;
-use registering::Registering;
 
 /// How often the agent's thread wakes, as a part of its lease: that of the native runtime.
 const TICKS: u32 = 8;
@@ -38,8 +38,9 @@ pub(crate) struct AgentProgram {
     tick: Duration,
     next_tick: Duration,
     tokens: u64,
-    /// The registration that goes on.
-    registering: Option<Registering>,
+    registrar: Registrar,
+    /// The registrar's call that waits for its answer.
+    registering: Option<(u64, session::Token)>,
     /// The call by which the agent leaves.
     leaving: Option<session::Token>,
     inputs: VecDeque<Input>,
@@ -67,6 +68,7 @@ impl AgentProgram {
             tick: lease / TICKS,
             next_tick: now,
             tokens: 0,
+            registrar: Registrar::default(),
             registering: None,
             leaving: None,
             inputs: VecDeque::new(),
@@ -144,7 +146,12 @@ impl AgentProgram {
         use session::Effect as E;
         for effect in effects {
             match effect {
-                E::Up { fresh: true, .. } => self.inputs.push_back(Input::Register),
+                E::Up { fresh, .. } => {
+                    self.registers_in_session(cx);
+                    if fresh {
+                        self.inputs.push_back(Input::Register);
+                    }
+                }
                 E::Down => self.inputs.push_back(Input::Down),
                 E::BackCall {
                     call,
@@ -273,7 +280,7 @@ impl AgentProgram {
                 self.hosting.request(cx, run, asked);
             }
             Effect::Stop { .. } | Effect::Abort { .. } if cx.does(Sabotage::DropStops) => {}
-            Effect::Stop { run } => self.hosting.stop(cx, run, &mut reports),
+            Effect::Stop { run } => self.hosting.stop(cx, run),
             Effect::Abort { run } => self.hosting.abort(cx, run, &mut reports),
             Effect::Observed(core::Observed::End { kind, reason }) => {
                 cx.tell(format!("a container of kind {kind} ended: {reason}"));

@@ -170,6 +170,7 @@ impl Breadth {
             idle_timeout_ms: [None, Some(500), Some(9_000)][random.index(3)],
             start_timeout_ms: [None, Some(1_000)][random.index(2)],
             termination_grace_ms: [None, Some(300)][random.index(2)],
+            serial: random.percent(40),
             ..KindSpec::defaults(kind)
         }
     }
