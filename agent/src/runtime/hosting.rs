@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::container::{Activation, Broadcaster, ContainerContext, ContainerError};
-use crate::core::{Asked, EndReport, Id, Input, Role, Run, Seed};
+use crate::core::{Asked, EndReport, Id, Input, Permit, Role, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
 use crate::runtime::watchdog::{Mark, Watch};
@@ -22,6 +22,7 @@ struct Hosted {
     commands: mpsc::UnboundedSender<Command>,
     abort: AbortHandle,
     mark: Arc<Mark>,
+    gate: Gate,
 }
 
 /// The containers that run.
@@ -73,12 +74,13 @@ impl Hosting {
             end: end.clone(),
             tasks,
         };
+        let gate = self.gate.of_container();
         let life = Life {
             run,
             commands: taken,
             spawned,
             end,
-            gate: self.gate.clone(),
+            gate: gate.clone(),
             reports: self.reports.clone(),
         };
         let factory = self.kinds.factory_of(&seed.kind, &seed.uuid);
@@ -112,6 +114,7 @@ impl Hosting {
             commands,
             abort,
             mark,
+            gate,
         };
         self.hosted.insert(run, hosted);
     }
@@ -143,8 +146,17 @@ impl Hosting {
     }
 
     pub(crate) fn request(&self, run: Run, asked: Asked) {
-        let closings = self.gate.closings();
-        self.tell(run, Command::Request { asked, closings });
+        if let Some(hosted) = self.hosted.get(&run) {
+            let closings = hosted.gate.closings();
+            self.tell(run, Command::Request { asked, closings });
+        }
+    }
+
+    /// What it may begin with.
+    pub(crate) fn permit(&self, run: Run, permit: Permit) {
+        if let Some(hosted) = self.hosted.get(&run) {
+            hosted.gate.set_permit(permit);
+        }
     }
 
     pub(crate) fn connected(&self, run: Run, client: Id) {

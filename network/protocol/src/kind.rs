@@ -103,6 +103,9 @@ pub struct KindSpec {
     /// owns the uuid, the others stand by (W19).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stateless_uuid: Option<String>,
+    /// Whether a container of it accepts requests only while its agent has its lease.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
 }
 
 impl KindSpec {
@@ -125,6 +128,7 @@ impl KindSpec {
             start_timeout_ms: None,
             termination_grace_ms: None,
             stateless_uuid: None,
+            exclusive: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What holds whatever happens.
 
 mod copies;
+mod exclusive;
 mod limits;
 mod references;
 mod requests;
@@ -31,6 +32,8 @@ pub struct Law {
 enum Check {
     /// After each event that concerns it.
     News(fn(&World, &News) -> Option<String>),
+    /// After each event.
+    Step(fn(&World) -> Option<String>),
     /// All the time.
     Time(fn(&World) -> Option<String>),
     /// Once nothing has been wrong for a while.
@@ -50,6 +53,12 @@ pub const LAWS: &[Law] = &[
         name: "one-copy-per-epoch",
         sentence: "never do two containers accept requests under one uuid and one epoch",
         check: Check::News(copies::one_per_epoch),
+    },
+    Law {
+        name: "exclusive-one-accepting",
+        sentence: "under one server, never do two containers of an exclusive kind at Rust agents \
+                   accept requests under one uuid",
+        check: Check::Step(exclusive::one_accepting),
     },
     Law {
         name: "one-copy",
@@ -174,6 +183,15 @@ impl World {
                     let what = check(self, one);
                     self.judged(law, what);
                 }
+            }
+        }
+    }
+
+    pub(crate) fn judge_step(&mut self) {
+        for law in LAWS {
+            if let Check::Step(check) = law.check {
+                let what = check(self);
+                self.judged(law, what);
             }
         }
     }

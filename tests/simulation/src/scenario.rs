@@ -106,6 +106,8 @@ pub(crate) struct Scenario {
     plain_clients: usize,
     pub(crate) operator: bool,
     pub(crate) kinds: Vec<String>,
+    /// Those of them that the operator says are exclusive.
+    pub(crate) exclusive: Vec<String>,
     pub(crate) uuids: Vec<(String, String)>,
     pub(crate) wanted: Vec<(String, String)>,
     pub(crate) manners: Manners,
@@ -154,6 +156,7 @@ impl Scenario {
             plain_clients: 0,
             operator,
             wanted,
+            exclusive: exclusive(seed, operator, &kinds),
             kinds,
             uuids,
             manners: Manners {
@@ -329,4 +332,12 @@ impl Scenario {
             self.steps.push((at, step));
         }
     }
+}
+
+/// Kinds that are exclusive: some, where somebody is there to say so. By a chance of their own, so that
+/// a seed is otherwise what it is without them.
+fn exclusive(seed: u64, operator: bool, kinds: &[String]) -> Vec<String> {
+    let mut random = Random::new(seed ^ 0xa10e);
+    let chosen = kinds.iter().filter(|_| operator && random.percent(40));
+    chosen.cloned().collect()
 }

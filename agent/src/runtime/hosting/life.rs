@@ -211,10 +211,15 @@ impl Mailbox {
     fn begin(&mut self, asked: Asked) {
         let container = self.container.clone();
         let (gate, reports) = (self.gate.clone(), self.reports.clone());
+        let closings = gate.closings();
         self.requests += 1;
         self.running.push(Box::pin(async move {
             let call = asked.call;
-            // It may have waited behind the gate, or behind one that blocked.
+            // It may have waited behind one that blocked: then what is said to the container
+            // meanwhile comes first.
+            if closings != gate.closings() || !gate.is_open() {
+                return Piece::Held(asked);
+            }
             let result = match asked.until.is_some_and(|until| gate.now() > until) {
                 true => Err(too_late()),
                 false => {
@@ -244,6 +249,13 @@ impl Mailbox {
     fn ended(&mut self, piece: Piece) {
         match piece {
             Piece::Request => self.requests -= 1,
+            Piece::Held(asked) => {
+                self.requests -= 1;
+                self.held.push_back(asked);
+                if self.stopping {
+                    self.give_up_held();
+                }
+            }
             Piece::Ping(answer) => {
                 self.pinged = false;
                 if let Err(how) = answer {
@@ -265,6 +277,8 @@ impl Mailbox {
 /// What has come to its end.
 enum Piece {
     Request,
+    /// A request that could not begin.
+    Held(Asked),
     Ping(Result<(), Unwell>),
     Activated(Result<(), ContainerError>),
     Stop,

@@ -10,6 +10,7 @@ mod calls;
 mod chunks;
 mod ends;
 mod events;
+mod exclusive;
 mod failover;
 mod gets;
 mod hostile;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_agent::core::{Asked, CallNumber, EndReport, Input, Run, Seed};
+use huly_agent::core::{Asked, CallNumber, EndReport, Gate, Input, Permit, Run, Seed, Sight};
 use huly_protocol::{ErrorCode, ErrorPayload, Json};
 
 use super::Context;
@@ -33,6 +33,7 @@ struct Hosted {
     live: bool,
     stopping: bool,
     stopped: bool,
+    permit: Permit,
     running: BTreeSet<CallNumber>,
     /// Requests that the gate holds up.
     held: Vec<Asked>,
@@ -56,12 +57,8 @@ pub(crate) struct Hosting {
     hosted: BTreeMap<Run, Hosted>,
     jobs: BTreeMap<(Duration, u64), (Run, Job)>,
     jobs_made: u64,
-    /// As the agent's gate: whether it is open, how often it was closed, when the agent's thread was
-    /// awake last, and how long a sleep of it counts as a pause.
-    open: bool,
-    closings: u64,
-    awake: Duration,
-    pause: Duration,
+    sight: Sight,
+    lease: Duration,
 }
 
 impl Hosting {
@@ -72,10 +69,11 @@ impl Hosting {
             hosted: BTreeMap::new(),
             jobs: BTreeMap::new(),
             jobs_made: 0,
-            open: true,
-            closings: 0,
-            awake: now,
-            pause: lease / 2,
+            sight: Sight {
+                gate: Gate::NEW,
+                awake: now,
+            },
+            lease,
         }
     }
 
@@ -95,6 +93,7 @@ impl Hosting {
             live: false,
             stopping: false,
             stopped: false,
+            permit: Permit::default(),
             running: BTreeSet::new(),
             held: Vec::new(),
         };
@@ -104,7 +103,10 @@ impl Hosting {
     }
 
     pub(crate) fn request(&mut self, cx: &Context, run: Run, asked: Asked) {
-        let closings = self.closings;
+        let Some(hosted) = self.hosted.get(&run) else {
+            return;
+        };
+        let closings = self.sight.gate.closings(hosted.permit);
         let asked = Box::new(asked);
         self.job(cx.now, 2, run, Job::Begin { asked, closings });
     }
@@ -155,26 +157,36 @@ impl Hosting {
         reports
     }
 
-    pub(crate) fn set_gate(&mut self, open: bool) {
-        self.open = open;
-        self.closings += u64::from(!open);
+    /// Returns what it was before.
+    pub(crate) fn set_gate(&mut self, gate: Gate) -> Gate {
+        std::mem::replace(&mut self.sight.gate, gate)
+    }
+
+    pub(crate) fn set_permit(&mut self, run: Run, permit: Permit) {
+        if let Some(hosted) = self.hosted.get_mut(&run) {
+            hosted.permit = permit;
+        }
     }
 
     /// The agent's thread is awake and has judged the lease.
     pub(crate) fn awake(&mut self, now: Duration) {
-        self.awake = now;
+        self.sight.awake = now;
     }
 
-    fn is_open(&self, now: Duration) -> bool {
-        self.open && now.saturating_sub(self.awake) <= self.pause
+    fn is_open(&self, permit: Permit, now: Duration) -> bool {
+        self.sight.admits(permit, self.lease, now)
+    }
+
+    /// Whether a container would begin with a request now, as one of an exclusive kind.
+    pub(crate) fn accepts_alone(&self, run: Run, now: Duration) -> bool {
+        let hosted = self.hosted.get(&run).filter(|h| h.live && !h.stopping);
+        hosted.is_some_and(|h| h.permit != Permit::Always && self.is_open(h.permit, now))
     }
 
     /// Does what is due; what the agent is told of it is returned.
     pub(crate) fn run(&mut self, cx: &mut Context) -> Vec<Input> {
         let mut reports = Vec::new();
-        if self.is_open(cx.now) {
-            self.begin_held(cx, &mut reports);
-        }
+        self.begin_held(cx, &mut reports);
         while let Some(entry) = self.jobs.first_entry() {
             if entry.key().0 > cx.now {
                 break;
@@ -186,7 +198,7 @@ impl Hosting {
     }
 
     fn do_job(&mut self, cx: &mut Context, run: Run, job: Job, reports: &mut Vec<Input>) {
-        let open = self.is_open(cx.now);
+        let (sight, lease) = (self.sight, self.lease);
         let failing = self.manners.failing;
         let Some(hosted) = self.hosted.get_mut(&run) else {
             return;
@@ -210,9 +222,12 @@ impl Hosting {
                 reports.push(Input::Started { run, result });
             }
             Job::Begin { asked, closings } => {
+                let permit = hosted.permit;
+                let open = sight.admits(permit, lease, cx.now);
+                let current = closings == sight.gate.closings(permit);
                 if hosted.stopping {
                     give_up(&mut vec![*asked], reports);
-                } else if open && closings == self.closings && hosted.held.is_empty() {
+                } else if open && current && hosted.held.is_empty() {
                     self.begin(cx, run, *asked, reports);
                 } else {
                     hosted.held.push(*asked);
@@ -241,7 +256,9 @@ impl Hosting {
 
     fn begin_held(&mut self, cx: &mut Context, reports: &mut Vec<Input>) {
         let mut begun = Vec::new();
-        for (run, hosted) in &mut self.hosted {
+        let (sight, lease) = (self.sight, self.lease);
+        let open = |hosted: &Hosted| sight.admits(hosted.permit, lease, cx.now);
+        for (run, hosted) in self.hosted.iter_mut().filter(|(_, hosted)| open(hosted)) {
             begun.extend(hosted.held.drain(..).map(|asked| (*run, asked)));
         }
         for (run, asked) in begun {

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{GetExt, GetParams, GetRequest, Json, Sync, Synced, method};
+use huly_protocol::{
+    GetExt, GetParams, GetRequest, Json, KindBarrier, KindSpec, Sync, Synced, method,
+};
 use huly_session::{Call, Config, Effect, Input, Token};
 
 use super::link::Link;
@@ -27,6 +29,8 @@ pub(crate) struct OperatorProgram {
     link: Link,
     /// What is to live, with its kind.
     wanted: BTreeMap<String, String>,
+    /// Kinds that are to be exclusive.
+    exclusive: Vec<String>,
     waits: BTreeMap<Token, Waits>,
     got: BTreeSet<String>,
     tokens: u64,
@@ -36,10 +40,16 @@ pub(crate) struct OperatorProgram {
 }
 
 impl OperatorProgram {
-    pub(crate) fn new(config: Config, wanted: BTreeMap<String, String>, now: Duration) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        wanted: BTreeMap<String, String>,
+        exclusive: Vec<String>,
+        now: Duration,
+    ) -> Self {
         Self {
             link: Link::new(config),
             wanted,
+            exclusive,
             waits: BTreeMap::new(),
             got: BTreeSet::new(),
             tokens: 0,
@@ -127,6 +137,30 @@ impl OperatorProgram {
         self.input(cx, input);
     }
 
+    /// Says which kinds there are: the full set, in each session anew.
+    fn set_kinds(&mut self, cx: &mut Context) {
+        for kind in self.exclusive.clone() {
+            let spec = KindSpec {
+                exclusive: true,
+                revision: 1,
+                ..KindSpec::defaults(kind)
+            };
+            self.say(cx, method::SET_KIND, Json::of(&spec));
+        }
+        let kinds = self.exclusive.clone();
+        self.say(cx, method::REMOVE_KINDS, Json::of(&KindBarrier { kinds }));
+    }
+
+    fn say(&mut self, cx: &mut Context, name: &'static str, what: serde_json::Result<Json>) {
+        let Ok(params) = what else { return };
+        self.tokens += 1;
+        let call = Call {
+            only_in: self.link.session().uuid().map(str::to_owned),
+            ..Call::new(self.tokens, name, params)
+        };
+        self.input(cx, Input::Call(call));
+    }
+
     fn sync(&mut self, cx: &mut Context) {
         self.tokens += 1;
         self.syncs = true;
@@ -155,6 +189,9 @@ impl OperatorProgram {
         for effect in effects {
             match effect {
                 Effect::Up { fresh: true, .. } => {
+                    if !self.exclusive.is_empty() {
+                        self.set_kinds(cx);
+                    }
                     self.next_sync = cx.now;
                     self.next_try = cx.now;
                 }

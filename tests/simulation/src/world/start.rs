@@ -142,7 +142,9 @@ impl World {
                     secret: Some(SECRET.into()),
                     ..session(place.to_owned(), random.next())
                 };
-                Program::Operator(Box::new(OperatorProgram::new(session, wanted, mono)))
+                let exclusive = self.scenario.exclusive.clone();
+                let operator = OperatorProgram::new(session, wanted, exclusive, mono);
+                Program::Operator(Box::new(operator))
             }
             _ => return None,
         };
