@@ -17,6 +17,7 @@ mod exclusive;
 mod gate;
 mod lease;
 mod link;
+pub mod mailbox;
 mod ping;
 mod session;
 mod standby;

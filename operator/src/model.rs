@@ -81,7 +81,8 @@ impl Kind {
             start_timeout_ms: Some(milliseconds(lifecycle.start_timeout_seconds)),
             termination_grace_ms: Some(milliseconds(lifecycle.termination_grace_period_seconds)),
             stateless_uuid: self.spec.stateless.as_ref().map(|one| one.uuid.clone()),
-            exclusive: self.spec.exclusive == Some(true),
+            serial: self.spec.serial,
+            exclusive: self.spec.exclusive,
         }
     }
 
@@ -203,16 +204,15 @@ mod tests {
         );
         assert!(spec.agent_selector.is_empty());
         assert_eq!((spec.max_per_agent, spec.stateless_uuid), (None, None));
-        assert!(!spec.exclusive);
+        assert!(!spec.serial && !spec.exclusive);
     }
 
     #[test]
-    fn only_a_kind_that_says_so_is_exclusive() {
-        for (said, is) in [(None, false), (Some(false), false), (Some(true), true)] {
-            let mut kind = kind(0, 1);
-            kind.spec.exclusive = said;
-            assert_eq!(kind.wire_spec().exclusive, is);
-        }
+    fn a_serial_or_exclusive_kind_is_one_on_the_wire() {
+        let mut kind = kind(0, 1);
+        (kind.spec.serial, kind.spec.exclusive) = (true, true);
+        let spec = kind.wire_spec();
+        assert!(spec.serial && spec.exclusive);
     }
 
     #[test]

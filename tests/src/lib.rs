@@ -20,6 +20,7 @@ mod helm;
 mod history;
 mod http;
 mod live;
+mod logbook;
 mod metrics;
 mod network;
 mod nodes;
@@ -52,6 +53,7 @@ pub use self::example::Example;
 pub use self::helm::{chart, commands_in, helm, helm_refuses, helm_says, released_chart, rendered};
 pub use self::history::{History, Seen};
 pub use self::live::Live;
+pub use self::logbook::{Executed, Logbook};
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};
 pub use self::nodes::{

@@ -60,6 +60,11 @@ impl Program {
         self
     }
 
+    /// Gives it a variable from its next start on.
+    pub(crate) fn tell(&mut self, name: &str, value: PathBuf) {
+        self.variables.push((name.to_owned(), value));
+    }
+
     /// What is started from now on.
     pub(crate) fn replace(&mut self, path: PathBuf) {
         self.path = path;

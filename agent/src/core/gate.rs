@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::mailbox::Moment;
+
 /// Whether a container may begin with requests that it was handed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Permit {
@@ -24,14 +26,12 @@ pub enum Permit {
 pub struct Gate {
     /// Not after a pause that outlasted the lease: then nothing begins, of any kind.
     pub open: bool,
-    /// How often it was closed: what was handed over before a closing may be followed by the
-    /// container's end, though the gate is open again.
+    /// How often it was closed, or the lease was lost: what was handed over before that may be
+    /// followed by the container's end, though the gate is open again.
     pub closings: u64,
     /// Until when the lease lasts, by the boot clock; none before the server has said that the agent
     /// is registered in its session.
     pub leased_until: Option<Duration>,
-    /// How often the lease was lost, which for exclusive kinds is a closing.
-    pub lapses: u64,
 }
 
 impl Gate {
@@ -40,16 +40,7 @@ impl Gate {
         open: true,
         closings: 0,
         leased_until: None,
-        lapses: 0,
     };
-
-    /// How often it was closed for a container so far.
-    pub fn closings(&self, permit: Permit) -> u64 {
-        match permit {
-            Permit::Always => self.closings,
-            Permit::Leased | Permit::Never => self.closings + self.lapses,
-        }
-    }
 
     /// Whether a container may begin with a request now.
     pub fn admits(&self, permit: Permit, now: Duration) -> bool {
@@ -78,9 +69,14 @@ impl Sight {
         lease / 2
     }
 
-    /// Whether a container may begin with a request now, where leases are that long.
-    pub fn admits(&self, permit: Permit, lease: Duration, now: Duration) -> bool {
+    /// What a container's mailbox judges by, where leases are that long.
+    pub fn moment(&self, permit: Permit, lease: Duration, now: Duration) -> Moment {
         let slept = now.saturating_sub(self.awake);
-        slept <= Self::longest_sleep(lease) && self.gate.admits(permit, now)
+        let awake = slept <= Self::longest_sleep(lease);
+        Moment {
+            now,
+            open: awake && self.gate.admits(permit, now),
+            closings: self.gate.closings,
+        }
     }
 }

@@ -25,8 +25,8 @@ pub(super) struct Lease {
     held: bool,
     /// Until when that of the former session would have lasted.
     former: Option<Duration>,
+    /// How often the fence was put up or the lease was lost.
     closings: u64,
-    lapses: u64,
 }
 
 impl Lease {
@@ -40,7 +40,6 @@ impl Lease {
             held: false,
             former: None,
             closings: 0,
-            lapses: 0,
         }
     }
 
@@ -119,14 +118,13 @@ impl Lease {
             open: !self.fenced,
             closings: self.closings,
             leased_until: self.until.filter(|_| self.registered),
-            lapses: self.lapses,
         }
     }
 
     fn note_lapse(&mut self, now: Duration) {
         if self.held && !self.holds(now) {
             self.held = false;
-            self.lapses += 1;
+            self.closings += 1;
         }
     }
 }

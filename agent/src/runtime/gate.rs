@@ -8,6 +8,7 @@ use huly_client::Clock;
 use tokio::sync::watch;
 
 use crate::core;
+use crate::core::mailbox::Moment;
 use crate::core::{Permit, Sight};
 
 /// The agent's thread's side.
@@ -75,31 +76,31 @@ impl Gate {
         self.permit.store(number(permit), Ordering::Release);
     }
 
-    /// What the agent's clock shows.
-    pub(crate) fn now(&self) -> Duration {
-        self.clock.now()
-    }
-
     /// How often it was closed so far.
     pub(crate) fn closings(&self) -> u64 {
-        let gate = *self.gate.borrow();
-        gate.closings(self.permit())
+        self.gate.borrow().closings
     }
 
-    /// Whether a request may begin now.
-    pub(crate) fn is_open(&self) -> bool {
+    /// What a container's mailbox judges by: asked right before a request begins.
+    pub(crate) fn moment(&self) -> Moment {
         let sight = Sight {
             gate: *self.gate.borrow(),
             awake: Duration::from_millis(self.awake.load(Ordering::Acquire)),
         };
+        let permit = self.permit();
         // The clock last: what was seen before it is not newer than what it shows.
-        sight.admits(self.permit(), self.lease, self.now())
+        sight.moment(permit, self.lease, self.clock.now())
+    }
+
+    /// Waits until then, by the agent's clock.
+    pub(crate) async fn sleep_until(&self, at: Duration) {
+        tokio::time::sleep_until(self.clock.instant_of(at)).await;
     }
 
     /// Waits until a request may begin.
     pub(crate) async fn opened(&mut self) {
         let again = Sight::longest_sleep(self.lease) / 2;
-        while !self.is_open() {
+        while !self.moment().open {
             let changed = self.gate.changed();
             // The thread's waking is no change of the gate: it is looked for now and then.
             if let Ok(Err(_)) = tokio::time::timeout(again, changed).await {

@@ -12,14 +12,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::container::{Activation, Broadcaster, ContainerContext, ContainerError};
+use crate::core::mailbox::{self, Hook};
 use crate::core::{Asked, EndReport, Id, Input, Permit, Role, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
 use crate::runtime::watchdog::{Mark, Watch};
-use life::{Command, Life};
+use life::Life;
 
 struct Hosted {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedSender<mailbox::Input>,
     abort: AbortHandle,
     mark: Arc<Mark>,
     gate: Gate,
@@ -77,6 +78,7 @@ impl Hosting {
         let gate = self.gate.of_container();
         let life = Life {
             run,
+            serial: seed.serial,
             commands: taken,
             spawned,
             end,
@@ -141,15 +143,13 @@ impl Hosting {
         });
     }
 
-    pub(crate) fn activate(&self, run: Run, seed: &Seed) {
-        self.tell(run, Command::Activate(activation(seed)));
+    pub(crate) fn activate(&self, run: Run, seed: Box<Seed>) {
+        self.tell(run, mailbox::Input::Hook(Hook::Activated(seed)));
     }
 
     pub(crate) fn request(&self, run: Run, asked: Asked) {
-        if let Some(hosted) = self.hosted.get(&run) {
-            let closings = hosted.gate.closings();
-            self.tell(run, Command::Request { asked, closings });
-        }
+        let closings = self.gate.closings();
+        self.tell(run, mailbox::Input::Request { asked, closings });
     }
 
     /// What it may begin with.
@@ -160,19 +160,19 @@ impl Hosting {
     }
 
     pub(crate) fn connected(&self, run: Run, client: Id) {
-        self.tell(run, Command::Connected(client));
+        self.tell(run, mailbox::Input::Hook(Hook::Connected(client)));
     }
 
     pub(crate) fn disconnected(&self, run: Run, client: Id) {
-        self.tell(run, Command::Disconnected(client));
+        self.tell(run, mailbox::Input::Hook(Hook::Disconnected(client)));
     }
 
     pub(crate) fn ping(&self, run: Run, within: Duration) {
-        self.tell(run, Command::Ping { within });
+        self.tell(run, mailbox::Input::Ping { within });
     }
 
     pub(crate) fn stop(&self, run: Run) {
-        self.tell(run, Command::Stop);
+        self.tell(run, mailbox::Input::Stop);
     }
 
     pub(crate) fn abort(&self, run: Run) {
@@ -193,7 +193,7 @@ impl Hosting {
         self.hosted.remove(&run);
     }
 
-    fn tell(&self, run: Run, command: Command) {
+    fn tell(&self, run: Run, command: mailbox::Input) {
         // One that has just ended says so itself.
         if let Some(hosted) = self.hosted.get(&run) {
             let _ = hosted.commands.send(command);

@@ -3,8 +3,10 @@
 
 mod cuts;
 mod errors;
+mod exclusive;
 mod life;
 mod own_router;
+mod serial;
 mod story;
 mod times;
 

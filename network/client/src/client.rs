@@ -125,6 +125,12 @@ impl Client {
         self.inner.handle.state.clone()
     }
 
+    /// How often what callers of this client asked for was sent again: over another connection to
+    /// the network server, or through it after a direct connection was cut. It only grows.
+    pub fn resent(&self) -> u64 {
+        self.inner.handle.resent.load(Ordering::Relaxed)
+    }
+
     /// Gets a container of a kind and holds a reference: await the builder.
     pub fn get(&self, kind: impl Into<String>) -> Get {
         Get::new(self.clone(), kind.into())

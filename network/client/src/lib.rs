@@ -37,7 +37,6 @@ mod handle;
 mod leave;
 mod operation;
 mod reference;
-mod registration;
 mod request;
 mod socket;
 mod state;

@@ -106,6 +106,10 @@ pub struct KindSpec {
     /// Whether a container of it accepts requests only while its agent has its lease.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exclusive: bool,
+    /// A container of the kind is asked one thing at a time: a request begins when the one before
+    /// has its answer. It holds for a life of a container from its start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serial: bool,
 }
 
 impl KindSpec {
@@ -129,6 +133,7 @@ impl KindSpec {
             termination_grace_ms: None,
             stateless_uuid: None,
             exclusive: false,
+            serial: false,
         }
     }
 

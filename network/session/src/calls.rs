@@ -198,6 +198,8 @@ impl Session {
     fn transmit(&mut self, now: Duration, key: Key, payload: Bytes, out: &mut Vec<Effect>) {
         self.queue.stage(key, Stage::Sent);
         if let Some(request) = self.queue.get_mut(key) {
+            let again = request.ever_sent || request.sent_before;
+            self.counters.resent += u64::from(again && request.owner.token().is_some());
             request.sent_at = (!request.ever_sent).then_some(now);
             request.ever_sent = true;
             let frame = Frame::new(Op::Request, request.id.clone(), payload);

@@ -23,6 +23,7 @@ mod queue;
 mod reassert;
 mod references;
 mod regain;
+pub mod registration;
 mod session;
 mod unserved;
 

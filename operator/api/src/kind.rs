@@ -88,14 +88,18 @@ pub struct ContainerKindSpec {
     pub kind_name: Option<String>,
     /// Whether at most one container of a uuid accepts requests, also while agents are paused or cut
     /// off: one whose agent has not reached the network server for a second waits. Immutable.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exclusive: Option<bool>,
+    #[serde(default)]
+    pub exclusive: bool,
     /// Which agents host its containers.
     #[serde(default)]
     pub placement: Placement,
     /// How long its containers live.
     #[serde(default)]
     pub lifecycle: Lifecycle,
+    /// Whether a container of the kind is asked one thing at a time: a request begins when the one
+    /// before has its answer. A change holds for containers that start later.
+    #[serde(default)]
+    pub serial: bool,
     /// A container that is made beforehand on every agent that may host it. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stateless: Option<Stateless>,

@@ -47,7 +47,7 @@ pub fn kind_spec() -> Vec<Rule> {
     vec![
         required("networkName", NETWORK_NAME),
         optional("kindName", KIND_NAME),
-        optional("exclusive", EXCLUSIVE),
+        required("exclusive", EXCLUSIVE),
         optional("stateless", STATELESS),
     ]
 }

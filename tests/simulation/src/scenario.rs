@@ -1,11 +1,17 @@
 //! A seed says who there is, what they want and what happens to them.
 
+pub(crate) mod breadth;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+use huly_protocol::KindSpec;
 
 use crate::clock::Clock;
 use crate::program::hosting::Manners;
 use crate::random::Random;
+use breadth::{Breadth, STATELESS};
 
 /// How long the operator is left alone before it goes away.
 const UNDISTURBED: Duration = Duration::from_secs(6);
@@ -48,6 +54,10 @@ pub(crate) enum Step {
     },
     /// The first of two is reached by nobody any more.
     Single,
+    /// A kind has another specification, by the operator.
+    SetKind(Box<KindSpec>),
+    /// It has none any more.
+    DeleteKind(String),
 }
 
 impl Step {
@@ -65,7 +75,10 @@ impl Step {
             | Self::Clog(place)
             | Self::Leave(place) => Some(place),
             Self::Double { .. } | Self::Single => Some("server"),
-            Self::SetClock { .. } | Self::LoseContainer(_) => None,
+            Self::SetClock { .. }
+            | Self::LoseContainer(_)
+            | Self::SetKind(_)
+            | Self::DeleteKind(_) => None,
         }
     }
 }
@@ -90,6 +103,8 @@ impl fmt::Display for Step {
             Self::LoseContainer(place) => write!(f, "a container of {place} ends by itself"),
             Self::Leave(place) => write!(f, "{place} is told to leave"),
             Self::Double { stay } => write!(f, "a second server; {stay:?} stay with the first"),
+            Self::SetKind(spec) => write!(f, "kind {} has revision {}", spec.kind, spec.revision),
+            Self::DeleteKind(kind) => write!(f, "kind {kind} is deleted"),
             Self::Single => write!(f, "the first server is cut off from all"),
         }
     }
@@ -106,8 +121,6 @@ pub(crate) struct Scenario {
     plain_clients: usize,
     pub(crate) operator: bool,
     pub(crate) kinds: Vec<String>,
-    /// Those of them that the operator says are exclusive.
-    pub(crate) exclusive: Vec<String>,
     pub(crate) uuids: Vec<(String, String)>,
     pub(crate) wanted: Vec<(String, String)>,
     pub(crate) manners: Manners,
@@ -118,6 +131,7 @@ pub(crate) struct Scenario {
     pub(crate) mended: Duration,
     /// When the operator goes away until everything else is calm, if it does.
     pub(crate) operator_away: Option<Duration>,
+    pub(crate) breadth: Breadth,
 }
 
 /// Which faults a scenario has.
@@ -156,7 +170,6 @@ impl Scenario {
             plain_clients: 0,
             operator,
             wanted,
-            exclusive: exclusive(seed, operator, &kinds),
             kinds,
             uuids,
             manners: Manners {
@@ -169,6 +182,7 @@ impl Scenario {
             steps: Vec::new(),
             mended: random.millis(8_000..25_000),
             operator_away: None,
+            breadth: Breadth::new(seed),
         };
         if random.percent(30) {
             scenario.plain_agents = random.of(0..3) as usize;
@@ -191,9 +205,28 @@ impl Scenario {
         if kept && matches!(mix, Mix::ServerRestarts | Mix::Agents) && random.percent(70) {
             scenario.operator_leaves(&mut random);
         }
+        if operator {
+            scenario.breadth.specify(&scenario.kinds);
+            scenario.breadth.make_exclusive(seed, &scenario.kinds);
+        }
+        if operator && scenario.operator_away.is_none() {
+            let steps = scenario.breadth.change_specs(scenario.mended);
+            scenario.steps.extend(steps);
+        }
+        scenario.breadth.make_beforehand(operator);
+        if scenario.breadth.beforehand.is_some() {
+            let (uuid, kind) = STATELESS;
+            scenario.uuids.push((uuid.to_owned(), kind.to_owned()));
+        }
         scenario.faults(mix, &mut random);
         scenario.steps.sort_by_key(|(at, _)| *at);
         scenario
+    }
+
+    /// The specifications of kinds at the beginning.
+    pub(crate) fn specs(&self) -> BTreeMap<String, KindSpec> {
+        let all = self.breadth.specs.iter();
+        all.map(|spec| (spec.kind.clone(), spec.clone())).collect()
     }
 
     /// Who there may be.
@@ -332,12 +365,4 @@ impl Scenario {
             self.steps.push((at, step));
         }
     }
-}
-
-/// Kinds that are exclusive: some, where somebody is there to say so. By a chance of their own, so that
-/// a seed is otherwise what it is without them.
-fn exclusive(seed: u64, operator: bool, kinds: &[String]) -> Vec<String> {
-    let mut random = Random::new(seed ^ 0xa10e);
-    let chosen = kinds.iter().filter(|_| operator && random.percent(40));
-    chosen.cloned().collect()
 }

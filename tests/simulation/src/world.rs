@@ -7,6 +7,8 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use huly_protocol::KindSpec;
+
 use crate::clock::Clock;
 use crate::laws::Laws;
 use crate::ledger::{Ledger, News, Seen};
@@ -92,6 +94,8 @@ pub(crate) struct World {
     routes: BTreeMap<String, ProcessId>,
     /// When anything last happened to a place that it may not have got over.
     pub(crate) disturbed: BTreeMap<String, Duration>,
+    /// The specifications of kinds, as the operator sees them.
+    pub(crate) specs: BTreeMap<String, KindSpec>,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -123,6 +127,7 @@ impl World {
             slow: BTreeMap::new(),
             routes: BTreeMap::new(),
             disturbed: BTreeMap::new(),
+            specs: scenario.specs(),
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),
@@ -215,6 +220,14 @@ impl World {
             .filter(|(id, process)| process.place == "server" && present != Some(&ProcessId(*id)));
         others.any(|(_, other)| {
             other.program.is_some() || other.outlived.is_some_and(|at| at >= since)
+        })
+    }
+
+    /// Whether the agent of an id is a TypeScript one that has a container which it made beforehand.
+    pub(crate) fn plain_keeps(&self, agent: &str, uuid: &str) -> bool {
+        self.running().any(|(_, _, program)| match program {
+            Program::PlainAgent(of) => of.id() == agent && of.keeps(uuid),
+            _ => false,
         })
     }
 

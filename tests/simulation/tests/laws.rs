@@ -7,7 +7,7 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 14] = [
+const DEEDS: [(Sabotage, &str); 19] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::LongLeases, "exclusive-one-accepting"),
     (Sabotage::DropStops, "one-copy"),
@@ -21,6 +21,11 @@ const DEEDS: [(Sabotage, &str); 14] = [
     (Sabotage::ClaimNotRun, "answer-fits"),
     (Sabotage::DropReplies, "bounded"),
     (Sabotage::DropStops, "nothing-leaks"),
+    (Sabotage::EmptyFeed, "feed-is-true"),
+    (Sabotage::DropMoves, "holders-know-where"),
+    (Sabotage::ForgetSpecs, "placed-as-specified"),
+    (Sabotage::DropSpecs, "kinds-are-known"),
+    (Sabotage::DropActivations, "standbys-take-over"),
     (Sabotage::Unseeded, "same-seed-same-story"),
 ];
 

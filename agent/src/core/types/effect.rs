@@ -137,6 +137,8 @@ pub struct Seed {
     pub epoch: Option<Epoch>,
     /// Whether it was made beforehand.
     pub role: Role,
+    /// Whether it is asked one thing at a time.
+    pub serial: bool,
 }
 
 /// What a container is to its uuid.

@@ -46,6 +46,7 @@ impl Host {
             extra: None,
             epoch: None,
             role: Role::Ordinary,
+            serial: false,
         };
         host.hosting.start(host.run, seed);
         let started = patient(host.reports.recv()).await;

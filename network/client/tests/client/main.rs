@@ -139,6 +139,7 @@ async fn pending_requests_are_sent_again_over_the_next_connection() {
     server.answer(&again, json!(["echo"])).await;
     let kinds = asking.await.expect("no panic").expect("kinds");
     assert_eq!(kinds, ["echo"]);
+    assert_eq!(client.resent(), 1);
     assert_eq!(
         client.session().borrow().generation,
         1,

@@ -22,6 +22,7 @@ mod refused;
 mod registration;
 mod requests;
 mod restart;
+mod rivals;
 mod sessions;
 mod standby;
 mod standby_property;

@@ -394,24 +394,3 @@ fn an_agent_that_is_silent_after_that_is_lost() {
         1
     );
 }
-
-#[test]
-fn who_has_not_the_control_secret_takes_no_controlling_session_over() {
-    let mut world = World::new();
-    let operator = world.operator();
-    let impostor = world.peer("operator", Rust);
-    world[impostor].nonce = "another process".into();
-    world[impostor].secret = Some("wrong".into());
-    world.connect(impostor);
-    let told = world[impostor].got.iter().find(|got| got.op == Op::Event);
-    let told = told.expect("it is told").payload_text().into_owned();
-    assert!(
-        told.contains("superseded") && told.contains("control secret"),
-        "{told}"
-    );
-    assert!(world[operator].got.iter().all(|got| got.op != Op::Event));
-    assert_eq!(
-        world.ask(operator, "kr", json!({"kinds": []})),
-        Ok(json!([]))
-    );
-}

@@ -134,11 +134,13 @@ fn what_went_another_way_before_is_not_sent_in_an_unknown_life() {
     let (token, effects) = ask(&mut rig, |call| call.sent_before = true);
     assert_eq!(sent(&effects), []);
     assert_eq!(ended(&effects), [(token, Some(ErrorCode::OutcomeUnknown))]);
+    assert_eq!(rig.session.counters().resent, 0);
     let (_, effects) = ask(&mut rig, |call| {
         call.sent_before = true;
         call.epoch = Some(EPOCH);
     });
     assert_eq!(ext(&effects)["epoch"], json!([1_000, 7]));
+    assert_eq!(rig.session.counters().resent, 1);
 }
 
 #[test]

@@ -1,22 +1,22 @@
 //! An agent: the real core, its session with the server, and containers.
 
-use std::collections::VecDeque;
+mod registering;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, Run, ServerCall, Token};
-use huly_protocol::{
-    AgentCall, AgentRegistration, AgentUuid, ContainerRecord, Epoch, ErrorCode, ErrorPayload, Json,
-    method,
-};
+use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, method};
 use huly_session::{self as session, Call, CallError};
 use serde::Serialize;
 
 use super::hosting::{Hosting, Manners};
 use super::link::Link;
 use super::{Action, Came, Context, Told};
-use crate::ledger::Seen;
+use crate::ledger::{Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+use registering::Registering;
 
 /// How often the agent's thread wakes, as a part of its lease: that of the native runtime.
 const TICKS: u32 = 8;
@@ -30,6 +30,7 @@ const LONG: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct AgentProgram {
     id: String,
+    labels: BTreeMap<String, String>,
     core: Agent,
     link: Link,
     hosting: Hosting,
@@ -38,7 +39,7 @@ pub(crate) struct AgentProgram {
     next_tick: Duration,
     tokens: u64,
     /// The registration that goes on.
-    registering: Option<session::Token>,
+    registering: Option<Registering>,
     /// The call by which the agent leaves.
     leaving: Option<session::Token>,
     inputs: VecDeque<Input>,
@@ -55,6 +56,7 @@ impl AgentProgram {
         let lease = config.lease;
         Self {
             id: config.agent.clone(),
+            labels: config.labels.clone(),
             hosting: Hosting::new(random.fork(), manners, lease, now),
             random,
             core: Agent::new(config, now),
@@ -93,7 +95,7 @@ impl AgentProgram {
                 let reports = self.hosting.lose_one(cx);
                 self.inputs.extend(reports);
             }
-            Came::Told(Told::Rest | Told::LetGo) => {}
+            Came::Told(Told::Rest | Told::LetGo | Told::Kinds(_)) => {}
             came => {
                 // Workers may be there before the agent's thread after a pause, or after it.
                 let first = self.random.percent(50);
@@ -172,24 +174,7 @@ impl AgentProgram {
             self.link_input(cx, session::Input::Close);
             return;
         }
-        if self.registering != Some(token) {
-            return;
-        }
-        self.registering = None;
-        match result {
-            Ok(answer) => {
-                let original = self.link.session().peer_answer().is_none();
-                self.inputs.push_back(Input::Server { original });
-                let end = serde_json::from_slice::<Option<Vec<String>>>(&answer);
-                let end = end.ok().flatten().unwrap_or_default();
-                cx.tell(format!("is registered; is to end {end:?}"));
-                cx.saw(Seen::Registered);
-                self.inputs.push_back(Input::Registered { end });
-            }
-            // The session is another one: it says so itself.
-            Err(error) if error.code() == Some(ErrorCode::Interrupted) => {}
-            Err(_) => self.inputs.push_back(Input::RegisterFailed),
-        }
+        self.registration_answered(cx, token, result);
     }
 
     fn back_call(&mut self, cx: &mut Context, call: u64, method: String, params: &Json) {
@@ -199,12 +184,33 @@ impl AgentProgram {
         if parsed.agent != self.id {
             return self.reply(cx, call, Err(refused("this client serves another agent")));
         }
-        self.inputs.push_back(Input::Call(ServerCall {
+        let call = ServerCall {
             token: Token(call),
             method,
             params: Json::from(parsed.params),
             ext: parsed.ext.map(Json::from),
-        }));
+        };
+        if call.method == method::GET {
+            self.note_start(cx, &call);
+        }
+        self.inputs.push_back(Input::Call(call));
+    }
+
+    /// What a start says of the kind, and what was known of that before.
+    fn note_start(&self, cx: &mut Context, call: &ServerCall) {
+        let get = call.params.read::<(String, Json)>();
+        let told = call.ext.as_ref().map(Json::read::<StartExt>);
+        if let (Ok((kind, _)), Some(Ok(told))) = (get, told) {
+            let known = self.core.spec_of(&kind).map(|spec| spec.revision);
+            let labels = self.labels.clone();
+            let spec = told.spec.map(Box::new);
+            cx.saw(Seen::Placed(Placed {
+                kind,
+                labels,
+                spec,
+                known,
+            }));
+        }
     }
 
     fn reply(&mut self, cx: &mut Context, call: u64, result: Result<Json, ErrorPayload>) {
@@ -222,27 +228,6 @@ impl AgentProgram {
         let call = Call {
             timeout: (name == method::UNREGISTER_AGENT).then_some(LEAVE_TIMEOUT),
             ..Call::new(self.tokens, name, params)
-        };
-        self.link_input(cx, session::Input::Call(call));
-    }
-
-    fn register(&mut self, cx: &mut Context, mut registration: AgentRegistration) {
-        if let Some(token) = self.registering.take() {
-            self.link_input(cx, session::Input::Cancel { token });
-        }
-        let Some(session) = self.link.session().uuid().map(str::to_owned) else {
-            return; // The next one asks for it.
-        };
-        if cx.does(Sabotage::LowerEpochs) {
-            registration.containers.iter_mut().for_each(lower_epoch);
-        }
-        self.tokens += 1;
-        self.registering = Some(self.tokens);
-        let params = Json::of(&registration).unwrap_or_else(|_| Json::null());
-        let call = Call {
-            only_in: Some(session),
-            registers: true,
-            ..Call::new(self.tokens, method::REGISTER_AGENT, params)
         };
         self.link_input(cx, session::Input::Call(call));
     }
@@ -269,8 +254,8 @@ impl AgentProgram {
                     (true, false) => cx.tell("was paused: nothing is dispatched"),
                     _ => {}
                 }
-                if before.lapses < gate.lapses {
-                    cx.tell("has no lease any more");
+                if before.leased_until.is_none() && gate.leased_until.is_some() {
+                    cx.tell("has a lease");
                 }
             }
             Effect::Permit { run, permit } => {
@@ -281,6 +266,12 @@ impl AgentProgram {
                 let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
                 cx.tell(format!("starts container {uuid}, epoch {epoch}"));
                 self.hosting.start(cx, run, *seed);
+            }
+            Effect::Activate { .. } if cx.does(Sabotage::DropActivations) => {}
+            Effect::Activate { run, seed } => {
+                let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
+                cx.tell(format!("its standby is to have {uuid}, epoch {epoch}"));
+                self.hosting.activate(cx, run, *seed);
             }
             Effect::Dispatch { run, asked } => {
                 if cx.does(Sabotage::DoubleRequests) {
@@ -294,7 +285,7 @@ impl AgentProgram {
             Effect::Observed(core::Observed::End { kind, reason }) => {
                 cx.tell(format!("a container of kind {kind} ended: {reason}"));
             }
-            // No client connects to its ROUTER, containers are well, none is made beforehand.
+            // No client connects to its ROUTER, containers are well.
             _ => {}
         }
         self.inputs.extend(reports);
@@ -303,12 +294,6 @@ impl AgentProgram {
 
 fn refused(message: &str) -> ErrorPayload {
     ErrorPayload::new(ErrorCode::NoSuchAgent, message)
-}
-
-fn lower_epoch(record: &mut ContainerRecord) {
-    if let Some(ext) = &mut record.huly {
-        ext.epoch = Some(Epoch { term: 0, n: 1 });
-    }
 }
 
 pub(crate) fn text(epoch: Option<Epoch>) -> String {

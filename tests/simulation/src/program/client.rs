@@ -8,6 +8,7 @@ use huly_protocol::{
 };
 use huly_session::{Call, CallError, Config, Effect, Input, Token};
 
+use super::feed::Belief;
 use super::link::Link;
 use super::{Action, Came, Context, Told};
 use crate::ledger::{Outcome, Seen};
@@ -24,6 +25,8 @@ pub(crate) struct Wishes {
     pub(crate) uuids: Vec<(String, String)>,
     /// Kinds of which containers are got without a uuid.
     pub(crate) kinds: Vec<String>,
+    /// Whether it subscribes to the feed.
+    pub(crate) watches: bool,
     /// The longest time between two wishes, in ms.
     pub(crate) pause_ms: u64,
 }
@@ -48,6 +51,8 @@ pub(crate) struct ClientProgram {
     handles: Vec<String>,
     rests: bool,
     next_wish: Duration,
+    /// What it believes of the network, if it subscribed.
+    belief: Option<Belief>,
 }
 
 impl ClientProgram {
@@ -68,12 +73,21 @@ impl ClientProgram {
             handles: Vec::new(),
             rests: false,
             next_wish: now,
+            belief: None,
         }
     }
 
     pub(crate) fn held(&self) -> Vec<String> {
         let held = self.link.session().held();
         held.keys().map(|uuid| (*uuid).to_owned()).collect()
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn belief(&self) -> Option<&Belief> {
+        self.belief.as_ref()
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -97,16 +111,35 @@ impl ClientProgram {
                 }
             }
             Came::Told(Told::Leave) => self.input(cx, Input::Close),
-            Came::Told(Told::LoseContainer) => {}
+            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
+                let starts = matches!(came, Came::Start);
                 let effects = self.link.take(cx, came);
                 self.effects(cx, effects);
+                if starts && self.wishes.watches {
+                    self.watch(cx);
+                }
             }
         }
         if !self.rests && self.next_wish <= cx.now {
             self.next_wish = cx.now + self.random.millis(0..self.wishes.pause_ms);
             self.wish(cx);
         }
+    }
+
+    /// Subscribes to the feed, or begins again.
+    fn watch(&mut self, cx: &mut Context) {
+        self.belief = Some(Belief::default());
+        self.input(cx, Input::Watch);
+    }
+
+    /// Subscribes to the feed, or ends that.
+    fn watch_or_not(&mut self, cx: &mut Context) {
+        if self.random.percent(70) {
+            return self.watch(cx);
+        }
+        self.belief = None;
+        self.input(cx, Input::Unwatch);
     }
 
     fn input(&mut self, cx: &mut Context, input: Input) {
@@ -125,6 +158,11 @@ impl ClientProgram {
                     }
                 }
                 Effect::Got { token, result } => self.got(cx, token, result),
+                Effect::Feed(update) => {
+                    if let Some(belief) = &mut self.belief {
+                        belief.take(update);
+                    }
+                }
                 Effect::Stopped(reason) => {
                     let why = format!("the session is over: {reason:?}");
                     cx.actions.push(Action::Exit { why });
@@ -179,6 +217,9 @@ impl ClientProgram {
     }
 
     fn wish(&mut self, cx: &mut Context) {
+        if self.wishes.watches && self.random.percent(3) {
+            return self.watch_or_not(cx);
+        }
         match self.random.of(0..100) {
             _ if self.handles.is_empty() => self.get(cx),
             0..15 if self.handles.len() < MOST_HANDLES => self.get(cx),

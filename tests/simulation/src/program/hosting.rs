@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_agent::core::{Asked, CallNumber, EndReport, Gate, Input, Permit, Run, Seed, Sight};
+use huly_agent::core::mailbox::Moment;
+use huly_agent::core::{Asked, CallNumber, EndReport, Gate, Input, Permit, Role, Run, Seed, Sight};
 use huly_protocol::{ErrorCode, ErrorPayload, Json};
 
 use super::Context;
@@ -15,6 +16,8 @@ use crate::random::Random;
 #[derive(Debug)]
 enum Job {
     Started,
+    /// What stood by has its uuid.
+    Activated,
     /// It comes to a request.
     Begin {
         asked: Box<Asked>,
@@ -102,11 +105,17 @@ impl Hosting {
         self.job(cx.now, slow_ms, run, Job::Started);
     }
 
+    /// What stood by is to have its uuid: a start again.
+    pub(crate) fn activate(&mut self, cx: &Context, run: Run, seed: Seed) {
+        if let Some(hosted) = self.hosted.get_mut(&run) {
+            hosted.seed = seed;
+            let slow_ms = self.manners.slow_ms;
+            self.job(cx.now, slow_ms, run, Job::Activated);
+        }
+    }
+
     pub(crate) fn request(&mut self, cx: &Context, run: Run, asked: Asked) {
-        let Some(hosted) = self.hosted.get(&run) else {
-            return;
-        };
-        let closings = self.sight.gate.closings(hosted.permit);
+        let closings = self.sight.gate.closings;
         let asked = Box::new(asked);
         self.job(cx.now, 2, run, Job::Begin { asked, closings });
     }
@@ -173,14 +182,17 @@ impl Hosting {
         self.sight.awake = now;
     }
 
-    fn is_open(&self, permit: Permit, now: Duration) -> bool {
-        self.sight.admits(permit, self.lease, now)
+    /// What a container judges by, as its mailbox would.
+    fn moment(&self, run: Run, now: Duration) -> Option<Moment> {
+        let permit = self.hosted.get(&run)?.permit;
+        Some(self.sight.moment(permit, self.lease, now))
     }
 
     /// Whether a container would begin with a request now, as one of an exclusive kind.
     pub(crate) fn accepts_alone(&self, run: Run, now: Duration) -> bool {
         let hosted = self.hosted.get(&run).filter(|h| h.live && !h.stopping);
-        hosted.is_some_and(|h| h.permit != Permit::Always && self.is_open(h.permit, now))
+        let exclusive = hosted.is_some_and(|hosted| hosted.permit != Permit::Always);
+        exclusive && self.moment(run, now).is_some_and(|moment| moment.open)
     }
 
     /// Does what is due; what the agent is told of it is returned.
@@ -198,20 +210,26 @@ impl Hosting {
     }
 
     fn do_job(&mut self, cx: &mut Context, run: Run, job: Job, reports: &mut Vec<Input>) {
-        let (sight, lease) = (self.sight, self.lease);
+        let moment = self.moment(run, cx.now);
         let failing = self.manners.failing;
         let Some(hosted) = self.hosted.get_mut(&run) else {
             return;
         };
         match job {
-            Job::Started if hosted.stopping => {}
-            Job::Started if self.random.percent(failing) => {
+            Job::Started | Job::Activated if hosted.stopping => {}
+            Job::Started | Job::Activated if self.random.percent(failing) => {
                 let error = ErrorPayload::new(ErrorCode::Failed, "a start that fails");
                 let result = Err(error);
                 reports.push(Input::Started { run, result });
                 self.ended(cx, run, EndReport::Stopped, reports);
             }
-            Job::Started => {
+            Job::Started if hosted.seed.role == Role::Standby => {
+                // It takes nothing yet.
+                hosted.live = true;
+                let result = Ok(());
+                reports.push(Input::Started { run, result });
+            }
+            Job::Started | Job::Activated => {
                 hosted.live = true;
                 cx.saw(Seen::Accepts {
                     run: run.0,
@@ -222,12 +240,10 @@ impl Hosting {
                 reports.push(Input::Started { run, result });
             }
             Job::Begin { asked, closings } => {
-                let permit = hosted.permit;
-                let open = sight.admits(permit, lease, cx.now);
-                let current = closings == sight.gate.closings(permit);
+                let open = moment.is_some_and(|moment| moment.open && moment.closings == closings);
                 if hosted.stopping {
                     give_up(&mut vec![*asked], reports);
-                } else if open && current && hosted.held.is_empty() {
+                } else if open && hosted.held.is_empty() {
                     self.begin(cx, run, *asked, reports);
                 } else {
                     hosted.held.push(*asked);
@@ -257,7 +273,7 @@ impl Hosting {
     fn begin_held(&mut self, cx: &mut Context, reports: &mut Vec<Input>) {
         let mut begun = Vec::new();
         let (sight, lease) = (self.sight, self.lease);
-        let open = |hosted: &Hosted| sight.admits(hosted.permit, lease, cx.now);
+        let open = |hosted: &Hosted| sight.moment(hosted.permit, lease, cx.now).open;
         for (run, hosted) in self.hosted.iter_mut().filter(|(_, hosted)| open(hosted)) {
             begun.extend(hosted.held.drain(..).map(|asked| (*run, asked)));
         }

@@ -30,6 +30,17 @@ impl Link {
         &self.session
     }
 
+    /// What is held, and where it is.
+    pub(crate) fn whereabouts(&self) -> Vec<(String, Option<String>)> {
+        let held = self.session.held();
+        let all = held.keys().filter_map(|uuid| {
+            let location = self.session.location(uuid)?;
+            let at = (!location.gone).then(|| location.endpoint.clone());
+            Some(((*uuid).to_owned(), at))
+        });
+        all.collect()
+    }
+
     /// What came, for the session; what it wants beside messages and connections is returned.
     pub(crate) fn take(&mut self, cx: &mut Context, came: Came) -> Vec<Effect> {
         match came {

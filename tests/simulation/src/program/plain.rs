@@ -7,7 +7,7 @@ pub(crate) mod client;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::{Frame, Op, Request};
+use huly_protocol::{Frame, NetworkEvent, Op, Request};
 use serde_json::{Value, json};
 
 use super::{Action, Came, Context};
@@ -30,6 +30,8 @@ pub(super) enum Heard {
         request: u64,
         result: Result<Value, String>,
     },
+    /// Events, merged to a batch.
+    Events(NetworkEvent),
     /// The server calls.
     Call {
         id: String,
@@ -228,7 +230,8 @@ impl PlainSession {
                 let id = frame.id;
                 Some(Heard::Call { id, method, params })
             }
-            Op::Event | Op::Ping | Op::Pong | Op::Close => None,
+            Op::Event => Some(Heard::Events(serde_json::from_slice(&frame.payload).ok()?)),
+            Op::Ping | Op::Pong | Op::Close => None,
         }
     }
 

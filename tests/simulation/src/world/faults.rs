@@ -58,6 +58,14 @@ impl World {
             Step::Leave(place) => self.tell_place(&place, Told::Leave),
             Step::Double { stay } => self.double(&stay),
             Step::Single => self.single(),
+            Step::SetKind(spec) => {
+                self.specs.insert(spec.kind.clone(), *spec);
+                self.tell_place("operator", Told::Kinds(self.specs.clone()));
+            }
+            Step::DeleteKind(kind) => {
+                self.specs.remove(&kind);
+                self.tell_place("operator", Told::Kinds(self.specs.clone()));
+            }
         }
     }
 

@@ -1,0 +1,76 @@
+//! The tests of this repository, by their names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The folders that have tests, in Rust and in Python.
+const FOLDERS: [&str; 6] = ["agent", "examples", "network", "operator", "tests", "xtask"];
+
+/// The names of all tests.
+pub(crate) fn tests() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = BTreeSet::new();
+    for folder in FOLDERS {
+        read(&root.join(folder), &mut found);
+    }
+    found
+}
+
+fn read(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Those of Python, and caches of tools.
+        if name.starts_with('.') || name.starts_with("__") || name == "target" {
+            continue;
+        }
+        if path.is_dir() {
+            read(&path, found);
+            continue;
+        }
+        let of = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("rs") => of_rust,
+            Some("py") => of_python,
+            _ => continue,
+        };
+        found.extend(of(&fs::read_to_string(&path).unwrap()));
+    }
+}
+
+/// Functions after `#[test]`, `#[tokio::test(…)]` and the like, whatever else is between.
+fn of_rust(source: &str) -> Vec<String> {
+    let (mut found, mut pending) = (Vec::new(), false);
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            pending = true;
+        }
+        let function = line.strip_prefix("async ").unwrap_or(line);
+        if let Some(function) = function.strip_prefix("fn ") {
+            let name = function.split(['(', '<']).next().unwrap_or_default();
+            if pending {
+                found.push(name.to_owned());
+            }
+            pending = false;
+        }
+    }
+    found
+}
+
+fn of_python(source: &str) -> Vec<String> {
+    let function = |line: &str| {
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        let name = line.strip_prefix("def ")?.split('(').next()?;
+        name.starts_with("test_").then(|| name.to_owned())
+    };
+    source.lines().filter_map(function).collect()
+}
+
+#[test]
+fn tests_are_told_from_other_functions() {
+    let rust = "fn helper() {}\n#[test]\n#[cfg(unix)]\nfn one() {}\nfn another() {}\n\
+                #[tokio::test(start_paused = true)]\nasync fn two<T>() {}\n";
+    assert_eq!(of_rust(rust), ["one", "two"]);
+    let python = "def helper() -> None:\ndef test_a(x: int) -> None:\n    def test_b():\n";
+    assert_eq!(of_python(python), ["test_a"]);
+}
