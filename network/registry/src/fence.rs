@@ -196,7 +196,11 @@ impl Registry {
     /// The same of all that it has.
     pub(crate) fn confirm_all(&mut self, agent: &Id) {
         let known = self.agents.get(agent).map(|agent| &agent.containers);
-        let uuids = known.into_iter().flatten().cloned().collect();
-        self.confirm(agent, uuids);
+        let exclusive = |uuid: &&Id| {
+            let entry = self.entries.get(*uuid);
+            entry.is_some_and(|entry| self.is_exclusive(entry))
+        };
+        let uuids = known.into_iter().flatten().filter(exclusive);
+        self.confirm(agent, uuids.cloned().collect());
     }
 }
