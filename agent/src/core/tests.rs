@@ -9,6 +9,7 @@ mod lease;
 mod own_router;
 mod pings;
 mod requests;
+mod serial;
 mod standby;
 mod starts;
 

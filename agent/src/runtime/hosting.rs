@@ -78,6 +78,7 @@ impl Hosting {
         let gate = self.gate.of_container();
         let life = Life {
             run,
+            uuid: seed.uuid.clone(),
             serial: seed.serial,
             commands: taken,
             spawned,

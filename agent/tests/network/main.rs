@@ -1,6 +1,7 @@
 //! Agents and their containers in the network of a test.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod chain;
 mod cuts;
 mod errors;
 mod exclusive;

@@ -1,4 +1,4 @@
-use huly_protocol::Json;
+use huly_protocol::{Chain, Json};
 
 use super::*;
 use crate::core::types::{Id, Role, Seed};
@@ -12,6 +12,7 @@ pub(super) fn asked(call: u64, until: Option<Duration>) -> Asked {
         data: Json::null(),
         client: Some(Id::from("c1")),
         until,
+        chain: Chain::default(),
     }
 }
 

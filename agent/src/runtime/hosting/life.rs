@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use huly_client::CallChain;
 use huly_protocol::ErrorPayload;
 use tokio::sync::{Notify, mpsc};
 
 use crate::container::{Activation, Call, ContainerError, DynContainer};
 use crate::core::mailbox::{self, Effect, Hook, Mailbox};
-use crate::core::{Asked, EndReport, Input, Run};
+use crate::core::{Asked, EndReport, Id, Input, Run};
 use crate::kinds::Made;
 use crate::runtime::gate::Gate;
 use crate::runtime::hosting::{activation, panic_message};
@@ -22,6 +23,7 @@ use crate::runtime::hosting::{activation, panic_message};
 /// What a container's task works with.
 pub(super) struct Life {
     pub(super) run: Run,
+    pub(super) uuid: Id,
     pub(super) serial: bool,
     pub(super) commands: mpsc::UnboundedReceiver<mailbox::Input>,
     pub(super) spawned: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
@@ -62,6 +64,7 @@ impl Life {
     async fn serve(mut self, container: Arc<dyn DynContainer>) -> EndReport {
         let mut work = Work {
             run: self.run,
+            uuid: self.uuid,
             container,
             gate: self.gate.clone(),
             reports: self.reports.clone(),
@@ -114,6 +117,7 @@ impl Life {
 /// What a container does, and the mailbox by which it is told to.
 struct Work {
     run: Run,
+    uuid: Id,
     container: Arc<dyn DynContainer>,
     gate: Gate,
     reports: mpsc::UnboundedSender<Input>,
@@ -180,13 +184,14 @@ impl Work {
     fn begin(&mut self, asked: Asked) {
         let container = self.container.clone();
         let reports = self.reports.clone();
-        self.start(async move {
+        let chain = asked.chain.then(self.uuid.clone(), asked.call.0);
+        self.start(CallChain::of(chain).scope(async move {
             let call = asked.call;
             let result = container.request(asked.into()).await;
             let result = result.map_err(ErrorPayload::from);
             let _ = reports.send(Input::Answered { call, result });
             Piece::Request
-        });
+        }));
     }
 
     fn ping(&mut self, within: Duration) {

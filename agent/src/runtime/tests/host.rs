@@ -1,4 +1,5 @@
 use huly_client::Clock;
+use huly_protocol::Chain;
 
 use super::*;
 use crate::core::{Asked, CallNumber, Gate, Input, Role, Run, Seed};
@@ -65,6 +66,7 @@ impl Host {
             data: Json::of(&call.0).unwrap(),
             client: None,
             until,
+            chain: Chain::default(),
         };
         self.hosting.request(self.run, asked);
     }

@@ -7,6 +7,7 @@
 
 mod again;
 mod calls;
+mod chain;
 mod chunks;
 mod ends;
 mod events;

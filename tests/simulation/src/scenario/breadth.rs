@@ -42,12 +42,14 @@ pub(crate) struct Breadth {
     pub(crate) message_bytes: Option<u64>,
     /// Whether clients of ours subscribe to the feed.
     pub(crate) watching: bool,
+    /// Whether clients of ours connect to containers directly.
+    pub(crate) connecting: bool,
+    /// The kind whose containers listen themselves.
+    pub(crate) listening: Option<String>,
     /// Who says that a container is made beforehand, if one is.
     pub(crate) beforehand: Option<Beforehand>,
     /// The specifications of kinds at the beginning.
     pub(crate) specs: Vec<KindSpec>,
-    /// Kinds whose specifications say that they are exclusive.
-    exclusive: Vec<String>,
     random: Random,
 }
 
@@ -60,9 +62,10 @@ impl Breadth {
         Self {
             message_bytes: random.percent(20).then_some(SMALL_MESSAGES),
             watching: random.percent(25),
+            connecting: false,
+            listening: None,
             beforehand: None,
             specs: Vec::new(),
-            exclusive: Vec::new(),
             random,
         }
     }
@@ -74,12 +77,15 @@ impl Breadth {
         }
     }
 
-    /// Some of them are exclusive; those have specifications.
-    pub(super) fn make_exclusive(&mut self, seed: u64, kinds: &[String]) {
+    /// Some of them are exclusive, from the beginning to the end; those have specifications.
+    pub(super) fn make_exclusive(
+        &mut self,
+        seed: u64,
+        kinds: &[String],
+        steps: &mut [(Duration, Step)],
+    ) {
         let mut random = Random::new(seed ^ EXCLUSIVE);
-        let chosen = kinds.iter().filter(|_| random.percent(40));
-        self.exclusive = chosen.cloned().collect();
-        for kind in &self.exclusive {
+        for kind in kinds.iter().filter(|_| random.percent(40)) {
             match self.specs.iter_mut().find(|spec| spec.kind == *kind) {
                 Some(spec) => spec.exclusive = true,
                 None => self.specs.push(KindSpec {
@@ -87,6 +93,13 @@ impl Breadth {
                     exclusive: true,
                     ..KindSpec::defaults(kind)
                 }),
+            }
+            for (_, step) in &mut *steps {
+                if let Step::SetKind(spec) = step
+                    && spec.kind == *kind
+                {
+                    spec.exclusive = true;
+                }
             }
         }
     }
@@ -136,6 +149,35 @@ impl Breadth {
         }
     }
 
+    /// Clients may connect to containers, and some of those listen themselves.
+    pub(super) fn connect(&mut self, kinds: &[String]) {
+        self.connecting = self.random.percent(50);
+        if self.random.percent(50) {
+            self.listening = self.random.pick(kinds).cloned();
+        }
+    }
+
+    /// Where there are two routes, some places are parted from the server alone.
+    pub(super) fn part(&mut self, places: &[String], until: Duration) -> Vec<(Duration, Step)> {
+        let mut steps = Vec::new();
+        if !self.connecting {
+            return steps;
+        }
+        for _ in 0..self.random.of(0..4) {
+            let Some(place) = self.random.pick(places).cloned() else {
+                break;
+            };
+            let at = self.random.millis(1_000..until.as_millis() as u64);
+            let longest = [400, 2_000, 6_000][self.random.index(3)];
+            let later = at + self.random.millis(10..longest);
+            if place != "server" && later < until {
+                steps.push((at, Step::Part(place.clone())));
+                steps.push((later, Step::Meet(place)));
+            }
+        }
+        steps
+    }
+
     fn spec(&mut self, kind: &str, revision: u64) -> KindSpec {
         let random = &mut self.random;
         let mut agent_selector = LabelSelector::default();
@@ -154,7 +196,6 @@ impl Breadth {
         }
         KindSpec {
             revision,
-            exclusive: self.exclusive.iter().any(|of| of == kind),
             agent_selector,
             idle_timeout_ms: [None, Some(500), Some(9_000)][random.index(3)],
             start_timeout_ms: [None, Some(1_000)][random.index(2)],
