@@ -45,6 +45,8 @@ pub enum Sabotage {
     Unseeded,
     /// The server is given a configuration without limits.
     NoLimits,
+    /// The agent's driver says that leases last longer than they do.
+    LongLeases,
     /// The agent's driver drops answers to the server.
     DropReplies,
 }

@@ -7,8 +7,9 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 23] = [
+const DEEDS: [(Sabotage, &str); 24] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
+    (Sabotage::LongLeases, "exclusive-one-accepting"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
     (Sabotage::DropStarts, "served-again"),
