@@ -8,6 +8,7 @@
 //! `cargo xtask test nodes` starts a cluster with nodes. Its tests share a [`Release`] of the chart.
 
 mod agent_pod;
+mod churn;
 mod cluster;
 mod control_plane;
 mod counter;
@@ -20,6 +21,7 @@ mod helm;
 mod history;
 mod http;
 mod live;
+mod lives;
 mod metrics;
 mod network;
 mod nodes;
@@ -42,6 +44,7 @@ mod undo;
 mod walkthrough;
 
 pub use self::agent_pod::AgentPod;
+pub use self::churn::Churn;
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
 pub use self::counter::Counter;

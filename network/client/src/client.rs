@@ -17,6 +17,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use crate::Json;
 use crate::agent::AgentLink;
 use crate::builder::ClientBuilder;
+use crate::chain::CallChain;
 use crate::direct::Pool;
 use crate::error::{During, Error, ErrorKind};
 use crate::flight::Flight;
@@ -209,6 +210,7 @@ impl Client {
             idempotent: options.idempotent,
             epoch: life.epoch,
             sent_before: life.sent_before,
+            chain: CallChain::current().into_inner(),
             ..Call::new(
                 handle.number(),
                 method::CONTAINER_REQUEST,

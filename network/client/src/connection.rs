@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::Json;
+use crate::chain::CallChain;
 use crate::client::{Client, RequestOptions, container_call};
 use crate::direct::{DirectLink, Fanout, Subscription};
 use crate::error::{Error, ErrorKind};
@@ -277,6 +278,7 @@ impl Connection {
                 fail_when_cut: true,
                 idempotent: options.idempotent,
                 epoch: life.epoch,
+                chain: CallChain::current().into_inner(),
                 ..call
             };
             match link.handle.call(call).await {

@@ -23,6 +23,7 @@
 
 mod agent;
 mod builder;
+mod chain;
 mod client;
 mod clock;
 mod connection;
@@ -46,6 +47,7 @@ mod updates;
 
 pub use agent::{AgentHandle, AgentLink, BackCall, LinkEvent, Responder};
 pub use builder::ClientBuilder;
+pub use chain::CallChain;
 pub use client::{Client, RequestOptions};
 pub use clock::{Clock, boot_clock};
 pub use connection::Connection;

@@ -233,6 +233,13 @@ impl Registry {
         self.index_entry(entry);
     }
 
+    /// A container that waits takes nothing of the room for gets: an agent has it.
+    pub(crate) fn takes_no_room(&mut self, uuid: &Id) {
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            self.unplaced_bytes -= std::mem::take(&mut entry.counted_bytes);
+        }
+    }
+
     /// Puts an entry into the registry's indexes.
     pub(crate) fn index_entry(&mut self, mut entry: Entry) {
         // What came before anybody got it goes first.

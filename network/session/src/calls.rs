@@ -68,6 +68,7 @@ impl Session {
         request.epoch = call.epoch;
         request.sent_before = call.sent_before;
         request.idempotent = call.idempotent;
+        request.chain = call.chain;
         request.is_operation = self.config.peer == Peer::Container;
         self.enqueue(request);
     }
@@ -304,6 +305,7 @@ fn caller_ext(now: Duration, request: &Pending) -> Result<CallerExt, ErrorPayloa
     Ok(CallerExt {
         epoch: request.epoch.filter(|_| again && !request.idempotent),
         timeout_ms: left.and_then(|left| u64::try_from(left).ok()),
+        chain: request.chain.clone(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The core against a network made of tables.
 
+mod api_server;
 mod harness;
 mod kinds;
 

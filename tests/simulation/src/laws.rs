@@ -3,9 +3,12 @@
 mod bounds;
 mod codes;
 mod copies;
+mod kinds;
 mod limits;
 mod references;
 mod requests;
+pub(crate) mod served;
+mod standbys;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +77,12 @@ pub const LAWS: &[Law] = &[
         check: Check::Calm(references::served),
     },
     Law {
+        name: "served-in-time",
+        sentence: "once faults stop, what is held is served when the time is over that each fault \
+                   takes to be got over",
+        check: Check::Time(served::in_bound),
+    },
+    Law {
         name: "references-are-held",
         sentence: "once it is quiet, the server's references are what clients hold",
         check: Check::Calm(references::held),
@@ -131,6 +140,24 @@ pub const LAWS: &[Law] = &[
         name: "holders-know-where",
         sentence: "once it is quiet, who holds a container knows where it is",
         check: Check::Calm(told::whereabouts),
+    },
+    Law {
+        name: "placed-as-specified",
+        sentence: "a container is placed by the latest specification of its kind that its agent was \
+                   told, never by defaults where there is one, on an agent that it selects",
+        check: Check::News(kinds::placed),
+    },
+    Law {
+        name: "kinds-are-known",
+        sentence: "once it is quiet, agents know the specifications that the operator said, and no \
+                   other",
+        check: Check::Calm(kinds::known),
+    },
+    Law {
+        name: "standbys-take-over",
+        sentence: "once it is quiet, a uuid whose containers are made beforehand is had by one of them, \
+                   held or not",
+        check: Check::Calm(standbys::have),
     },
     Law {
         name: SAME,

@@ -9,9 +9,10 @@ pub(crate) mod operator;
 pub(crate) mod plain;
 pub(crate) mod server;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::Frame;
+use huly_protocol::{Frame, KindSpec};
 
 use crate::ledger::Seen;
 use crate::sabotage::Sabotage;
@@ -44,7 +45,7 @@ pub(crate) enum Came {
 }
 
 /// What the scenario tells a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
     /// Ask for nothing more.
     Rest,
@@ -54,6 +55,8 @@ pub(crate) enum Told {
     Leave,
     /// A container ends by itself or panics.
     LoseContainer,
+    /// These are the specifications of kinds.
+    Kinds(BTreeMap<String, KindSpec>),
 }
 
 /// What a program does.

@@ -15,6 +15,12 @@ pub enum Sabotage {
     EmptyFeed,
     /// The server's driver drops what tells those who hold a container that it has moved.
     DropMoves,
+    /// The server's driver leaves the specification out of what agents are told to start.
+    ForgetSpecs,
+    /// The server's driver does not tell agents the specifications of kinds.
+    DropSpecs,
+    /// The agent's driver does not tell containers that stood by that they have their uuid.
+    DropActivations,
     /// The client's driver drops releases.
     DropReleases,
     /// The server's driver leaves durable holders out of what agents are told.

@@ -1,15 +1,18 @@
 //! A seed says who there is, what they want and what happens to them.
 
-mod breadth;
+pub(crate) mod breadth;
 mod limits;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+use huly_protocol::KindSpec;
 
 use crate::clock::Clock;
 use crate::program::hosting::Manners;
 use crate::random::Random;
-use breadth::Breadth;
+use breadth::{Breadth, STATELESS};
 pub(crate) use limits::Limits;
 
 /// How long the operator is left alone before it goes away.
@@ -53,6 +56,10 @@ pub(crate) enum Step {
     },
     /// The first of two is reached by nobody any more.
     Single,
+    /// A kind has another specification, by the operator.
+    SetKind(Box<KindSpec>),
+    /// It has none any more.
+    DeleteKind(String),
 }
 
 impl Step {
@@ -70,7 +77,10 @@ impl Step {
             | Self::Clog(place)
             | Self::Leave(place) => Some(place),
             Self::Double { .. } | Self::Single => Some("server"),
-            Self::SetClock { .. } | Self::LoseContainer(_) => None,
+            Self::SetClock { .. }
+            | Self::LoseContainer(_)
+            | Self::SetKind(_)
+            | Self::DeleteKind(_) => None,
         }
     }
 }
@@ -95,6 +105,8 @@ impl fmt::Display for Step {
             Self::LoseContainer(place) => write!(f, "a container of {place} ends by itself"),
             Self::Leave(place) => write!(f, "{place} is told to leave"),
             Self::Double { stay } => write!(f, "a second server; {stay:?} stay with the first"),
+            Self::SetKind(spec) => write!(f, "kind {} has revision {}", spec.kind, spec.revision),
+            Self::DeleteKind(kind) => write!(f, "kind {kind} is deleted"),
             Self::Single => write!(f, "the first server is cut off from all"),
         }
     }
@@ -198,9 +210,40 @@ impl Scenario {
         if kept && matches!(mix, Mix::ServerRestarts | Mix::Agents) && random.percent(70) {
             scenario.operator_leaves(&mut random);
         }
+        if operator {
+            scenario.breadth.specify(&scenario.kinds);
+        }
+        if operator && scenario.operator_away.is_none() {
+            let steps = scenario.breadth.change_specs(scenario.mended);
+            scenario.steps.extend(steps);
+        }
+        scenario.breadth.make_beforehand(operator);
+        if scenario.breadth.beforehand.is_some() {
+            let (uuid, kind) = STATELESS;
+            scenario.uuids.push((uuid.to_owned(), kind.to_owned()));
+        }
         scenario.faults(mix, &mut random);
         scenario.steps.sort_by_key(|(at, _)| *at);
         scenario
+    }
+
+    /// The specifications of kinds at the beginning.
+    pub(crate) fn specs(&self) -> BTreeMap<String, KindSpec> {
+        let all = self.breadth.specs.iter();
+        all.map(|spec| (spec.kind.clone(), spec.clone())).collect()
+    }
+
+    pub(crate) fn has_plain_agents(&self) -> bool {
+        self.plain_agents > 0
+    }
+
+    pub(crate) fn has_plain_clients(&self) -> bool {
+        self.plain_clients > 0
+    }
+
+    /// Whether containers of the uuid are made beforehand.
+    pub(crate) fn is_beforehand(&self, uuid: &str) -> bool {
+        self.breadth.beforehand.is_some() && uuid == STATELESS.0
     }
 
     /// Who there may be.

@@ -7,7 +7,7 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use huly_protocol::{Frame, Op, Request, method};
+use huly_protocol::{Frame, KindSpec, Op, Request, method};
 use serde_json::value::RawValue;
 
 use crate::clock::Clock;
@@ -95,6 +95,10 @@ pub(crate) struct World {
     routes: BTreeMap<String, ProcessId>,
     /// When anything last happened to a place that it may not have got over.
     pub(crate) disturbed: BTreeMap<String, Duration>,
+    /// The specifications of kinds, as the operator sees them.
+    pub(crate) specs: BTreeMap<String, KindSpec>,
+    /// When what is held is served, after all that happened.
+    pub(crate) served_by: Duration,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -126,6 +130,8 @@ impl World {
             slow: BTreeMap::new(),
             routes: BTreeMap::new(),
             disturbed: BTreeMap::new(),
+            specs: scenario.specs(),
+            served_by: Duration::ZERO,
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),
@@ -211,6 +217,14 @@ impl World {
             .filter(|(id, process)| process.place == "server" && present != Some(&ProcessId(*id)));
         others.any(|(_, other)| {
             other.program.is_some() || other.outlived.is_some_and(|at| at >= since)
+        })
+    }
+
+    /// Whether the agent of an id is a TypeScript one that has a container which it made beforehand.
+    pub(crate) fn plain_keeps(&self, agent: &str, uuid: &str) -> bool {
+        self.running().any(|(_, _, program)| match program {
+            Program::PlainAgent(of) => of.id() == agent && of.keeps(uuid),
+            _ => false,
         })
     }
 

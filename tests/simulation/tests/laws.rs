@@ -7,11 +7,12 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 16] = [
+const DEEDS: [(Sabotage, &str); 20] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
     (Sabotage::DropStarts, "served-again"),
+    (Sabotage::DropStarts, "served-in-time"),
     (Sabotage::DropReleases, "references-are-held"),
     (Sabotage::DropHolders, "durable-survives"),
     (Sabotage::DropReassertions, "restart-ends-nothing"),
@@ -23,6 +24,9 @@ const DEEDS: [(Sabotage, &str); 16] = [
     (Sabotage::DropStops, "nothing-leaks"),
     (Sabotage::EmptyFeed, "feed-is-true"),
     (Sabotage::DropMoves, "holders-know-where"),
+    (Sabotage::ForgetSpecs, "placed-as-specified"),
+    (Sabotage::DropSpecs, "kinds-are-known"),
+    (Sabotage::DropActivations, "standbys-take-over"),
     (Sabotage::Unseeded, "same-seed-same-story"),
 ];
 

@@ -6,7 +6,9 @@
 )]
 
 mod again;
+mod arithmetic;
 mod calls;
+mod chain;
 mod chunks;
 mod ends;
 mod events;
@@ -15,6 +17,7 @@ mod gets;
 mod hostile;
 mod pinned;
 mod placement;
+mod placement_property;
 mod property;
 mod references;
 mod refused;

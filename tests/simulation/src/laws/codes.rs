@@ -47,7 +47,7 @@ pub(super) fn fits(world: &World, news: &News) -> Option<String> {
             let wrong = get(*code, *early)?;
             Some(format!("call {call} failed with {code:?}: {wrong}"))
         }
-        News::Accepts(_) | News::Refuses { .. } => None,
+        News::Accepts(_) | News::Refuses { .. } | News::Placed(..) => None,
     }
 }
 

@@ -2,17 +2,18 @@
 
 mod registering;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, ServerCall, Token};
-use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, method};
+use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, method};
 use huly_session::{self as session, Call, CallError};
 use serde::Serialize;
 
 use super::hosting::{Hosting, Manners};
 use super::link::Link;
 use super::{Action, Came, Context, Told};
+use crate::ledger::{Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use registering::Registering;
@@ -26,6 +27,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct AgentProgram {
     id: String,
+    labels: BTreeMap<String, String>,
     core: Agent,
     link: Link,
     hosting: Hosting,
@@ -51,6 +53,7 @@ impl AgentProgram {
         let lease = config.lease;
         Self {
             id: config.agent.clone(),
+            labels: config.labels.clone(),
             hosting: Hosting::new(random.fork(), manners, lease, now),
             random,
             core: Agent::new(config, now),
@@ -88,7 +91,7 @@ impl AgentProgram {
                 let reports = self.hosting.lose_one(cx);
                 self.inputs.extend(reports);
             }
-            Came::Told(Told::Rest | Told::LetGo) => {}
+            Came::Told(Told::Rest | Told::LetGo | Told::Kinds(_)) => {}
             came => {
                 // Workers may be there before the agent's thread after a pause, or after it.
                 let first = self.random.percent(50);
@@ -170,12 +173,33 @@ impl AgentProgram {
         if parsed.agent != self.id {
             return self.reply(cx, call, Err(refused("this client serves another agent")));
         }
-        self.inputs.push_back(Input::Call(ServerCall {
+        let call = ServerCall {
             token: Token(call),
             method,
             params: Json::from(parsed.params),
             ext: parsed.ext.map(Json::from),
-        }));
+        };
+        if call.method == method::GET {
+            self.note_start(cx, &call);
+        }
+        self.inputs.push_back(Input::Call(call));
+    }
+
+    /// What a start says of the kind, and what was known of that before.
+    fn note_start(&self, cx: &mut Context, call: &ServerCall) {
+        let get = call.params.read::<(String, Json)>();
+        let told = call.ext.as_ref().map(Json::read::<StartExt>);
+        if let (Ok((kind, _)), Some(Ok(told))) = (get, told) {
+            let known = self.core.spec_of(&kind).map(|spec| spec.revision);
+            let labels = self.labels.clone();
+            let spec = told.spec.map(Box::new);
+            cx.saw(Seen::Placed(Placed {
+                kind,
+                labels,
+                spec,
+                known,
+            }));
+        }
     }
 
     fn reply(&mut self, cx: &mut Context, call: u64, result: Result<Json, ErrorPayload>) {
@@ -225,6 +249,12 @@ impl AgentProgram {
                 cx.tell(format!("starts container {uuid}, epoch {epoch}"));
                 self.hosting.start(cx, run, *seed);
             }
+            Effect::Activate { .. } if cx.does(Sabotage::DropActivations) => {}
+            Effect::Activate { run, seed } => {
+                let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
+                cx.tell(format!("its standby is to have {uuid}, epoch {epoch}"));
+                self.hosting.activate(cx, run, *seed);
+            }
             Effect::Dispatch { run, asked } => {
                 if cx.does(Sabotage::DoubleRequests) {
                     self.hosting.request(cx, run, asked.clone());
@@ -237,7 +267,7 @@ impl AgentProgram {
             Effect::Observed(core::Observed::End { kind, reason }) => {
                 cx.tell(format!("a container of kind {kind} ended: {reason}"));
             }
-            // No client connects to its ROUTER, containers are well, none is made beforehand.
+            // No client connects to its ROUTER, containers are well.
             _ => {}
         }
         self.inputs.extend(reports);

@@ -111,7 +111,7 @@ impl ClientProgram {
                 }
             }
             Came::Told(Told::Leave) => self.input(cx, Input::Close),
-            Came::Told(Told::LoseContainer) => {}
+            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
                 let starts = matches!(came, Came::Start);
                 let effects = self.link.take(cx, came);

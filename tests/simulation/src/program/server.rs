@@ -163,6 +163,10 @@ fn sabotaged(sabotage: Sabotage, frame: Frame) -> Option<Frame> {
             Some(Frame::new(frame.op, frame.id, payload))
         }
         Sabotage::DropMoves if told("held") || told("containers") => None,
+        Sabotage::ForgetSpecs if is(method::GET) => altered(&|beside| {
+            beside["spec"] = Value::Null;
+        }),
+        Sabotage::DropSpecs if is(method::SET_KIND) => None,
         Sabotage::DropHolders if is(method::SET_HOLDERS) => None,
         Sabotage::DropHolders if is(method::GET) => altered(&|beside| {
             beside["holders"] = json!([]);

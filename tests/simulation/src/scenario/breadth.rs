@@ -1,5 +1,10 @@
 //! What is in a scenario beside the plain things: each seed has some of it.
 
+use std::time::Duration;
+
+use huly_protocol::{KindSpec, LabelSelector, Operator, Requirement};
+
+use super::Step;
 use crate::random::Random;
 
 /// Drawn from numbers of its own, so that what the rest of a scenario is does not depend on it.
@@ -9,6 +14,27 @@ const OWN: u64 = 0x31de_0000_0000;
 /// clients' references and the operator's set come in chunks of a few.
 const SMALL_MESSAGES: u64 = 2_000;
 
+/// The label that selectors ask for, and its values.
+pub(crate) const ZONE: &str = "zone";
+const ZONES: [&str; 2] = ["a", "b"];
+
+/// The zone of the agent that has a place: the first one's is that which selectors want.
+pub(crate) fn zone_of(place: &str) -> &'static str {
+    ZONES[usize::from(place.ends_with(['2', '4']))]
+}
+
+/// The uuid of which a container is made beforehand, and its kind.
+pub(crate) const STATELESS: (&str, &str) = ("s0", "lobby");
+
+/// Who says that a container is made beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beforehand {
+    /// The agents do it of their own accord; the kind is not among those that they can host.
+    Agents,
+    /// The specification of its kind says so.
+    Kind,
+}
+
 /// What is in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Breadth {
@@ -16,6 +42,11 @@ pub(crate) struct Breadth {
     pub(crate) message_bytes: Option<u64>,
     /// Whether clients of ours subscribe to the feed.
     pub(crate) watching: bool,
+    /// Who says that a container is made beforehand, if one is.
+    pub(crate) beforehand: Option<Beforehand>,
+    /// The specifications of kinds at the beginning.
+    pub(crate) specs: Vec<KindSpec>,
+    random: Random,
 }
 
 impl Breadth {
@@ -24,6 +55,87 @@ impl Breadth {
         Self {
             message_bytes: random.percent(20).then_some(SMALL_MESSAGES),
             watching: random.percent(25),
+            beforehand: None,
+            specs: Vec::new(),
+            random,
+        }
+    }
+
+    /// Some kinds have specifications, where there is an operator to say them.
+    pub(super) fn specify(&mut self, kinds: &[String]) {
+        if self.random.percent(40) {
+            self.specs = kinds.iter().map(|kind| self.spec(kind, 1)).collect();
+        }
+    }
+
+    /// The specifications change until then.
+    pub(super) fn change_specs(&mut self, until: Duration) -> Vec<(Duration, Step)> {
+        let mut steps = Vec::new();
+        let until = until.as_millis() as u64;
+        if self.specs.is_empty() || self.random.percent(30) {
+            return steps;
+        }
+        let mut times: Vec<Duration> = (0..self.random.of(1..5))
+            .map(|_| self.random.millis(1_000..until))
+            .collect();
+        times.sort_unstable();
+        // A later one has a higher revision, also where the kind was deleted between.
+        for (at, revision) in times.into_iter().zip(2_u64..) {
+            let of = self.random.index(self.specs.len());
+            let kind = self.specs[of].kind.clone();
+            steps.push((
+                at,
+                match self.random.percent(75) {
+                    true => Step::SetKind(Box::new(self.spec(&kind, revision))),
+                    false => Step::DeleteKind(kind),
+                },
+            ));
+        }
+        steps
+    }
+
+    /// Some have a uuid of which agents make a container beforehand.
+    pub(super) fn make_beforehand(&mut self, operator: bool) {
+        if !self.random.percent(25) {
+            return;
+        }
+        if operator && self.random.percent(50) {
+            self.beforehand = Some(Beforehand::Kind);
+            self.specs.push(KindSpec {
+                stateless_uuid: Some(STATELESS.0.to_owned()),
+                ..KindSpec {
+                    revision: 1,
+                    ..KindSpec::defaults(STATELESS.1)
+                }
+            });
+        } else {
+            self.beforehand = Some(Beforehand::Agents);
+        }
+    }
+
+    fn spec(&mut self, kind: &str, revision: u64) -> KindSpec {
+        let random = &mut self.random;
+        let mut agent_selector = LabelSelector::default();
+        match random.of(0..4) {
+            0 => {
+                let zone = (ZONE.to_owned(), ZONES[0].to_owned());
+                agent_selector.match_labels = [zone].into();
+            }
+            // TypeScript agents have no labels: this lets them.
+            1 => agent_selector.match_expressions.push(Requirement {
+                key: ZONE.to_owned(),
+                operator: Operator::NotIn,
+                values: vec![ZONES[1].to_owned()],
+            }),
+            _ => {}
+        }
+        KindSpec {
+            revision,
+            agent_selector,
+            idle_timeout_ms: [None, Some(500), Some(9_000)][random.index(3)],
+            start_timeout_ms: [None, Some(1_000)][random.index(2)],
+            termination_grace_ms: [None, Some(300)][random.index(2)],
+            ..KindSpec::defaults(kind)
         }
     }
 }

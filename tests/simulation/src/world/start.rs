@@ -1,6 +1,6 @@
 //! Processes are started.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use huly_session::{Config as SessionConfig, Peer};
@@ -16,6 +16,7 @@ use crate::program::server::Server;
 use crate::program::{Came, Program};
 use crate::sabotage::Sabotage;
 use crate::scenario::Limits;
+use crate::scenario::breadth::{Beforehand, STATELESS, ZONE, zone_of};
 
 /// The control secret of the simulated network.
 const SECRET: &str = "secret";
@@ -115,7 +116,9 @@ impl World {
                 let id = format!("{place}.{life}");
                 let instance = Uuid::from_u128(u128::from(random.next()));
                 let config = huly_agent::core::Config {
-                    kinds: self.scenario.kinds.iter().cloned().collect(),
+                    kinds: self.kinds_of_agents(),
+                    stateless: self.made_beforehand(),
+                    labels: [(ZONE.to_owned(), zone_of(place).to_owned())].into(),
                     ping_interval: Duration::ZERO,
                     calls_per_container: self.scenario.limits.calls_per_container as usize,
                     waiting_calls: self.scenario.limits.waiting_calls,
@@ -142,8 +145,9 @@ impl World {
             }
             "tsagent" => {
                 let id = format!("{place}.{life}");
+                let made = self.made_beforehand();
                 let (kinds, manners) = (self.scenario.kinds.clone(), self.scenario.manners);
-                let agent = PlainAgent::new(id, kinds, manners, random);
+                let agent = PlainAgent::new(id, kinds, made, manners, random);
                 Program::PlainAgent(Box::new(agent))
             }
             "tsclient" => {
@@ -154,15 +158,31 @@ impl World {
             }
             "operator" => {
                 let wanted: BTreeMap<_, _> = self.scenario.wanted.iter().cloned().collect();
+                let specs = self.specs.clone();
                 let session = SessionConfig {
                     secret: Some(SECRET.into()),
                     ..session(place.to_owned(), random.next())
                 };
-                Program::Operator(Box::new(OperatorProgram::new(session, wanted, mono)))
+                Program::Operator(Box::new(OperatorProgram::new(session, wanted, specs, mono)))
             }
             _ => return None,
         };
         Some((program, heir))
+    }
+
+    /// The kinds that agents of ours can host.
+    fn kinds_of_agents(&self) -> BTreeSet<String> {
+        let kinds = self.scenario.kinds.iter().cloned();
+        let by_kind = self.scenario.breadth.beforehand == Some(Beforehand::Kind);
+        let more = by_kind.then(|| STATELESS.1.to_owned());
+        kinds.chain(more).collect()
+    }
+
+    /// What agents make beforehand of their own accord: uuids, with their kinds.
+    fn made_beforehand(&self) -> BTreeMap<String, String> {
+        let by_agents = self.scenario.breadth.beforehand == Some(Beforehand::Agents);
+        let made = by_agents.then(|| (STATELESS.0.to_owned(), STATELESS.1.to_owned()));
+        made.into_iter().collect()
     }
 
     fn wishes(&self) -> Wishes {

@@ -143,7 +143,7 @@ impl PlainClient {
                 }
             }
             Came::Told(Told::Leave) => self.session.leave(cx),
-            Came::Told(Told::LoseContainer) => {}
+            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
                 if let Some(heard) = self.session.take(cx, came) {
                     self.hear(cx, heard);
@@ -353,7 +353,8 @@ impl PlainClient {
         let Some((uuid, kind)) = self.random.pick(&self.wishes.uuids) else {
             return;
         };
-        let params = match self.random.percent(70) {
+        let by_uuid = self.random.percent(70) || !self.wishes.kinds.contains(kind);
+        let params = match by_uuid {
             // What it holds it has.
             true if self.number_of(uuid).is_some() => return,
             true => json!({ "kind": kind, "request": { "uuid": uuid } }),
