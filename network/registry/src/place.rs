@@ -44,11 +44,14 @@ impl Registry {
         if let Some(at) = entry.not_before.filter(|at| *at > self.now.mono) {
             return self.timers.set(at, Timer::Place(uuid.clone()));
         }
-        let kind = entry.kind.clone();
+        let (kind, anywhere) = (entry.kind.clone(), entry.on.is_none());
+        if self.is_fenced(uuid) {
+            return;
+        }
         match self.pick_for(uuid, &kind) {
             Ok((seq, agent)) => {
                 // Where it had to go says nothing of where the next one goes.
-                if entry.on.is_none() {
+                if anywhere {
                     self.cursors.insert(kind, seq);
                     self.last_pick = seq;
                 }
@@ -117,6 +120,7 @@ impl Registry {
         entry.epoch = Some(epoch);
         entry.stateless = stateless;
         entry.not_before = None;
+        entry.alone = true;
         entry.spec = spec;
         entry.told_holders = entry.durable_holders();
         let mut request = entry.request.clone();

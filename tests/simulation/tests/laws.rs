@@ -7,8 +7,9 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 21] = [
+const DEEDS: [(Sabotage, &str); 24] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
+    (Sabotage::LongLeases, "exclusive-one-accepting"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
     (Sabotage::DropStarts, "served-again"),
@@ -16,6 +17,8 @@ const DEEDS: [(Sabotage, &str); 21] = [
     (Sabotage::DropHolders, "durable-survives"),
     (Sabotage::DropReassertions, "restart-ends-nothing"),
     (Sabotage::DoubleRequests, "executed-once"),
+    (Sabotage::SwapRequests, "starts-in-order"),
+    (Sabotage::ForgetRunning, "serial-one-at-a-time"),
     (Sabotage::DropTimeouts, "answered-in-time"),
     (Sabotage::ClaimNotRun, "answer-fits"),
     (Sabotage::NoLimits, "within-bounds"),

@@ -11,6 +11,7 @@ mod chain;
 mod chunks;
 mod ends;
 mod events;
+mod exclusive;
 mod failover;
 mod gets;
 mod hostile;
