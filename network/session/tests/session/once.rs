@@ -214,3 +214,16 @@ fn what_waits_to_be_placed_is_asserted_again_as_well() {
     let again = requests(&rig.connect("s-2"));
     assert!(again.iter().any(|(method, _)| method == "xr"), "{again:?}");
 }
+
+#[test]
+fn what_was_sent_on_another_route_is_not_said_not_to_have_run() {
+    let mut rig = Rig::new(config());
+    let (token, _) = ask(&mut rig, |call| {
+        call.timeout = Some(ms(400));
+        call.epoch = Some(EPOCH);
+        call.sent_before = true;
+    });
+    // The network server is not reached in time.
+    let late = rig.run(ms(500));
+    assert_eq!(ended(&late), [(token, Some(ErrorCode::OutcomeUnknown))]);
+}

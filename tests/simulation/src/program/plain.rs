@@ -10,7 +10,7 @@ use std::time::Duration;
 use huly_protocol::{Frame, NetworkEvent, Op, Request};
 use serde_json::{Value, json};
 
-use super::{Action, Came, Context};
+use super::{Action, Came, Context, Target};
 use crate::wire::WireId;
 
 /// Between two pings (W07).
@@ -143,7 +143,8 @@ impl PlainSession {
         self.dial += 1;
         self.dialing = true;
         let dial = self.dial;
-        cx.actions.push(Action::Dial { dial, after });
+        let to = Target::Server;
+        cx.actions.push(Action::Dial { dial, after, to });
     }
 
     pub(super) fn take(&mut self, cx: &mut Context, came: Came) -> Option<Heard> {

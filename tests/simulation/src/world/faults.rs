@@ -45,6 +45,13 @@ impl World {
                 self.isolated.remove(&place);
                 self.unblock();
             }
+            Step::Part(place) => {
+                self.parted.insert(place);
+            }
+            Step::Meet(place) => {
+                self.parted.remove(&place);
+                self.unblock();
+            }
             Step::Slow { place, ms } => {
                 self.slow.insert(place, ms);
             }
@@ -184,6 +191,7 @@ impl World {
     pub(crate) fn mend(&mut self) {
         self.single();
         self.isolated.clear();
+        self.parted.clear();
         self.slow.clear();
         self.unblock();
         self.notice_cuts();
