@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use huly_client::{AgentLink, Client, LinkEvent, Responder};
 use huly_protocol::{AgentRegistration, ErrorPayload, Json, NetworkEvent};
 #[cfg(test)]
@@ -69,6 +71,8 @@ pub(crate) enum Told {
     Register(Box<AgentRegistration>),
     Update(NetworkEvent),
     Drain,
+    /// The agent waits for the answer.
+    Heard(oneshot::Sender<()>),
     Left,
 }
 
@@ -115,6 +119,29 @@ impl Link {
             Self::Network { link, .. } => link.drain(),
             #[cfg(test)]
             Self::Test { told, .. } => drop(told.send(Told::Drain)),
+        }
+    }
+
+    /// Waits until the server has heard all that was said so far: whatever it had sent before it
+    /// heard that has come by then.
+    pub(crate) fn heard(&self) -> BoxFuture<'static, ()> {
+        match self {
+            Self::Network { client, .. } => {
+                let client = client.clone();
+                async move {
+                    // A server that is away sends nothing.
+                    if client.session().borrow().up {
+                        drop(tokio::time::timeout(LEAVE_TIMEOUT, client.ping()).await);
+                    }
+                }
+                .boxed()
+            }
+            #[cfg(test)]
+            Self::Test { told, .. } => {
+                let (answer, answered) = oneshot::channel();
+                drop(told.send(Told::Heard(answer)));
+                answered.map(drop).boxed()
+            }
         }
     }
 

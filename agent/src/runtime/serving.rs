@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures::FutureExt;
 use huly_client::Clock;
 use huly_protocol::ContainerRecord;
 use tokio::sync::{mpsc, oneshot};
@@ -95,51 +96,72 @@ impl Serving {
         let mut tick = tokio::time::interval(self.tick);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut desk = Desk::default();
-        loop {
+        let drained = loop {
             let Some(next) = self.next(&mut tick).await? else {
                 return Ok(false);
             };
-            let input = match next {
-                Next::Nothing => continue,
-                Next::Control(Control::Ask(answer)) => {
-                    // Who asked may have given up.
-                    let _ = answer.send(self.state());
-                    continue;
-                }
-                Next::Control(Control::List { kind, answer }) => {
-                    let _ = answer.send(self.agent.records(kind.as_deref()));
-                    continue;
-                }
-                Next::Control(Control::Watch(watcher)) => {
-                    self.watchers.push(watcher);
-                    continue;
-                }
-                Next::Control(Control::Call(call)) | Next::Link(LinkInput::Call(call)) => {
-                    desk.call(call)
-                }
-                Next::Control(Control::Terminate { uuid, reply }) => {
-                    let token = desk.token(reply);
-                    Input::Terminate { token, uuid }
-                }
-                Next::Control(Control::Drain) => Input::Drain,
-                Next::Control(Control::WhenKnown(waits)) => {
-                    desk.waiting.push(waits);
-                    Input::Wake
-                }
-                Next::Tick => {
-                    self.metrics.set(&self.agent.figures());
-                    Input::Wake
-                }
-                Next::Input(input) | Next::Link(LinkInput::Core(input)) => input,
-                Next::Link(LinkInput::Over) => {
-                    anyhow::bail!("the session with the network server is over for good")
-                }
-            };
-            if self.handle(&mut desk, input) {
-                self.metrics.set(&self.agent.figures());
-                return Ok(true);
+            if self.take(&mut desk, next)? {
+                break self.link.heard();
             }
+        };
+        // Requests that the server had sent before it knew of the last end are on their way. They
+        // are refused, for then it knows that they did not run.
+        let mut drained = pin!(drained);
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = &mut drained => break,
+                next = self.next(&mut tick) => next?,
+            };
+            let Some(next) = next else { break };
+            self.take(&mut desk, next)?;
         }
+        while let Some(input) = self.link.next().now_or_never() {
+            self.take(&mut desk, Next::Link(input))?;
+        }
+        self.metrics.set(&self.agent.figures());
+        Ok(true)
+    }
+
+    /// Returns whether the agent has ended all that it hosted, as it was asked to.
+    fn take(&mut self, desk: &mut Desk, next: Next) -> anyhow::Result<bool> {
+        let input = match next {
+            Next::Nothing => return Ok(false),
+            Next::Control(Control::Ask(answer)) => {
+                // Who asked may have given up.
+                let _ = answer.send(self.state());
+                return Ok(false);
+            }
+            Next::Control(Control::List { kind, answer }) => {
+                let _ = answer.send(self.agent.records(kind.as_deref()));
+                return Ok(false);
+            }
+            Next::Control(Control::Watch(watcher)) => {
+                self.watchers.push(watcher);
+                return Ok(false);
+            }
+            Next::Control(Control::Call(call)) | Next::Link(LinkInput::Call(call)) => {
+                desk.call(call)
+            }
+            Next::Control(Control::Terminate { uuid, reply }) => {
+                let token = desk.token(reply);
+                Input::Terminate { token, uuid }
+            }
+            Next::Control(Control::Drain) => Input::Drain,
+            Next::Control(Control::WhenKnown(waits)) => {
+                desk.waiting.push(waits);
+                Input::Wake
+            }
+            Next::Tick => {
+                self.metrics.set(&self.agent.figures());
+                Input::Wake
+            }
+            Next::Input(input) | Next::Link(LinkInput::Core(input)) => input,
+            Next::Link(LinkInput::Over) => {
+                anyhow::bail!("the session with the network server is over for good")
+            }
+        };
+        Ok(self.handle(desk, input))
     }
 
     /// Nothing when the agent's handle is gone.

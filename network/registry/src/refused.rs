@@ -30,13 +30,17 @@ impl Registry {
             let error = ErrorPayload::new(ErrorCode::OutcomeUnknown, message);
             return self.respond_error(client, request, error);
         }
+        let wanted = self.entries.get(uuid).filter(|entry| entry.wanted());
         // A next life that is there already may have been asked later things: what was sent first
-        // must not start after them.
-        let next = self
-            .entries
-            .get(uuid)
-            .filter(|entry| entry.wanted() && (!entry.is_live() || entry.epoch == *epoch));
-        let Some(asked) = next.and_then(|_| read(&call.payload)) else {
+        // must not start after them. Its caller knows whether it has sent any.
+        if wanted.is_some_and(|entry| entry.is_live() && entry.epoch != *epoch) {
+            let message = format!(
+                "container {uuid} has another life now, and the last one did not begin with the request"
+            );
+            let error = ErrorPayload::new(ErrorCode::Interrupted, message);
+            return self.respond_error(client, request, terms.refusal(error));
+        }
+        let Some(asked) = wanted.and_then(|_| read(&call.payload)) else {
             return self.respond_error(client, request, terms.refusal(error));
         };
         let routed = Routed {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use huly_protocol::{ErrorCode, ErrorPayload, Frame, Op};
 
+use crate::config::Peer;
 use crate::io::{CallError, Effect, StopReason, Token};
 use crate::pending::{Body, Internal, Key, Owner, Pending, Stage};
 use crate::session::Session;
@@ -54,9 +55,17 @@ impl Session {
             Op::Response => Ok(frame.payload),
             _ => Err(CallError::Failed(ErrorPayload::read(&frame.payload))),
         };
-        let unknown = matches!(&result, Err(CallError::Failed(error))
-            if error.code == Some(ErrorCode::OutcomeUnknown));
-        if unknown && request.idempotent {
+        let code = match &result {
+            Err(CallError::Failed(error)) => error.code,
+            _ => None,
+        };
+        // An agent's own refusal tells its caller to ask the server instead.
+        let again = match code {
+            Some(ErrorCode::OutcomeUnknown) => true,
+            Some(ErrorCode::Interrupted) => self.config.peer == Peer::Server,
+            _ => false,
+        };
+        if again && request.idempotent {
             // The server was not told of it over this connection, so it takes the id for what is to
             // come again, and drops it.
             if request.stage == Stage::Queued {

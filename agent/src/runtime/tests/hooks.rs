@@ -23,6 +23,8 @@ async fn every_end_is_told_also_the_last() {
     assert_eq!(next().await, end("panics", "probe", Reason::Panicked));
     assert_eq!(next().await, end("u", "probe", Reason::Terminated));
     assert_eq!(next().await, end("w", "broken", Reason::StartFailed));
+    // Nobody hears that it leaves.
+    drop(rig.told);
     patient(rig.agent.leave()).await.unwrap();
     assert_eq!(next().await, end("v", "probe", Reason::Drain));
 }

@@ -70,22 +70,44 @@ async fn what_runs_may_finish_when_a_container_is_ended() {
 
 #[tokio::test]
 async fn the_agent_leaves_in_order() {
-    let mut rig = Rig::registered().await;
+    let rig = Rig::registered().await;
     for uuid in ["u", "v"] {
         rig.get("probe", uuid, Value::Null).await.unwrap();
     }
-    patient(rig.agent.leave()).await.unwrap();
+    let Rig {
+        agent,
+        inputs,
+        mut told,
+    } = rig;
+    let leaving = tokio::spawn(async move { agent.leave().await });
     let mut seen = Vec::new();
-    while let Some(told) = patient(rig.told.recv()).await {
+    while let Some(told) = patient(told.recv()).await {
         seen.push(match told {
             Told::Register(_) => "register".to_owned(),
             Told::Update(event) => event.containers[0].container.uuid.clone(),
             Told::Drain => "drain".to_owned(),
+            Told::Heard(answer) => {
+                // Sent before the server heard of the end, and before its answer.
+                let (reply, refused) = oneshot::channel();
+                let call = LinkCall {
+                    method: "cs".to_owned(),
+                    params: Json::of(&json!(["u", "echo", 1])).unwrap(),
+                    ext: None,
+                    reply: Reply::Local(reply),
+                };
+                inputs.send(LinkInput::Call(call)).unwrap();
+                answer.send(()).unwrap();
+                let error = patient(refused).await.unwrap().unwrap_err();
+                error.message
+            }
             Told::Left => "left".to_owned(),
         });
     }
     seen[1..3].sort();
-    assert_eq!(seen, ["drain", "u", "v", "left"]);
+    assert_eq!(seen[..3], ["drain", "u", "v"]);
+    assert!(seen[3].contains("there is no container"), "{seen:?}");
+    assert_eq!(seen[4..], ["left"]);
+    patient(leaving).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -94,15 +116,25 @@ async fn leaving_waits_for_no_container_beyond_its_limit() {
     rig.register().await;
     // It would take its grace of 10 s, which is as long as a test waits.
     rig.get("stubborn", "u", Value::Null).await.unwrap();
-    patient(rig.agent.leave()).await.unwrap();
-    let mut told = Vec::new();
-    while let Some(one) = patient(rig.told.recv()).await {
-        told.push(one);
+    let Rig {
+        agent,
+        inputs: _inputs,
+        mut told,
+    } = rig;
+    let leaving = tokio::spawn(async move { agent.leave().await });
+    let mut seen = Vec::new();
+    while let Some(one) = patient(told.recv()).await {
+        // The server has heard it, or is away: the answer is dropped.
+        seen.push(match one {
+            Told::Heard(_) => "heard",
+            Told::Drain => "drain",
+            Told::Update(_) => "ended",
+            Told::Register(_) => "register",
+            Told::Left => "left",
+        });
     }
-    assert!(
-        matches!(&told[..], [Told::Drain, Told::Update(_), Told::Left]),
-        "{told:?}"
-    );
+    assert_eq!(seen, ["drain", "ended", "heard", "left"]);
+    patient(leaving).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -83,6 +83,22 @@ fn they_run_in_the_next_life_in_the_order_sent() {
     assert_eq!(world.registry.snapshot().calls, 0);
 }
 
+/// The next life may have begun with what its client sent later.
+#[test]
+fn what_is_refused_when_the_next_life_has_begun_may_be_sent_again() {
+    for code in ["gone", "interrupted", "noSuchContainer"] {
+        let (mut world, first, second, client) = ending();
+        let early = world.request(client, "cs", json!(["u", "early", 1]));
+        end(&mut world, first);
+        let late = world.request(client, "cs", json!(["u", "late", 2]));
+        assert_eq!(did(&world, client, &late), "late");
+        refuse(&mut world, first, 0, code);
+        let error = world.answer(client, &early).unwrap().unwrap_err();
+        assert_eq!(error["code"], "interrupted", "{error}");
+        assert_eq!(world[second].sim().called("cs").len(), 1);
+    }
+}
+
 #[test]
 fn what_an_agent_does_not_answer_any_more_may_have_run() {
     let (mut world, first, _, client) = ending();

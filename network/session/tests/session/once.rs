@@ -177,6 +177,24 @@ fn an_idempotent_request_is_sent_again_in_any_life_until_its_time_is_over() {
 
 /// Sent once, then waiting behind a full limit after a reconnect of the same session: it may run.
 #[test]
+fn an_idempotent_request_that_did_not_run_is_sent_again_too() {
+    let refuse = |rig: &mut Rig, effects: &[Effect]| {
+        let error = ErrorPayload::new(ErrorCode::Interrupted, "it has another life");
+        let id = sent(effects)[0].id.clone();
+        rig.frame(Frame::new(Op::ResponseError, id, error.bytes()))
+    };
+    let mut rig = Rig::up();
+    let (_, effects) = ask(&mut rig, |call| call.idempotent = true);
+    assert_eq!(ended(&refuse(&mut rig, &effects)), []);
+    let again = sent(&rig.run(ms(600)));
+    assert!(again.iter().any(|frame| frame.id == sent(&effects)[0].id));
+    // Another one's caller is to say whether it is.
+    let (token, effects) = ask(&mut rig, |_| {});
+    let refused = ended(&refuse(&mut rig, &effects));
+    assert_eq!(refused, [(token, Some(ErrorCode::Interrupted))]);
+}
+
+#[test]
 fn what_waits_to_be_sent_again_is_not_sent_in_an_unknown_life_either() {
     let connect = |rig: &mut Rig, session: &str| {
         rig.input(Input::Connected);

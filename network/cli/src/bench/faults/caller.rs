@@ -258,7 +258,8 @@ impl Caller {
                 (answered, Some(answer))
             }
             Ok(Err(error)) => {
-                tracing::info!(way = ?self.way, %error, kind = ?error.kind, "failed");
+                let client = self.number;
+                tracing::info!(way = ?self.way, client, %error, kind = ?error.kind, "failed");
                 (Fate::Failed(error.kind), None)
             }
             Err(_) => (Fate::Endless, None),
