@@ -40,7 +40,13 @@ pub(crate) enum Seen {
     /// Another call than a request is made that may take so long, or came to its end.
     Calls { call: u64, timeout: Duration },
     /// It came to its end.
-    Called { call: u64 },
+    Called {
+        call: u64,
+        /// With what it failed, if it did.
+        code: Option<ErrorCode>,
+    },
+    /// A request went out.
+    Sent { op: u64 },
     /// An agent was registered at the server that it reaches.
     Registered,
     /// A server tells an agent to start a container.
@@ -93,7 +99,10 @@ pub(crate) struct Asked {
     pub(crate) began: u64,
     /// What ran in its serial container when it began.
     pub(crate) beside: Option<u64>,
-    pub(crate) outcome: Option<Outcome>,
+    /// What it came to, and when.
+    pub(crate) outcome: Option<(Outcome, Duration)>,
+    /// Whether it went out.
+    pub(crate) sent: bool,
     /// In which lives it was begun.
     pub(crate) executed: Vec<CopyId>,
 }
@@ -124,10 +133,19 @@ pub(crate) struct Ledger {
 #[derive(Debug, Clone)]
 pub(crate) enum News {
     Accepts(CopyId),
-    Refuses { copy: CopyId, by_itself: bool },
+    Refuses {
+        copy: CopyId,
+        by_itself: bool,
+    },
     Executed(u64),
     Done(u64),
     Placed(ProcessId, Placed),
+    /// Another call came to its end, so much before its deadline.
+    Called {
+        call: u64,
+        code: Option<ErrorCode>,
+        early: Duration,
+    },
 }
 
 impl Ledger {
@@ -193,6 +211,7 @@ impl Ledger {
                     began: 0,
                     beside: None,
                     outcome: None,
+                    sent: false,
                     executed: Vec::new(),
                 };
                 self.asked.insert(op, asked);
@@ -200,7 +219,7 @@ impl Ledger {
             }
             Seen::Done { op, outcome } => {
                 if let Some(asked) = self.asked.get_mut(&op) {
-                    asked.outcome = Some(outcome);
+                    asked.outcome = Some((outcome, now));
                     self.unanswered.remove(&op);
                     self.news.push(News::Done(op));
                 }
@@ -208,8 +227,16 @@ impl Ledger {
             Seen::Calls { call, timeout } => {
                 self.open.insert((by, call), now + timeout);
             }
-            Seen::Called { call } => {
-                self.open.remove(&(by, call));
+            Seen::Called { call, code } => {
+                if let Some(deadline) = self.open.remove(&(by, call)) {
+                    let early = deadline.saturating_sub(now);
+                    self.news.push(News::Called { call, code, early });
+                }
+            }
+            Seen::Sent { op } => {
+                if let Some(asked) = self.asked.get_mut(&op) {
+                    asked.sent = true;
+                }
             }
             // It takes the world to know where.
             Seen::Registered => {}

@@ -43,6 +43,10 @@ pub enum Sabotage {
     DropReassertions,
     /// Delays depend on what other simulations of this process did before.
     Unseeded,
+    /// The server is given a configuration without limits.
+    NoLimits,
+    /// The agent's driver says that leases last longer than they do.
+    LongLeases,
     /// The agent's driver drops answers to the server.
     DropReplies,
 }

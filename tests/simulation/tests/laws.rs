@@ -7,11 +7,13 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 22] = [
+const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
+    (Sabotage::LongLeases, "exclusive-one-accepting"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
     (Sabotage::DropStarts, "served-again"),
+    (Sabotage::DropStarts, "served-in-time"),
     (Sabotage::DropReleases, "references-are-held"),
     (Sabotage::DropHolders, "durable-survives"),
     (Sabotage::DropReassertions, "restart-ends-nothing"),
@@ -20,6 +22,7 @@ const DEEDS: [(Sabotage, &str); 22] = [
     (Sabotage::ForgetRunning, "serial-one-at-a-time"),
     (Sabotage::DropTimeouts, "answered-in-time"),
     (Sabotage::ClaimNotRun, "answer-fits"),
+    (Sabotage::NoLimits, "within-bounds"),
     (Sabotage::DropReplies, "bounded"),
     (Sabotage::DropStops, "nothing-leaks"),
     (Sabotage::EmptyFeed, "feed-is-true"),

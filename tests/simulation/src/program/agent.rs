@@ -6,7 +6,7 @@ mod registering;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use huly_agent::core::{self, Agent, Effect, Input, ServerCall, Token};
+use huly_agent::core::{self, Agent, Effect, Input, Run, ServerCall, Token};
 use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, method};
 use huly_session::registration::Registrar;
 use huly_session::{self as session, Call, CallError};
@@ -25,6 +25,9 @@ const TICKS: u32 = 8;
 
 /// How long the server may take to note that the agent leaves.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// By how much leases are too long when that is the sabotage.
+const LONG: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct AgentProgram {
@@ -75,8 +78,17 @@ impl AgentProgram {
         }
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
     pub(crate) fn core(&self) -> &Agent {
         &self.core
+    }
+
+    /// Whether a container of an exclusive kind would begin with a request now.
+    pub(crate) fn accepts_alone(&self, run: u64, now: Duration) -> bool {
+        self.hosting.accepts_alone(Run(run), now)
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
@@ -154,7 +166,14 @@ impl AgentProgram {
                     method,
                     params,
                 } => self.back_call(cx, call, method, &params),
-                E::Lease { until } => self.inputs.push_back(Input::Lease { until }),
+                E::Lease { until } => {
+                    let more = match cx.does(Sabotage::LongLeases) {
+                        true => LONG,
+                        false => Duration::ZERO,
+                    };
+                    let until = until + more;
+                    self.inputs.push_back(Input::Lease { until });
+                }
                 E::Term(term) => self.inputs.push_back(Input::Term(term)),
                 E::Answered { token, result } => self.answered(cx, token, result),
                 E::Stopped(reason) => {
@@ -249,13 +268,20 @@ impl AgentProgram {
                 self.say(cx, method::UNREGISTER_AGENT, &AgentUuid { uuid });
             }
             Effect::Answer { token, result } => self.reply(cx, token.0, result),
-            Effect::Gate { open } => {
-                cx.tell(if open {
-                    "goes on after its pause"
-                } else {
-                    "was paused: nothing is dispatched"
-                });
-                self.hosting.set_gate(open);
+            Effect::Gate(gate) => {
+                let before = self.hosting.set_gate(gate);
+                match (before.open, gate.open) {
+                    (false, true) => cx.tell("goes on after its pause"),
+                    (true, false) => cx.tell("was paused: nothing is dispatched"),
+                    _ => {}
+                }
+                if before.leased_until.is_none() && gate.leased_until.is_some() {
+                    cx.tell("has a lease");
+                }
+            }
+            Effect::Permit { run, permit } => {
+                cx.tell(format!("permit of run {}: {permit:?}", run.0));
+                self.hosting.set_permit(run, permit);
             }
             Effect::Start { run, seed } => {
                 let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));

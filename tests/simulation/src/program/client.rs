@@ -229,7 +229,10 @@ impl ClientProgram {
                 let result = result.map(drop).map_err(|error| Setback::from(&error));
                 return self.connect_answered(cx, &uuid, attempt, result);
             }
-            Some(_) => return cx.saw(Seen::Called { call: token }),
+            Some(_) => {
+                let (call, code) = (token, result.err().and_then(|error| error.code()));
+                return cx.saw(Seen::Called { call, code });
+            }
             None => return,
         };
         let mut outcome = match result {
@@ -248,7 +251,8 @@ impl ClientProgram {
     }
 
     fn got(&mut self, cx: &mut Context, token: Token, result: Result<GotContainer, CallError>) {
-        cx.saw(Seen::Called { call: token });
+        let code = result.as_ref().err().and_then(CallError::code);
+        cx.saw(Seen::Called { call: token, code });
         self.waits.remove(&token);
         match result {
             Ok(got) => {
@@ -385,7 +389,8 @@ impl ClientProgram {
             if let Some(Waits::Get { uuid }) = self.waits.remove(&token) {
                 cx.tell(format!("waits no longer for its get of {uuid:?}"));
             }
-            cx.saw(Seen::Called { call: token });
+            let (call, code) = (token, None);
+            cx.saw(Seen::Called { call, code });
             self.input(cx, Input::Cancel { token });
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use huly_agent::core::mailbox::{self, Effect, Hook, Mailbox, Moment};
-use huly_agent::core::{Asked, CallNumber, EndReport, Input, Role, Run, Seed};
+use huly_agent::core::{Asked, CallNumber, EndReport, Gate, Input, Permit, Role, Run, Seed, Sight};
 use huly_protocol::{ErrorCode, ErrorPayload, Json};
 
 use super::Context;
@@ -44,6 +44,7 @@ struct Hosted {
     mailbox: Mailbox,
     /// What it was told and has not come to.
     commands: VecDeque<mailbox::Input>,
+    permit: Permit,
     running: BTreeSet<CallNumber>,
 }
 
@@ -65,12 +66,8 @@ pub(crate) struct Hosting {
     hosted: BTreeMap<Run, Hosted>,
     jobs: BTreeMap<(Duration, u64), (Run, Job)>,
     jobs_made: u64,
-    /// As the agent's gate: whether it is open, how often it was closed, when the agent's thread was
-    /// awake last, and how long a sleep of it counts as a pause.
-    open: bool,
-    closings: u64,
-    awake: Duration,
-    pause: Duration,
+    sight: Sight,
+    lease: Duration,
 }
 
 impl Hosting {
@@ -81,10 +78,11 @@ impl Hosting {
             hosted: BTreeMap::new(),
             jobs: BTreeMap::new(),
             jobs_made: 0,
-            open: true,
-            closings: 0,
-            awake: now,
-            pause: lease / 2,
+            sight: Sight {
+                gate: Gate::NEW,
+                awake: now,
+            },
+            lease,
         }
     }
 
@@ -107,6 +105,7 @@ impl Hosting {
             live: false,
             stopping: false,
             commands: VecDeque::new(),
+            permit: Permit::default(),
             running: BTreeSet::new(),
         };
         self.hosted.insert(run, hosted);
@@ -124,7 +123,7 @@ impl Hosting {
     }
 
     pub(crate) fn request(&mut self, cx: &Context, run: Run, asked: Asked) {
-        let closings = self.closings;
+        let closings = self.sight.gate.closings;
         self.tell(cx, run, mailbox::Input::Request { asked, closings });
     }
 
@@ -179,23 +178,33 @@ impl Hosting {
         reports
     }
 
-    pub(crate) fn set_gate(&mut self, open: bool) {
-        self.open = open;
-        self.closings += u64::from(!open);
+    /// Returns what it was before.
+    pub(crate) fn set_gate(&mut self, gate: Gate) -> Gate {
+        std::mem::replace(&mut self.sight.gate, gate)
+    }
+
+    pub(crate) fn set_permit(&mut self, run: Run, permit: Permit) {
+        if let Some(hosted) = self.hosted.get_mut(&run) {
+            hosted.permit = permit;
+        }
     }
 
     /// The agent's thread is awake and has judged the lease.
     pub(crate) fn awake(&mut self, now: Duration) {
-        self.awake = now;
+        self.sight.awake = now;
     }
 
-    /// What mailboxes judge by now.
-    fn moment(&self, now: Duration) -> Moment {
-        Moment {
-            now,
-            open: self.open && now.saturating_sub(self.awake) <= self.pause,
-            closings: self.closings,
-        }
+    /// What a container judges by, as its mailbox would.
+    fn moment(&self, run: Run, now: Duration) -> Option<Moment> {
+        let permit = self.hosted.get(&run)?.permit;
+        Some(self.sight.moment(permit, self.lease, now))
+    }
+
+    /// Whether a container would begin with a request now, as one of an exclusive kind.
+    pub(crate) fn accepts_alone(&self, run: Run, now: Duration) -> bool {
+        let hosted = self.hosted.get(&run).filter(|h| h.live && !h.stopping);
+        let exclusive = hosted.is_some_and(|hosted| hosted.permit != Permit::Always);
+        exclusive && self.moment(run, now).is_some_and(|moment| moment.open)
     }
 
     /// Does what is due; what the agent is told of it is returned.
@@ -217,7 +226,9 @@ impl Hosting {
 
     /// What waits in a container's mailbox may go on, or has waited for too long.
     fn look(&mut self, cx: &mut Context, run: Run, reports: &mut Vec<Input>) {
-        let moment = self.moment(cx.now);
+        let Some(moment) = self.moment(run, cx.now) else {
+            return;
+        };
         let Some(hosted) = self.hosted.get_mut(&run) else {
             return;
         };
@@ -252,7 +263,9 @@ impl Hosting {
     ) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let moment = self.moment(cx.now);
+            let Some(moment) = self.moment(run, cx.now) else {
+                return;
+            };
             let Some(hosted) = self.hosted.get_mut(&run) else {
                 return;
             };
