@@ -47,7 +47,8 @@ fn is_noticed(sabotage: Sabotage, law: &str) -> bool {
 #[test]
 fn what_is_done_wrong_is_noticed_by_its_law() {
     let missed: Vec<_> = DEEDS
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|(sabotage, law)| !is_noticed(*sabotage, law))
         .collect();
     assert_eq!(missed, []);
@@ -56,7 +57,7 @@ fn what_is_done_wrong_is_noticed_by_its_law() {
 #[test]
 fn every_law_has_its_deed() {
     let mut laws: Vec<&str> = LAWS.iter().map(|law| law.name).collect();
-    let mut deeds = DEEDS.map(|(_, law)| law).to_vec();
+    let mut deeds: Vec<&str> = DEEDS.iter().map(|(_, law)| *law).collect();
     laws.sort_unstable();
     deeds.sort_unstable();
     // Some are broken in more than one way.
