@@ -9,15 +9,19 @@ mod answers;
 mod calls;
 mod config;
 mod container;
+mod deadlines;
 mod direct;
 mod doors;
 mod drain;
 mod events;
+mod exclusive;
+mod gate;
 mod lease;
 mod link;
 pub mod mailbox;
 mod ping;
 mod session;
+mod sizes;
 mod standby;
 mod start;
 mod stop;
@@ -26,7 +30,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use huly_protocol::{ErrorCode, ErrorPayload, Json, KindSpec};
@@ -37,9 +41,12 @@ use calls::PendingCall;
 pub use config::Config;
 use container::Container;
 pub use container::Reason;
+use deadlines::Deadlines;
 use doors::Doors;
 use drain::Drain;
+pub use gate::{Gate, Permit, Sight};
 use lease::Lease;
+pub use sizes::Sizes;
 use standby::Standbys;
 pub use types::{
     AgentUpdate, Asked, Audience, CallNumber, Conn, Door, Effect, EndReport, Ended, Figures, Id,
@@ -78,6 +85,8 @@ pub struct Agent {
     now: Duration,
     out: Vec<Effect>,
     lease: Lease,
+    /// What workers were last told of it.
+    gate: Gate,
     containers: BTreeMap<Id, Container>,
     /// The uuid of each container by its run, for reports from the runtime.
     runs: BTreeMap<Run, Id>,
@@ -103,7 +112,7 @@ pub struct Agent {
     reports_soon: bool,
     held_starts: BTreeMap<Token, ServerCall>,
     drain: Drain,
-    deadlines: BTreeSet<(Duration, Deadline)>,
+    deadlines: Deadlines,
     counter: u64,
     waiting: usize,
     /// When silent clients are looked for next.
@@ -115,6 +124,7 @@ impl Agent {
     pub fn new(config: Config, now: Duration) -> Self {
         Self {
             lease: Lease::new(config.lease, now),
+            gate: Gate::NEW,
             answers: Answers::new(config.answers_window, config.answers_bytes),
             doors: Doors::new(config.instance),
             config,
@@ -135,7 +145,7 @@ impl Agent {
             reports_soon: false,
             held_starts: BTreeMap::new(),
             drain: Drain::default(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             counter: 0,
             waiting: 0,
             silence_check: now,
@@ -162,6 +172,7 @@ impl Agent {
             waiting: self.waiting,
             registered: self.registered && self.up,
             fenced: self.lease.is_fenced(),
+            leased: self.lease.holds(self.now),
             draining: self.drain.is_on(),
         }
     }
@@ -175,8 +186,9 @@ impl Agent {
     /// What holds whatever the input is: the lease first, so that a pause is noticed before
     /// anything is dispatched, then what is due.
     fn wake(&mut self) {
-        if self.lease.wake(self.now) {
-            self.effect(Effect::Gate { open: false });
+        let overslept = self.lease.wake(self.now);
+        self.say_gate();
+        if overslept {
             self.effect(Effect::Observed(Observed::LeaseLost));
             self.register();
         }
@@ -216,6 +228,7 @@ impl Agent {
             Input::Wake => {}
             Input::Register => {
                 self.registered = false;
+                self.session_is_over();
                 self.drop_held_starts();
                 self.register();
             }
@@ -268,12 +281,15 @@ impl Agent {
 
     /// Lets requests and starts go on once nothing forbids it.
     fn open_gate(&mut self) {
-        if !self.lease.lift(self.now) {
+        let lifted = self.lease.lift(self.now);
+        let begins = self.lease.begins(self.now);
+        self.say_gate();
+        if lifted {
+            for (_, call) in std::mem::take(&mut self.held_starts) {
+                self.server_call(call);
+            }
+        } else if !begins {
             return;
-        }
-        self.effect(Effect::Gate { open: true });
-        for (_, call) in std::mem::take(&mut self.held_starts) {
-            self.server_call(call);
         }
         let live: Vec<Id> = self
             .containers

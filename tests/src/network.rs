@@ -87,8 +87,6 @@ impl Making {
             ("--network", address),
             ("--network-name", network),
             ("--control-secret-file", &secret),
-            // Started again, it waits for nobody's Lease.
-            ("--identity", identity),
         ];
         let operator = Program::new(
             &format!("huly-{identity}"),
@@ -97,7 +95,10 @@ impl Making {
             http,
             arguments(&[&flags, more].concat(), http_flags),
         );
-        Ok(operator.variable("KUBECONFIG", self.settings.operator_kubeconfig.clone()))
+        Ok(operator
+            .variable("KUBECONFIG", self.settings.operator_kubeconfig.clone())
+            // Started again, it waits for nobody's Lease. An older one knows no such flag.
+            .variable("HULY_IDENTITY", identity.into()))
     }
 }
 

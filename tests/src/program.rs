@@ -63,6 +63,24 @@ impl Program {
         self
     }
 
+    /// Gives it a variable from its next start on.
+    pub(crate) fn tell(&mut self, name: &str, value: PathBuf) {
+        self.variables.push((name.to_owned(), value));
+    }
+
+    /// Gives it another value of a flag from its next start on.
+    ///
+    /// # Errors
+    /// When it has no such flag.
+    pub fn set_flag(&mut self, flag: &str, value: &str) -> Result<()> {
+        let mut arguments = self.arguments.iter_mut();
+        let found = arguments.find(|argument| *argument == flag);
+        let at = found.and_then(|_| arguments.next());
+        let at = at.with_context(|| format!("{} has no flag {flag}", self.name))?;
+        value.clone_into(at);
+        Ok(())
+    }
+
     /// What is started from now on.
     pub(crate) fn replace(&mut self, path: PathBuf) {
         self.path = path;

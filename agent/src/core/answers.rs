@@ -121,7 +121,11 @@ impl Answers {
         true
     }
 
-    #[cfg(test)]
+    /// Requests that are known, and answers that are remembered.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.seen.len(), self.order.len())
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -8,7 +8,7 @@ use huly_protocol::{
 
 use super::answers::{Key, Seen};
 use super::config::Config;
-use super::container::{Container, State};
+use super::container::Container;
 use super::link::read_ext;
 use super::types::{
     Asked, CallNumber, Conn, Door, Effect, EndReport, Id, Observed, Route, Run, Token,
@@ -165,18 +165,19 @@ impl Agent {
 
     /// Hands over what waits, in the order in which it came; returns whether it may.
     pub(super) fn dispatch_waiting(&mut self, uuid: &Id) -> bool {
-        if self.lease.is_fenced() {
+        let Some(container) = self.containers.get(uuid) else {
+            return false;
+        };
+        if !container.is_live() || !self.has_lease_for(container) {
             return false;
         }
         let Some(container) = self.containers.get_mut(uuid) else {
             return false;
         };
-        if !matches!(container.state, State::Live) {
-            return false;
-        }
         let run = container.run;
         for asked in container.waiting.drain(..) {
             self.waiting -= 1;
+            self.deadlines.waits_no_more(asked.call);
             if let Some(pending) = self.calls.get_mut(&asked.call) {
                 pending.dispatched = true;
             }
@@ -235,6 +236,7 @@ impl Agent {
         for call in waiting {
             if let Some(pending) = self.calls.remove(&call.call) {
                 let message = format!("container {uuid} is being ended; the request did not run");
+                self.deadlines.waits_no_more(call.call);
                 self.give_up(pending, error(ErrorCode::Interrupted, message));
             }
         }
@@ -249,6 +251,7 @@ impl Agent {
                 continue;
             };
             if !pending.dispatched {
+                self.deadlines.waits_no_more(*call);
                 let message = format!("container {uuid} ended; the request did not run");
                 self.give_up(pending, error(ErrorCode::Interrupted, message));
                 continue;

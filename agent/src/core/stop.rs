@@ -94,6 +94,8 @@ impl Agent {
             }
         };
         self.deadlines.insert((grace, Deadline::Stop(run)));
+        // What it was handed and has not begun with is not to begin while the end is on its way.
+        self.say_permit(uuid);
         self.give_up_waiting(uuid);
         if !waiters.is_empty() {
             self.observe_start(uuid, "interrupted");
@@ -115,6 +117,7 @@ impl Agent {
         let Some(uuid) = self.runs.remove(&run) else {
             return;
         };
+        self.deadlines.ended(run);
         let Some(mut container) = self.containers.remove(&uuid) else {
             return;
         };
@@ -139,7 +142,7 @@ impl Agent {
             self.effect(Effect::Update(NetworkEvent {
                 agents: Vec::new(),
                 containers: vec![ContainerEvent {
-                    container: container.record(&self.config),
+                    container: container.record(&self.config, false),
                     event: EventKind::Removed,
                 }],
             }));

@@ -15,6 +15,7 @@ impl Registry {
         let Some(flight) = session.in_flight.swap_remove(request) else {
             return;
         };
+        session.note_answered(request);
         Counted::add(&mut self.counted.requests, (flight.method, "ok"));
         self.send_to_client(client, Frame::new(Op::Response, request, payload));
     }
@@ -26,6 +27,7 @@ impl Registry {
         let Some(flight) = session.in_flight.swap_remove(request) else {
             return;
         };
+        session.note_answered(request);
         self.send_error(client, request, flight.method, error);
     }
 

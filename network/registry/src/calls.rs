@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 use crate::registry::{Id, Registry};
 use crate::routed::Terms;
 use crate::session::millis;
-use crate::timer::Timer;
 
 /// How much longer than its caller the server waits for an answer that is on its way.
 pub(crate) const LATE_ANSWER: Duration = Duration::from_secs(1);
@@ -163,7 +162,7 @@ impl Registry {
     pub(crate) fn call_until(&mut self, number: u64, until: Duration) {
         if let Some(call) = self.calls.get_mut(&number) {
             call.until = Some(until);
-            self.timers.set(until, Timer::Call(number));
+            self.timers.set_call(until, number);
         }
     }
 
@@ -171,12 +170,12 @@ impl Registry {
     pub(crate) fn take_call(&mut self, number: u64) -> Option<BackCall> {
         let call = self.calls.remove(&number)?;
         if let Some(until) = call.until {
-            self.timers.unset(until, Timer::Call(number));
+            self.timers.unset_call(until, number);
         }
         if let CallKind::Request { uuid, .. } = &call.kind
             && let Some(entry) = self.entries.get_mut(uuid)
         {
-            entry.running = entry.running.saturating_sub(1);
+            entry.running.remove(&number);
         }
         Some(call)
     }
@@ -276,21 +275,29 @@ impl Registry {
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
         let ext = self.epoch_ext(agent, entry.epoch);
         self.call(agent, method::TERMINATE, &params, ext, CallKind::Other);
+        self.fence(uuid, self.now.mono);
     }
 
     /// Requests that an agent (or one container of it) will not answer any more: they may have run.
     pub(crate) fn fail_calls(&mut self, agent: &Id, container: Option<&Id>) {
-        let lost: Vec<u64> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| call.agent == *agent)
-            .filter(|(_, call)| match (&call.kind, container) {
-                (CallKind::Request { uuid, .. }, Some(container)) => uuid == container,
-                (CallKind::Request { .. } | CallKind::Other, None) => true,
-                _ => false,
-            })
-            .map(|(number, _)| *number)
-            .collect();
+        let lost: Vec<u64> = match container {
+            Some(uuid) => {
+                let entry = self.entries.get(uuid);
+                let running = entry.into_iter().flat_map(|entry| &entry.running);
+                let at_it = |number: &u64| self.calls.get(number).map(|call| &call.agent);
+                let running = running.copied();
+                running
+                    .filter(|number| at_it(number) == Some(agent))
+                    .collect()
+            }
+            None => {
+                let calls = self.calls.iter().filter(|(_, call)| {
+                    let kind = matches!(call.kind, CallKind::Request { .. } | CallKind::Other);
+                    kind && call.agent == *agent
+                });
+                calls.map(|(number, _)| *number).collect()
+            }
+        };
         for number in lost {
             let Some(call) = self.take_call(number) else {
                 continue;

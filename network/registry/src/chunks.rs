@@ -2,20 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use huly_protocol::{AgentRegistration, ErrorCode, ErrorPayload};
+use huly_protocol::{AgentRegistration, ContainerRecord, ErrorCode, ErrorPayload};
 
 use crate::registry::{Id, Registry};
 use crate::session::Session;
 use crate::stopping::records;
 
 /// Containers in registrations of one client of which chunks are still to come.
-const MAX_CHUNKED: usize = 250_000;
+pub(crate) const MAX_CHUNKED: usize = 250_000;
+/// What they may take in memory, in bytes, about.
+pub(crate) const MAX_CHUNKED_BYTES: usize = 256 << 20;
+/// What a container takes in a registration beside its texts, in bytes, about.
+const OVERHEAD: usize = 256;
 
 /// A registration that comes in chunks. It says what the agent had at the first of them; what
 /// happens until the last is known better.
 #[derive(Debug)]
 pub(crate) struct Chunks {
     pub(crate) registration: AgentRegistration,
+    /// What it takes in memory, about.
+    bytes: usize,
     /// Containers that came to live at the agent meanwhile.
     pub(crate) came: BTreeSet<Id>,
     /// Those that left it.
@@ -26,6 +32,7 @@ impl From<AgentRegistration> for Chunks {
     fn from(registration: AgentRegistration) -> Self {
         Self {
             registration,
+            bytes: 0,
             came: BTreeSet::new(),
             left: BTreeSet::new(),
         }
@@ -38,6 +45,7 @@ impl Session {
         let chunks = self.chunks.remove(agent)?;
         let count = records(&chunks.registration);
         self.chunked = self.chunked.saturating_sub(count);
+        self.chunked_bytes = self.chunked_bytes.saturating_sub(chunks.bytes);
         Some(chunks)
     }
 }
@@ -61,9 +69,14 @@ impl Registry {
             session.forget_chunks(agent);
         }
         let more = records(&part);
-        if session.chunked + more > MAX_CHUNKED {
+        let bytes = bytes_of(&part);
+        let too_long = session.chunked_bytes + bytes > MAX_CHUNKED_BYTES;
+        if session.chunked + more > MAX_CHUNKED || too_long {
             session.forget_chunks(agent);
-            let message = format!("a client registers at most {MAX_CHUNKED} containers at once");
+            let message = format!(
+                "a client registers at most {MAX_CHUNKED} containers and {MAX_CHUNKED_BYTES} bytes \
+                 at once"
+            );
             return Err(ErrorPayload::new(ErrorCode::Exhausted, message));
         }
         if chunk == 0 {
@@ -84,7 +97,23 @@ impl Registry {
                 whole.stopping.extend(part.stopping);
             }
         }
-        session.chunked += more;
+        if let Some(chunks) = session.chunks.get_mut(agent) {
+            chunks.bytes += bytes;
+            session.chunked += more;
+            session.chunked_bytes += bytes;
+        }
         Ok(last.then(|| session.forget_chunks(agent)).flatten())
     }
+}
+
+/// What a registration, or a chunk of one, takes in memory, in bytes, about.
+fn bytes_of(part: &AgentRegistration) -> usize {
+    let stopping = part.huly.iter().flat_map(|ext| &ext.stopping);
+    let text = |record: &ContainerRecord| {
+        let labels = record.labels.iter().flatten().map(String::len);
+        let extra = record.extra.as_ref().map_or(0, |extra| extra.text().len());
+        let names = record.uuid.len() + record.kind.len() + record.endpoint.len();
+        OVERHEAD + names + extra + labels.sum::<usize>()
+    };
+    part.containers.iter().chain(stopping).map(text).sum()
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use huly_protocol::{
@@ -117,11 +118,9 @@ pub(crate) struct Entry {
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) held: Vec<HeldCall>,
     /// Requests that its agent has not answered yet.
-    pub(crate) running: u32,
+    pub(crate) running: BTreeSet<u64>,
     /// Since when nobody has held it.
     pub(crate) idle_since: Option<Duration>,
-    /// When its idle time is looked at next.
-    pub(crate) idle_timer: Option<Duration>,
     /// Registered by an agent: it may have holders that this server has not heard from.
     pub(crate) lived_before: bool,
     pub(crate) lost: Option<Lost>,
@@ -135,8 +134,6 @@ pub(crate) struct Entry {
     pub(crate) named: bool,
     /// Whether those who are told of containers think that it lives.
     pub(crate) announced: bool,
-    /// The uuid of the client session whose get without uuid it last answered.
-    pub(crate) claimed: Option<String>,
     /// The agent that it is to start on; of one that has lived, any.
     pub(crate) on: Option<Id>,
     /// How often a start failed in a row.
@@ -147,6 +144,8 @@ pub(crate) struct Entry {
     pub(crate) short_lives: u32,
     /// It is not placed before.
     pub(crate) not_before: Option<Duration>,
+    /// No life of it that another server placed can accept requests any more.
+    pub(crate) alone: bool,
     /// Bytes of its get that are counted while it has no agent.
     pub(crate) counted_bytes: usize,
     /// Its agent was told to end it and has not, in the time that it has for that.
@@ -171,9 +170,8 @@ impl Entry {
             holders: IndexMap::new(),
             waiters: Vec::new(),
             held: Vec::new(),
-            running: 0,
+            running: BTreeSet::new(),
             idle_since: None,
-            idle_timer: None,
             lived_before: false,
             lost: None,
             failovers: 0,
@@ -183,12 +181,12 @@ impl Entry {
             stateless: false,
             named: true,
             announced: false,
-            claimed: None,
             on: None,
             attempts: 0,
             live_since: None,
             short_lives: 0,
             not_before: None,
+            alone: false,
             counted_bytes: 0,
             stop_is_late: false,
             last_visit: 0.0,
@@ -308,6 +306,7 @@ impl Entry {
                 first_client: self.first_client.as_deref().map(str::to_owned),
                 by_uuid: self.by_uuid,
                 stateless: self.stateless.then_some(Stateless::Owner),
+                leased: false,
             }),
         }
     }

@@ -8,6 +8,7 @@ use crate::entry::{Entry, Lost, State};
 use crate::registry::{Id, Registry};
 use crate::session::millis;
 use crate::stats::Counted;
+use crate::timer::Timer;
 
 impl Registry {
     /// A container's agent does not have it any more. One that is wanted is placed again.
@@ -103,6 +104,9 @@ impl Registry {
     /// Takes an entry out of the registry's indexes.
     pub(crate) fn take_entry(&mut self, uuid: &Id) -> Option<Entry> {
         let mut entry = self.entries.swap_remove(uuid)?;
+        for timer in [Timer::Idle, Timer::Stop, Timer::Place, Timer::Hold] {
+            self.timers.unset(&timer(uuid.clone()));
+        }
         self.unplaced_bytes -= std::mem::take(&mut entry.counted_bytes);
         self.waiting.remove(uuid);
         if let Some(of_kind) = self.by_kind.get_mut(&entry.kind) {
@@ -133,7 +137,7 @@ impl Registry {
     /// The time in which agents may register containers that are not known may be over.
     pub(crate) fn check_settled(&mut self) {
         if self.now.mono < self.settles_at {
-            return;
+            return self.timers.set(self.settles_at, Timer::Settled);
         }
         self.settled = true;
         self.publish_settled();

@@ -45,6 +45,11 @@ fn merged(before: EventKind, after: EventKind) -> EventKind {
 }
 
 impl Feed {
+    /// What is told in the step in which it happens.
+    pub(crate) fn unsent(&self) -> usize {
+        self.agents.len() + self.containers.len() + self.held.len()
+    }
+
     fn is_to_be_added(&self, uuid: &Id) -> bool {
         let told = self.plain_containers.get(&**uuid);
         told.is_some_and(|told| told.event == EventKind::Added)

@@ -8,6 +8,7 @@ use crate::entry::{Entry, State, Waiter};
 use crate::references::still_stopping;
 use crate::registry::{Id, Registry};
 use crate::requests::Outcome;
+use crate::timer::Timer;
 
 /// The longest container uuid or kind, in characters.
 const MAX_NAME: usize = 253;
@@ -49,16 +50,11 @@ impl Registry {
             self.hold_get(client, id, params)?;
             return Ok(None);
         };
-        if params.request.uuid.is_none()
-            && let Some(session) = self.session_uuid(client)
-            && let Some(entry) = self.entries.get_mut(&uuid)
-        {
-            let first = entry.first_client.get_or_insert_with(|| client.clone());
-            if first == client {
-                entry.claimed = Some(session);
-            }
+        let held_before = self.hold(client, &uuid, ext.durable);
+        if params.request.uuid.is_none() {
+            self.note_asked(client, &uuid, &params.request);
         }
-        self.join(client, id, &uuid, ext.durable);
+        self.join(client, id, &uuid, held_before);
         Ok(None)
     }
 
@@ -99,7 +95,8 @@ impl Registry {
     fn answer_again(&mut self, client: &Id, id: &str, uuid: &Id, durable: bool) {
         let placed = |entry: &Entry| !entry.endpoint.is_empty();
         if !self.entries.get(uuid).is_some_and(placed) {
-            return self.join(client, id, uuid, durable);
+            let held_before = self.hold(client, uuid, durable);
+            return self.join(client, id, uuid, held_before);
         }
         let waiter = Waiter {
             client: client.clone(),
@@ -113,7 +110,7 @@ impl Registry {
     /// The container that answered a get before in this session, if the client still holds it.
     fn answered_before(&self, client: &Id, id: &str) -> Option<Id> {
         let session = self.sessions.get(client)?;
-        let uuid = session.remembered_get(id)?;
+        let uuid = session.got.get(id)?;
         let holds = session.refs.contains(uuid) && self.entries.contains_key(uuid);
         holds.then(|| uuid.clone())
     }
@@ -175,7 +172,8 @@ impl Registry {
                 if agent.is_some() {
                     self.advance(kind);
                 }
-                return Ok(Some(uuid));
+                let last = self.last_asked(client, &uuid, request);
+                return Ok(Some(last.unwrap_or(uuid)));
             }
             if self.settling() && !ext.fresh {
                 return Ok(None);
@@ -192,20 +190,6 @@ impl Registry {
         if let Some(entry) = self.entries.get_mut(uuid) {
             entry.on = ext.agent.as_deref().map(Id::from);
         }
-    }
-
-    /// The container that answered an equal get without uuid in an earlier session of a TypeScript
-    /// client: such a client gets again what it holds with the original request. Each once.
-    fn asked_before(&self, client: &Id, kind: &Id, request: &GetRequest) -> Option<Id> {
-        let session = self
-            .sessions
-            .get(client)
-            .filter(|session| !session.is_rust())?;
-        self.of_kind(kind)
-            .filter(|entry| entry.first_client.as_ref() == Some(client))
-            .filter(|entry| entry.asked_alike(request) && !entry.is_stopping())
-            .find(|entry| entry.claimed.as_ref() != Some(&session.uuid))
-            .map(|entry| entry.uuid.clone())
     }
 
     /// The oldest container that was asked for without a uuid and has all the labels.
@@ -249,11 +233,21 @@ impl Registry {
         self.index_entry(entry);
     }
 
+    /// A container that waits takes nothing of the room for gets: an agent has it.
+    pub(crate) fn takes_no_room(&mut self, uuid: &Id) {
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            self.unplaced_bytes -= std::mem::take(&mut entry.counted_bytes);
+        }
+    }
+
     /// Puts an entry into the registry's indexes.
     pub(crate) fn index_entry(&mut self, mut entry: Entry) {
         // What came before anybody got it goes first.
         if let Some(early) = self.early_calls.remove(&entry.uuid) {
             entry.held.splice(..0, early);
+        }
+        if let Some(until) = entry.held.iter().map(|call| call.until).min() {
+            self.timers.set(until, Timer::Hold(entry.uuid.clone()));
         }
         self.by_kind
             .entry(entry.kind.clone())
@@ -266,9 +260,8 @@ impl Registry {
         self.now.mono.saturating_sub(self.started).as_secs_f64() * 1e3
     }
 
-    /// Gives a client a reference and answers its get, now or once the container lives.
-    fn join(&mut self, client: &Id, id: &str, uuid: &Id, durable: bool) {
-        let held_before = self.hold(client, uuid, durable);
+    /// Answers the get of a client that has its reference, now or once the container lives.
+    fn join(&mut self, client: &Id, id: &str, uuid: &Id, held_before: bool) {
         let visit = self.since_start_ms();
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
@@ -309,7 +302,7 @@ impl Registry {
             return;
         };
         if let Some(session) = self.sessions.get_mut(&waiter.client) {
-            session.remember_get(&waiter.request, uuid.clone());
+            session.got.note(waiter.request.clone(), uuid.clone());
         }
         self.respond(&waiter.client, &waiter.request, payload);
         if waiter.again && !rust {
@@ -362,11 +355,16 @@ impl Registry {
     }
 }
 
+/// What a container or a get that waits takes beside its texts, in bytes, about.
+const OVERHEAD: usize = 256;
+
 /// What a get takes in memory, in bytes.
-fn bytes_of(kind: &str, request: &GetRequest) -> usize {
+pub(crate) fn bytes_of(kind: &str, request: &GetRequest) -> usize {
     let labels = request.labels.iter().flatten();
     let extra = request.extra.as_ref();
-    kind.len()
+    OVERHEAD
+        + kind.len()
+        + request.uuid.as_ref().map_or(0, String::len)
         + labels.map(String::len).sum::<usize>()
         + extra.map_or(0, |extra| extra.text().len())
 }

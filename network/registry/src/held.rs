@@ -9,7 +9,7 @@ use crate::routed::{Routed, no_such_container, other_life};
 use crate::timer::Timer;
 
 /// Requests that may be held for one container.
-const MAX_HELD: usize = 1_024;
+pub(crate) const MAX_HELD: usize = 1_024;
 
 impl Registry {
     pub(crate) fn hold_call(&mut self, uuid: Id, routed: Routed<'_>) -> Outcome {
@@ -93,6 +93,7 @@ impl Registry {
     /// The containers that requests were held for have not come in time.
     pub(crate) fn fail_early_calls(&mut self) {
         for (uuid, held) in std::mem::take(&mut self.early_calls) {
+            self.timers.unset(&Timer::Hold(uuid.clone()));
             self.refuse_held(held, &no_such_container(&uuid));
         }
     }
@@ -113,6 +114,9 @@ impl Registry {
             return;
         };
         let late = held.extract_if(.., |call| call.until <= now).collect();
+        if let Some(until) = held.iter().map(|call| call.until).min() {
+            self.timers.set(until, Timer::Hold(uuid.clone()));
+        }
         let message = format!("container {uuid} was not there in time; the request did not run");
         self.refuse_held(late, &ErrorPayload::new(ErrorCode::TimedOut, message));
     }
@@ -134,6 +138,7 @@ impl Registry {
         self.take_held(dropped);
         if self.early_calls.get(uuid).is_some_and(Vec::is_empty) {
             self.early_calls.remove(uuid);
+            self.timers.unset(&Timer::Hold(uuid.clone()));
         }
     }
 }

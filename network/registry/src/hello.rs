@@ -8,6 +8,7 @@ use huly_protocol::{
 };
 use indexmap::{IndexMap, IndexSet};
 
+use crate::recent::Recent;
 use crate::registry::{ConnId, Effect, Id, Registry};
 use crate::session::{Session, millis};
 use crate::timer::Timer;
@@ -66,13 +67,16 @@ impl Registry {
                 detached: false,
                 in_flight: IndexMap::new(),
                 again: IndexSet::new(),
-                got: IndexMap::new(),
+                got: Recent::default(),
+                answered: Recent::default(),
                 refs: IndexSet::new(),
+                asked: IndexMap::new(),
                 agents: BTreeSet::new(),
                 watches: false,
                 sync: None,
                 chunks: BTreeMap::new(),
                 chunked: 0,
+                chunked_bytes: 0,
             };
             self.sessions.insert(client.clone(), session);
             // Durable references of an earlier session, or told by agents.
@@ -113,6 +117,7 @@ impl Registry {
         }
         if let Some(session) = self.sessions.get_mut(client).filter(|_| new_connection) {
             session.again = session.in_flight.keys().cloned().collect();
+            session.answered.clear();
         }
         new_connection
     }
@@ -124,14 +129,17 @@ impl Registry {
         };
         session.nonce = nonce;
         session.got.clear();
+        session.asked.clear();
         session.sync = None;
         session.chunks.clear();
         session.chunked = 0;
+        session.chunked_bytes = 0;
         let flights = std::mem::take(&mut session.in_flight);
         let agents = std::mem::take(&mut session.agents);
         self.forget_flights(client, flights);
         for agent in agents {
-            self.agent_gone(&agent, "ConnectionClosed", self.now.mono);
+            let now = self.now.mono;
+            self.agent_gone(&agent, "ConnectionClosed", now, Some(now));
         }
     }
 

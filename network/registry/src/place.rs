@@ -41,14 +41,17 @@ impl Registry {
         if entry.state != State::Waiting {
             return;
         }
-        if entry.not_before.is_some_and(|at| at > self.now.mono) {
+        if let Some(at) = entry.not_before.filter(|at| *at > self.now.mono) {
+            return self.timers.set(at, Timer::Place(uuid.clone()));
+        }
+        let (kind, anywhere) = (entry.kind.clone(), entry.on.is_none());
+        if self.is_fenced(uuid) {
             return;
         }
-        let kind = entry.kind.clone();
         match self.pick_for(uuid, &kind) {
             Ok((seq, agent)) => {
                 // Where it had to go says nothing of where the next one goes.
-                if entry.on.is_none() {
+                if anywhere {
                     self.cursors.insert(kind, seq);
                     self.last_pick = seq;
                 }
@@ -117,6 +120,7 @@ impl Registry {
         entry.epoch = Some(epoch);
         entry.stateless = stateless;
         entry.not_before = None;
+        entry.alone = true;
         entry.spec = spec;
         entry.told_holders = entry.durable_holders();
         let mut request = entry.request.clone();
@@ -222,7 +226,12 @@ impl Registry {
             return;
         };
         for client in entry.holders.keys() {
-            let session = self.sessions.get_mut(client);
+            let mut session = self.sessions.get_mut(client);
+            if let Some(session) = &mut session
+                && let Some(known) = session.asked.shift_remove(asked)
+            {
+                session.asked.insert(uuid.clone(), known);
+            }
             let refs = session.map(|session| &mut session.refs);
             for held in refs.into_iter().chain(self.durable.get_mut(client)) {
                 if held.swap_remove(asked) {
@@ -244,6 +253,10 @@ impl Registry {
             }
             known.waiters.append(&mut entry.waiters);
             known.held.append(&mut entry.held);
+            let until = known.held.iter().map(|call| call.until).min();
+            if let Some(until) = until {
+                self.timers.set(until, Timer::Hold(uuid.clone()));
+            }
             known.idle_since = None;
             match known.state {
                 State::Live { .. } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use huly_protocol::ReassertedGet;
 
 use crate::entry::{Lost, State};
-use crate::get::check_name;
+use crate::get::{bytes_of, check_name};
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
 
@@ -13,6 +13,7 @@ impl Registry {
     /// Gives a Rust client its references again after a new session (`xr`).
     pub(crate) fn reassert(&mut self, client: &Id, gets: Vec<ReassertedGet>) -> Outcome {
         let control = self.need_control(client, "a durable reference").is_ok();
+        self.has_room(self.unknown_bytes(&gets))?;
         let mut answers = Vec::with_capacity(gets.len());
         let mut place = Vec::new();
         for get in gets {
@@ -58,6 +59,14 @@ impl Registry {
             self.place(&uuid);
         }
         now(&answers)
+    }
+
+    /// What those take in memory that are not known. Where there is no room the client asserts them
+    /// again later: agents register meanwhile.
+    fn unknown_bytes(&self, gets: &[ReassertedGet]) -> usize {
+        let unknown = |get: &&ReassertedGet| !self.entries.contains_key(get.uuid.as_str());
+        let unknown = gets.iter().filter(unknown);
+        unknown.map(|get| bytes_of(&get.kind, &get.request)).sum()
     }
 
     /// A container that a client knew and no agent has registered: once it is placed, that is a

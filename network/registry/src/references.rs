@@ -52,7 +52,7 @@ impl Registry {
             self.need_control(client, "the release of a durable reference")?;
         }
         if let Some(session) = self.sessions.get_mut(client) {
-            session.refs.swap_remove(uuid);
+            session.let_go(uuid);
         }
         self.drop_reference(client, uuid, true);
         Ok(())
@@ -70,7 +70,7 @@ impl Registry {
                 let durable = *durable;
                 entry.holders.shift_remove(client);
                 if let Some(session) = self.sessions.get_mut(client) {
-                    session.refs.swap_remove(uuid);
+                    session.let_go(uuid);
                 }
                 if durable {
                     if let Some(held) = self.durable.get_mut(client) {
@@ -152,26 +152,14 @@ impl Registry {
         })
     }
 
-    /// Sets the container's idle timer, unless one comes soon enough: it looks again by itself.
+    /// Sets the container's idle timer.
     fn watch_idle(&mut self, uuid: &Id) {
-        let Some(due) = self.idle_due(uuid) else {
-            return;
-        };
-        if let Some(entry) = self.entries.get_mut(uuid)
-            && entry.idle_timer.is_none_or(|at| at > due)
-        {
-            entry.idle_timer = Some(due);
+        if let Some(due) = self.idle_due(uuid) {
             self.timers.set(due, Timer::Idle(uuid.clone()));
         }
     }
 
     pub(crate) fn check_idle(&mut self, uuid: &Id) {
-        let now = self.now.mono;
-        if let Some(entry) = self.entries.get_mut(uuid)
-            && entry.idle_timer.is_some_and(|at| at <= now)
-        {
-            entry.idle_timer = None;
-        }
         let Some(due) = self.idle_due(uuid) else {
             return;
         };

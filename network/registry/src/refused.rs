@@ -38,10 +38,10 @@ impl Registry {
                 "container {uuid} has another life now, and the last one did not begin with the request"
             );
             let error = ErrorPayload::new(ErrorCode::Interrupted, message);
-            return self.respond_error(client, request, error);
+            return self.respond_error(client, request, terms.refusal(error));
         }
         let Some(asked) = wanted.and_then(|_| read(&call.payload)) else {
-            return self.respond_error(client, request, error);
+            return self.respond_error(client, request, terms.refusal(error));
         };
         let routed = Routed {
             client,

@@ -68,7 +68,8 @@ impl Registry {
         };
         // W05: it runs already, or was answered before it came again over this connection.
         let again = session.again.swap_remove(&frame.id);
-        if again || session.in_flight.contains_key(&frame.id) {
+        let answered = session.answered.get(&frame.id).is_some();
+        if again || answered || session.in_flight.contains_key(&frame.id) {
             return;
         }
         let request = Request::read(&frame.payload);

@@ -115,11 +115,10 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(uuid) else {
             return Err(no_such_container(uuid));
         };
-        if entry.running >= limit {
+        if entry.running.len() >= limit as usize {
             let message = format!("container {uuid} has {limit} requests without an answer");
             return Err(ErrorPayload::new(ErrorCode::Busy, message));
         }
-        entry.running += 1;
         let now = self.now.mono;
         let deadline = routed.terms.deadline;
         let ext = rust.then(|| CallExt {
@@ -140,6 +139,9 @@ impl Registry {
             terms: routed.terms,
         };
         let call = self.call(agent, method::CONTAINER_REQUEST, &params, ext, kind);
+        if let (Some(number), Some(entry)) = (call, self.entries.get_mut(uuid)) {
+            entry.running.insert(number);
+        }
         if let Some(number) = call
             && let Some(flight) = self
                 .sessions

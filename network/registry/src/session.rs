@@ -6,13 +6,12 @@ use std::time::Duration;
 use huly_protocol::Frame;
 use indexmap::{IndexMap, IndexSet};
 
+use crate::asked::Asked;
 use crate::chunks::Chunks;
 use crate::control::BegunSync;
+use crate::recent::Recent;
 use crate::registry::{ConnId, Id, Registry};
 use crate::timer::Timer;
-
-/// Gets whose answers are remembered, per session.
-const REMEMBERED_GETS: usize = 4_096;
 
 /// A request of a client that is not answered yet.
 #[derive(Debug, Clone)]
@@ -47,8 +46,13 @@ pub(crate) struct Session {
     /// again over it: their answers may be on the way already, and are the only ones.
     pub(crate) again: IndexSet<String>,
     /// Which container answered a get, by request id.
-    pub(crate) got: IndexMap<String, Id>,
+    pub(crate) got: Recent<String, Id>,
+    /// What was answered over the present connection to a TypeScript client: such a client may send
+    /// it once more, for it sends what was refused for now again whether it is answered or not.
+    pub(crate) answered: Recent<String, ()>,
     pub(crate) refs: IndexSet<Id>,
+    /// Of those, what a TypeScript client asked for without a uuid; the latest comes last.
+    pub(crate) asked: IndexMap<Id, Asked>,
     pub(crate) agents: BTreeSet<Id>,
     pub(crate) watches: bool,
     pub(crate) sync: Option<BegunSync>,
@@ -56,6 +60,8 @@ pub(crate) struct Session {
     pub(crate) chunks: BTreeMap<Id, Chunks>,
     /// Containers in them.
     pub(crate) chunked: usize,
+    /// What those take in memory, in bytes, about.
+    pub(crate) chunked_bytes: usize,
 }
 
 impl Session {
@@ -63,15 +69,17 @@ impl Session {
         self.nonce.is_some()
     }
 
-    pub(crate) fn remember_get(&mut self, request: &str, uuid: Id) {
-        if self.got.len() >= REMEMBERED_GETS {
-            self.got.shift_remove_index(0);
+    /// A request is answered: over a connection that is there the answer arrives.
+    pub(crate) fn note_answered(&mut self, request: &str) {
+        if !self.is_rust() && self.conn.is_some() {
+            self.answered.note(request.to_owned(), ());
         }
-        self.got.insert(request.to_owned(), uuid);
     }
 
-    pub(crate) fn remembered_get(&self, request: &str) -> Option<&Id> {
-        self.got.get(request)
+    /// Forgets a reference.
+    pub(crate) fn let_go(&mut self, uuid: &Id) {
+        self.refs.swap_remove(uuid);
+        self.asked.shift_remove(uuid);
     }
 }
 
@@ -132,13 +140,13 @@ impl Registry {
         if since + grace > self.now.mono {
             return self.timers.set(since + grace, Timer::Grace(client.clone()));
         }
-        let agents = session.agents.clone();
+        let (agents, heard) = (session.agents.clone(), session.last_heard);
         if let Some(session) = self.sessions.get_mut(client) {
             // They are to be registered again.
             session.sent |= !agents.is_empty();
         }
         for agent in agents {
-            self.agent_gone(&agent, "ConnectionClosed", since);
+            self.agent_gone(&agent, "ConnectionClosed", since, Some(heard));
         }
     }
 
@@ -175,6 +183,9 @@ impl Registry {
         let Some(session) = self.sessions.shift_remove(client) else {
             return;
         };
+        for timer in [Timer::Alive, Timer::Grace] {
+            self.timers.unset(&timer(client.clone()));
+        }
         if let Some(conn) = &session.conn {
             self.conns.swap_remove(conn);
         }
@@ -187,6 +198,7 @@ impl Registry {
                 &agent,
                 reason,
                 session.closed_at.unwrap_or(session.last_heard),
+                Some(session.last_heard),
             );
         }
     }
@@ -224,13 +236,6 @@ impl Registry {
     /// Whether a client is a Rust peer.
     pub(crate) fn is_rust(&self, client: &Id) -> bool {
         self.sessions.get(client).is_some_and(Session::is_rust)
-    }
-
-    /// The uuid of a client's session.
-    pub(crate) fn session_uuid(&self, client: &Id) -> Option<String> {
-        self.sessions
-            .get(client)
-            .map(|session| session.uuid.clone())
     }
 }
 

@@ -105,6 +105,7 @@ impl Registry {
                 false => State::Waiting,
             };
             self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
+            self.takes_no_room(uuid);
         }
         let Some(entry) = self.entries.get(uuid) else {
             return Claim::StandsBy;

@@ -66,10 +66,26 @@ impl Session {
             _ => false,
         };
         if again && request.idempotent {
+            // The server was not told of it over this connection, so it takes the id for what is to
+            // come again, and drops it.
+            if request.stage == Stage::Queued {
+                let id = self.next_id();
+                self.queue.rename(key, id);
+            }
             let at = now + INTERNAL_RETRY + self.jitter.millis(0, 50);
             return self.queue.stage(key, Stage::Retry { at });
         }
         let result = match result {
+            Err(CallError::Failed(error)) if request.is_sent_twice() && says_not_run(&error) => {
+                let message = format!(
+                    "outcome unknown: it was sent directly before; now {}",
+                    error.message
+                );
+                Err(CallError::Failed(ErrorPayload::new(
+                    ErrorCode::OutcomeUnknown,
+                    message,
+                )))
+            }
             Err(CallError::Failed(error)) if self.is_unserved(key, &error) => {
                 return self.try_unserved_later(now, key, error);
             }
@@ -232,4 +248,18 @@ impl Session {
             });
         }
     }
+}
+
+/// Whether it says of a request to a container that it did not run.
+fn says_not_run(error: &ErrorPayload) -> bool {
+    matches!(
+        error.code,
+        Some(
+            ErrorCode::Busy
+                | ErrorCode::Gone
+                | ErrorCode::Interrupted
+                | ErrorCode::NoSuchContainer
+                | ErrorCode::TimedOut
+        )
+    )
 }

@@ -12,9 +12,9 @@ use crate::io::Effect;
 use crate::session::Session;
 
 /// Answers that are remembered.
-const MAX_REMEMBERED: usize = 1_024;
+pub(crate) const MAX_REMEMBERED: usize = 1_024;
 /// Their bytes together.
-const MAX_REMEMBERED_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_REMEMBERED_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct BackCalls {
@@ -39,6 +39,11 @@ impl BackCalls {
             next,
             ..Self::default()
         };
+    }
+
+    /// Answers that are remembered, their bytes, and how many of them wait for a connection.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        (self.order.len(), self.bytes, self.unsent.len())
     }
 
     fn remember(&mut self, id: String, op: Op, payload: Bytes) {

@@ -93,11 +93,21 @@ impl Session {
     pub(crate) fn enqueue(&mut self, mut request: Pending) -> Key {
         let number = self.queue.number();
         if request.id.is_empty() {
-            request.id = format!("{}{number}", self.config.request_prefix);
+            request.id = self.id_of(number);
         }
         let key = (priority(&request), number);
         self.queue.insert(key, request);
         key
+    }
+
+    fn id_of(&self, number: u64) -> String {
+        format!("{}{number}", self.config.request_prefix)
+    }
+
+    /// An id that no request has had.
+    pub(crate) fn next_id(&mut self) -> String {
+        let number = self.queue.number();
+        self.id_of(number)
     }
 
     /// A request of the session's own.
@@ -130,6 +140,10 @@ impl Session {
             let Some(key) = next else { return };
             if self.waits_for_regain(key) {
                 self.queue.stage(key, Stage::Held);
+                continue;
+            }
+            if !self.is_still_meant(key) {
+                self.queue.remove(key);
                 continue;
             }
             match self.payload(now, key) {

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The same of an original peer, or one not known yet.
 const PLAIN_PATIENCE: Duration = Duration::from_secs(3);
 /// Pings that may wait for their pongs; older ones are forgotten.
-const MAX_PINGS: usize = 64;
+pub(crate) const MAX_PINGS: usize = 64;
 
 impl Session {
     pub(crate) fn patience(&self) -> Duration {
@@ -218,7 +218,7 @@ impl Session {
             return;
         };
         if self.registered {
-            let until = sent + Duration::from_millis(answer.limits.lease_ms);
+            let until = sent + answer.limits.lease();
             out.push(Effect::Lease { until });
         }
     }

@@ -26,9 +26,11 @@ mod references;
 mod regain;
 pub mod registration;
 mod session;
+mod sizes;
 mod unserved;
 
 pub use config::{Config, Peer};
 pub use io::{Call, CallError, Effect, FeedUpdate, Input, StopReason, Token};
 pub use references::Location;
 pub use session::{Counters, Session};
+pub use sizes::Sizes;

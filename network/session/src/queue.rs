@@ -9,7 +9,7 @@ use crate::io::Token;
 use crate::pending::{Key, Owner, Pending, Stage, Wait};
 
 /// Ids of requests that were given up, whose late answers are no surprise.
-const MAX_GIVEN_UP: usize = 1_024;
+pub(crate) const MAX_GIVEN_UP: usize = 1_024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -74,6 +74,15 @@ impl Queue {
             self.given_up.insert(request.id.clone());
         }
         Some(request)
+    }
+
+    /// Gives a request another id: it is another request for the peer.
+    pub(crate) fn rename(&mut self, key: Key, id: String) {
+        if let Some(request) = self.pending.get_mut(&key) {
+            let before = std::mem::replace(&mut request.id, id.clone());
+            self.by_id.swap_remove(&before);
+            self.by_id.insert(id, key);
+        }
     }
 
     /// Whether the id is one of a request that was given up.
@@ -155,6 +164,11 @@ impl Queue {
 
     pub(crate) fn len(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Ids of requests that were given up.
+    pub(crate) fn given_up(&self) -> usize {
+        self.given_up.len()
     }
 
     pub(crate) fn in_flight(&self) -> usize {

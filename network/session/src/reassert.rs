@@ -7,7 +7,7 @@ use huly_protocol::{
 
 use crate::config::Peer;
 use crate::io::{Effect, StopReason};
-use crate::pending::{Internal, Key};
+use crate::pending::{Body, Internal, Key, Owner};
 use crate::references::Location;
 use crate::session::Session;
 
@@ -61,6 +61,12 @@ impl Session {
 
     /// Asserts those of a chunk that are still held.
     pub(crate) fn ask_reassert(&mut self, uuids: &[String]) -> Option<Key> {
+        let (uuids, params) = self.reassertion(uuids)?;
+        Some(self.ask(Internal::Reassert(uuids), method::REASSERT, params))
+    }
+
+    /// What is said of those that are held, and which they are.
+    fn reassertion(&self, uuids: &[String]) -> Option<(Vec<String>, Json)> {
         let gets: Vec<ReassertedGet> = uuids
             .iter()
             .filter_map(|uuid| self.reasserted(uuid))
@@ -70,7 +76,30 @@ impl Session {
         }
         let uuids = gets.iter().map(|get| get.uuid.clone()).collect();
         let params = Json::of(&Reassert { gets }).unwrap_or_else(|_| Json::null());
-        Some(self.ask(Internal::Reassert(uuids), method::REASSERT, params))
+        Some((uuids, params))
+    }
+
+    /// Whether a request of the session's own still says what is so, now that it is sent for the first
+    /// time; it may have waited. One that asserts references is written anew.
+    pub(crate) fn is_still_meant(&mut self, key: Key) -> bool {
+        let Some(request) = self.queue.get(key).filter(|request| !request.ever_sent) else {
+            return true;
+        };
+        match &request.owner {
+            Owner::Internal(Internal::Regain(uuid)) => self.references.held.contains_key(uuid),
+            Owner::Internal(Internal::Reassert(uuids)) => {
+                let uuids = uuids.clone();
+                let Some((uuids, params)) = self.reassertion(&uuids) else {
+                    return false;
+                };
+                if let Some(request) = self.queue.get_mut(key) {
+                    request.owner = Owner::Internal(Internal::Reassert(uuids));
+                    request.body = Body::Json(params);
+                }
+                true
+            }
+            _ => true,
+        }
     }
 
     /// Also of one that nothing replaces for now: a server of ours places it later, for those who

@@ -1,10 +1,15 @@
 //! What holds whatever happens.
 
+mod bounds;
+mod codes;
 mod copies;
+mod exclusive;
 mod kinds;
 mod limits;
+mod order;
 mod references;
 mod requests;
+pub(crate) mod served;
 mod standbys;
 mod told;
 
@@ -17,7 +22,8 @@ use huly_registry::Snapshot;
 
 use crate::ledger::{CopyId, News};
 use crate::program::Program;
-use crate::world::World;
+use crate::scenario::Limits;
+use crate::world::{ProcessId, World};
 
 /// A law: what it is called, what it says.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +40,10 @@ pub struct Law {
 enum Check {
     /// After each event that concerns it.
     News(fn(&World, &News) -> Option<String>),
+    /// After each step of a program.
+    Step(fn(&Limits, &Program) -> Option<String>),
+    /// After each event.
+    Event(fn(&World) -> Option<String>),
     /// All the time.
     Time(fn(&World) -> Option<String>),
     /// Once nothing has been wrong for a while.
@@ -55,6 +65,12 @@ pub const LAWS: &[Law] = &[
         check: Check::News(copies::one_per_epoch),
     },
     Law {
+        name: "exclusive-one-accepting",
+        sentence: "under one server, never do two containers of an exclusive kind at Rust agents \
+                   accept requests under one uuid",
+        check: Check::Event(exclusive::one_accepting),
+    },
+    Law {
         name: "one-copy",
         sentence: "once every agent reaches the server, one container of a uuid accepts requests",
         check: Check::Calm(copies::one),
@@ -69,6 +85,12 @@ pub const LAWS: &[Law] = &[
         name: "served-again",
         sentence: "once faults stop, every referenced container is served again within its bound",
         check: Check::Calm(references::served),
+    },
+    Law {
+        name: "served-in-time",
+        sentence: "once faults stop, what is held is served when the time is over that each fault \
+                   takes to be got over",
+        check: Check::Time(served::in_bound),
     },
     Law {
         name: "references-are-held",
@@ -92,15 +114,32 @@ pub const LAWS: &[Law] = &[
         check: Check::News(requests::once),
     },
     Law {
+        name: "starts-in-order",
+        sentence: "requests that a client sends once, over one connection, begin in the order sent in \
+                   each life of a container",
+        check: Check::News(order::in_order),
+    },
+    Law {
+        name: "serial-one-at-a-time",
+        sentence: "a container of a serial kind begins with a request when the one before is answered",
+        check: Check::News(order::one_at_a_time),
+    },
+    Law {
         name: "answered-in-time",
         sentence: "every call is answered or fails by its deadline",
         check: Check::Time(requests::in_time),
     },
     Law {
         name: "answer-fits",
-        sentence: "an answer is that of a container that ran the request; what is said not to have \
-                   run has not and will not",
-        check: Check::News(requests::fits),
+        sentence: "an answer is that of a container that ran the request, and the code of an error \
+                   says what is so: did not run and will not, too late, not known",
+        check: Check::News(codes::fits),
+    },
+    Law {
+        name: "within-bounds",
+        sentence: "at every step, queues and maps are within what the configuration and the load \
+                   allow",
+        check: Check::Step(bounds::within),
     },
     Law {
         name: "bounded",
@@ -212,6 +251,29 @@ impl World {
                     let what = check(self, one);
                     self.judged(law, what);
                 }
+            }
+        }
+    }
+
+    /// Looks at what a program keeps after its step.
+    pub(crate) fn judge_step(&mut self, id: ProcessId) {
+        for law in LAWS {
+            if let Check::Step(check) = law.check
+                && let Some(program) = &self.process(id).program
+                && let Some(what) = check(&self.scenario.limits, program)
+            {
+                let what = format!("{} keeps {what}", self.process(id).name);
+                self.judged(law, Some(what));
+            }
+        }
+    }
+
+    /// Looks at what holds after each event.
+    pub(crate) fn judge_event(&mut self) {
+        for law in LAWS {
+            if let Check::Event(check) = law.check {
+                let what = check(self);
+                self.judged(law, what);
             }
         }
     }

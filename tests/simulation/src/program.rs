@@ -160,9 +160,9 @@ impl Program {
         }
     }
 
-    /// Whether it is a TypeScript-like peer.
-    pub(crate) fn is_plain(&self) -> bool {
-        matches!(self, Self::PlainAgent(_) | Self::PlainClient(_))
+    /// Whether it may have left a reference behind at the server of which it knows nothing.
+    pub(crate) fn is_unclear(&self, uuid: &str) -> bool {
+        matches!(self, Self::PlainClient(client) if client.is_unclear(uuid))
     }
 
     /// What it believes of the network, if it subscribed to the feed.

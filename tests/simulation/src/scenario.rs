@@ -1,6 +1,7 @@
 //! A seed says who there is, what they want and what happens to them.
 
 pub(crate) mod breadth;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use crate::program::hosting::Manners;
 use crate::random::Random;
 use breadth::{Breadth, STATELESS};
+pub(crate) use limits::Limits;
 
 /// How long the operator is left alone before it goes away.
 const UNDISTURBED: Duration = Duration::from_secs(6);
@@ -139,6 +141,7 @@ pub(crate) struct Scenario {
     /// When the operator goes away until everything else is calm, if it does.
     pub(crate) operator_away: Option<Duration>,
     pub(crate) breadth: Breadth,
+    pub(crate) limits: Limits,
 }
 
 /// Which faults a scenario has.
@@ -190,10 +193,12 @@ impl Scenario {
             mended: random.millis(8_000..25_000),
             operator_away: None,
             breadth: Breadth::new(seed),
+            limits: Limits::new(seed, false),
         };
         if random.percent(30) {
             scenario.plain_agents = random.of(0..3) as usize;
             scenario.plain_clients = random.of(0..3) as usize;
+            scenario.limits = Limits::new(seed, scenario.plain_clients > 0);
         }
         scenario.begin(&mut random);
         let mixes = [
@@ -230,6 +235,10 @@ impl Scenario {
             let (uuid, kind) = STATELESS;
             scenario.uuids.push((uuid.to_owned(), kind.to_owned()));
         }
+        if operator {
+            let (kinds, steps) = (&scenario.kinds, &mut scenario.steps);
+            scenario.breadth.make_exclusive(seed, kinds, steps);
+        }
         scenario.faults(mix, &mut random);
         scenario.steps.sort_by_key(|(at, _)| *at);
         scenario
@@ -239,6 +248,19 @@ impl Scenario {
     pub(crate) fn specs(&self) -> BTreeMap<String, KindSpec> {
         let all = self.breadth.specs.iter();
         all.map(|spec| (spec.kind.clone(), spec.clone())).collect()
+    }
+
+    pub(crate) fn has_plain_agents(&self) -> bool {
+        self.plain_agents > 0
+    }
+
+    pub(crate) fn has_plain_clients(&self) -> bool {
+        self.plain_clients > 0
+    }
+
+    /// Whether containers of the uuid are made beforehand.
+    pub(crate) fn is_beforehand(&self, uuid: &str) -> bool {
+        self.breadth.beforehand.is_some() && uuid == STATELESS.0
     }
 
     /// Who there may be.

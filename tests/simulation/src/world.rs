@@ -7,7 +7,8 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use huly_protocol::KindSpec;
+use huly_protocol::{Frame, KindSpec, Op, Request, method};
+use serde_json::value::RawValue;
 
 use crate::clock::Clock;
 use crate::laws::Laws;
@@ -99,6 +100,8 @@ pub(crate) struct World {
     pub(crate) disturbed: BTreeMap<String, Duration>,
     /// The specifications of kinds, as the operator sees them.
     pub(crate) specs: BTreeMap<String, KindSpec>,
+    /// When what is held is served, after all that happened.
+    pub(crate) served_by: Duration,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -132,6 +135,7 @@ impl World {
             routes: BTreeMap::new(),
             disturbed: BTreeMap::new(),
             specs: scenario.specs(),
+            served_by: Duration::ZERO,
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),
@@ -158,6 +162,7 @@ impl World {
             self.now = at;
             self.events_done += 1;
             self.happen(event);
+            self.judge_event();
             if self.events_done.is_multiple_of(TIME_CHECK) {
                 self.judge_time();
             }
@@ -202,6 +207,12 @@ impl World {
 
     pub(crate) fn process(&self, id: ProcessId) -> &Process {
         &self.processes[id.0 as usize]
+    }
+
+    /// What the monotonic clock of a place shows.
+    pub(crate) fn mono_at(&self, place: &str) -> Duration {
+        let clock = self.clocks.get(place);
+        clock.map_or(self.now, |clock| clock.mono(self.now))
     }
 
     /// The process that has a place now, if it runs.
@@ -254,6 +265,7 @@ impl World {
             return;
         }
         self.with_program(id, |program, cx| program.take(cx, came));
+        self.judge_step(id);
     }
 
     /// Runs a process for a moment and does what it wants.
@@ -295,7 +307,12 @@ impl World {
                 self.plan(self.now + after, Event::Dial { process, dial, to });
             }
             Action::Close { wire } => self.close(wire, id),
-            Action::Send { wire, frame } => self.send(wire, id, frame),
+            Action::Send { wire, frame } => {
+                if let Some(op) = counted(&frame) {
+                    self.ledger.note(self.now, id, Seen::Sent { op });
+                }
+                self.send(wire, id, frame);
+            }
             Action::Exit { why } => {
                 let name = self.process(id).name.clone();
                 self.story.tell(self.now, &name, || format!("ends: {why}"));
@@ -314,5 +331,24 @@ impl World {
                 self.story.tell(self.now, name, || what);
             }
         }
+    }
+}
+
+/// The number of the request that a message of a client carries.
+fn counted(frame: &Frame) -> Option<u64> {
+    let request = Request::read(&frame.payload)
+        .ok()
+        .filter(|_| frame.op == Op::Request)?;
+    let of = |at: usize| {
+        let params: Vec<&RawValue> = serde_json::from_str(request.params.get()).ok()?;
+        serde_json::from_str(params.get(at)?.get()).ok()
+    };
+    // By the network or an agent, or to the container's own ROUTER.
+    match request.method.as_ref() {
+        method::CONTAINER_REQUEST => of(2),
+        "count" => serde_json::from_str(request.params.get())
+            .ok()
+            .or_else(|| of(0)),
+        _ => None,
     }
 }

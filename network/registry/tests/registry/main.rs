@@ -6,19 +6,23 @@
 )]
 
 mod again;
+mod arithmetic;
 mod calls;
 mod chain;
 mod chunks;
 mod ends;
 mod events;
+mod exclusive;
 mod failover;
 mod gets;
 mod hostile;
 mod pinned;
 mod placement;
+mod placement_property;
 mod property;
 mod references;
 mod refused;
+mod regains;
 mod registration;
 mod requests;
 mod restart;

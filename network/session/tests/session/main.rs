@@ -8,5 +8,6 @@ mod lease;
 mod model;
 mod once;
 mod original;
+mod reassert;
 mod rig;
 mod terms;

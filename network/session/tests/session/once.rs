@@ -4,7 +4,7 @@ use huly_protocol::{Epoch, ErrorCode, ErrorPayload, Frame, Op};
 use huly_session::{Call, Effect, Input, Token};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, config, ended, got, hello_answer, json_of, ms, params, sent};
+use crate::rig::{Rig, config, ended, got, hello_answer, json_of, ms, params, requests, sent};
 
 const EPOCH: Epoch = Epoch { term: 1_000, n: 7 };
 
@@ -244,4 +244,52 @@ fn what_was_sent_on_another_route_is_not_said_not_to_have_run() {
     // The network server is not reached in time.
     let late = rig.run(ms(500));
     assert_eq!(ended(&late), [(token, Some(ErrorCode::OutcomeUnknown))]);
+}
+
+/// The server takes no id again over a connection that it has answered there and that has not come
+/// again: it takes that for what was sent again before the answer came.
+#[test]
+fn an_idempotent_request_that_was_answered_before_its_turn_came_has_another_id() {
+    let mut rig = Rig::up();
+    ask(&mut rig, |_| {});
+    let (token, asked) = ask(&mut rig, |call| call.idempotent = true);
+    let asked = sent(&asked)[0].clone();
+    rig.input(Input::Disconnected);
+    rig.input(Input::Connected);
+    // Only one at a time: the second one has to wait.
+    let again = rig.frame(hello_answer("s-1", "i-1", 1_000, 1));
+    assert_eq!(requests(&again).len(), 1);
+    let answered = rig.frame(unknown(&asked));
+    assert_eq!(ended(&answered), []);
+    let other = sent(&again)[0].clone();
+    rig.answer(&other, json!(1));
+    let later = rig.run(ms(700));
+    let [(_, id)] = &requests(&later)[..] else {
+        panic!("it is sent again: {later:?}");
+    };
+    assert_ne!(*id, asked.id);
+    let mut request = asked;
+    request.id.clone_from(id);
+    assert_eq!(ended(&rig.answer(&request, json!(2))), [(token, None)]);
+}
+
+#[test]
+fn nobody_can_say_of_what_was_sent_directly_that_it_did_not_run() {
+    let mut rig = Rig::up();
+    let cases = [
+        (ErrorCode::Busy, ErrorCode::OutcomeUnknown),
+        (ErrorCode::Gone, ErrorCode::OutcomeUnknown),
+        (ErrorCode::NoSuchContainer, ErrorCode::OutcomeUnknown),
+        (ErrorCode::Failed, ErrorCode::Failed),
+    ];
+    for (said, told) in cases {
+        let (token, asked) = ask(&mut rig, |call| {
+            call.epoch = Some(EPOCH);
+            call.sent_before = true;
+        });
+        let error = ErrorPayload::new(said, "no").bytes();
+        let id = sent(&asked)[0].id.clone();
+        let answered = rig.frame(Frame::new(Op::ResponseError, id, error));
+        assert_eq!(ended(&answered), [(token, Some(told))], "{said:?}");
+    }
 }

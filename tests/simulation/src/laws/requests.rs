@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::{Epoch, ErrorCode};
+use huly_protocol::Epoch;
 
-use crate::ledger::{News, Outcome};
+use crate::ledger::News;
 use crate::program::agent::text;
 use crate::world::{ProcessId, World};
 
@@ -33,45 +33,6 @@ pub(super) fn once(world: &World, news: &News) -> Option<String> {
     let once = !asked.idempotent && !world.doubled_since(asked.at);
     (lives.len() > 1 && once)
         .then(|| format!("request {op} ran in {} lives of its container", lives.len()))
-}
-
-/// What is said of a request that did not run and will not.
-fn has_not_run(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::Interrupted
-            | ErrorCode::Gone
-            | ErrorCode::Busy
-            | ErrorCode::TimedOut
-            | ErrorCode::NoSuchContainer
-            | ErrorCode::BadRequest
-            | ErrorCode::NoSuitableAgent
-            | ErrorCode::NoSuchKind
-    )
-}
-
-pub(super) fn fits(world: &World, news: &News) -> Option<String> {
-    let (News::Executed(op) | News::Done(op)) = news else {
-        return None;
-    };
-    let asked = world.ledger.asked.get(op)?;
-    let ran = asked.executed.len();
-    match asked.outcome? {
-        Outcome::Answer { .. } if ran == 0 => {
-            Some(format!("request {op} was answered and did not run"))
-        }
-        Outcome::Answer { fits: false } => {
-            Some(format!("request {op} got the answer to another one"))
-        }
-        // An idempotent one is sent again as if it had never been: it is said of its last try.
-        Outcome::Error(Some(code)) if has_not_run(code) && ran > 0 && !asked.idempotent => {
-            Some(format!("request {op} ran and failed with {code:?}"))
-        }
-        Outcome::Error(Some(ErrorCode::Failed | ErrorCode::Unknown) | None) => {
-            Some(format!("request {op} failed without a reason"))
-        }
-        _ => None,
-    }
 }
 
 pub(super) fn in_time(world: &World) -> Option<String> {

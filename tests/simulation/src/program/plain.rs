@@ -7,6 +7,7 @@ pub(crate) mod client;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use huly_protocol::{Frame, NetworkEvent, Op, Request};
 use serde_json::{Value, json};
 
@@ -17,13 +18,15 @@ use crate::wire::WireId;
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// After how long the socket dials again (W22).
 const DIAL_AGAIN: Duration = Duration::from_millis(100);
+/// Messages that its socket keeps for a connection.
+const MOST_UNSENT: usize = 1_000;
 /// What a tick of a retry is (W29).
 const TICK: Duration = Duration::from_millis(500);
 
 /// What a session tells its peer.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// The uuid in the hello changed: register, get again; what is pending was sent again (W21).
+    /// The uuid in the hello changed: register, get again, and send what is pending again (W21).
     Fresh,
     /// A request was answered, or failed with a text.
     Answer {
@@ -40,13 +43,6 @@ pub(super) enum Heard {
     },
 }
 
-#[derive(Debug)]
-struct Pending {
-    payload: bytes::Bytes,
-    /// When it is to be sent again, if it was refused for now.
-    retry: Option<Duration>,
-}
-
 /// A session as the original client keeps it.
 #[derive(Debug)]
 pub(super) struct PlainSession {
@@ -58,7 +54,11 @@ pub(super) struct PlainSession {
     uuid: Option<String>,
     next_ping: Duration,
     requests: u64,
-    pending: BTreeMap<u64, Pending>,
+    pending: BTreeMap<u64, Bytes>,
+    /// Requests that were refused for now, and when they are sent again, answered or not.
+    retries: Vec<(Duration, u64, Bytes)>,
+    /// What waits in the socket for a connection: it goes out before the hello.
+    unsent: Vec<Frame>,
 }
 
 impl PlainSession {
@@ -72,6 +72,8 @@ impl PlainSession {
             next_ping: Duration::ZERO,
             requests: 0,
             pending: BTreeMap::new(),
+            retries: Vec::new(),
+            unsent: Vec::new(),
         }
     }
 
@@ -80,21 +82,18 @@ impl PlainSession {
     }
 
     pub(super) fn next_wake(&self) -> Option<Duration> {
-        self.wire?;
-        let retries = self.pending.values().filter_map(|pending| pending.retry);
+        let retries = self.retries.iter().map(|(at, ..)| *at);
         retries.chain([self.next_ping]).min()
     }
 
     /// The number of a request, by which its answer is told.
     pub(super) fn request(&mut self, cx: &mut Context, method: &str, params: &Value) -> u64 {
         self.requests += 1;
-        let pending = Pending {
-            payload: Request::payload(method, &params.to_string()),
-            retry: None,
-        };
-        self.pending.insert(self.requests, pending);
+        let payload = Request::payload(method, &params.to_string());
+        self.pending.insert(self.requests, payload.clone());
+        // Before the first hello is answered it waits; after that hello is not waited for.
         if self.uuid.is_some() {
-            self.send_request(cx, self.requests);
+            self.send_request(cx, self.requests, payload);
         }
         self.requests
     }
@@ -119,22 +118,27 @@ impl PlainSession {
         cx.actions.push(Action::Exit { why });
     }
 
-    fn send(&self, cx: &mut Context, frame: Frame) {
-        if let Some(wire) = self.wire {
-            cx.send(wire, frame);
+    fn send(&mut self, cx: &mut Context, frame: Frame) {
+        match self.wire {
+            Some(wire) => cx.send(wire, frame),
+            None if self.unsent.len() < MOST_UNSENT => self.unsent.push(frame),
+            None => {}
         }
     }
 
-    fn send_request(&mut self, cx: &mut Context, request: u64) {
+    fn send_request(&mut self, cx: &mut Context, request: u64, payload: Bytes) {
         let id = format!("{}-{request}", self.client);
-        if let Some(pending) = self.pending.get_mut(&request) {
-            pending.retry = None;
-            let frame = Frame::new(Op::Request, id, pending.payload.clone());
-            self.send(cx, frame);
+        self.send(cx, Frame::new(Op::Request, id, payload));
+    }
+
+    /// Sends all that is pending again, in the order in which it was asked for.
+    pub(super) fn resend(&mut self, cx: &mut Context) {
+        for (request, payload) in self.pending.clone() {
+            self.send_request(cx, request, payload);
         }
     }
 
-    fn hello(&self, cx: &mut Context) {
+    fn hello(&mut self, cx: &mut Context) {
         let payload = json!({ "aliveTimeout": 3 }).to_string();
         self.send(cx, Frame::new(Op::Hello, self.client.clone(), payload));
     }
@@ -156,7 +160,9 @@ impl PlainSession {
                 match wire {
                     // W04: at every connection.
                     Some(_) => {
-                        self.next_ping = cx.now + PING_EVERY;
+                        for frame in std::mem::take(&mut self.unsent) {
+                            self.send(cx, frame);
+                        }
                         self.hello(cx);
                     }
                     None => self.dial(cx, DIAL_AGAIN),
@@ -177,42 +183,34 @@ impl PlainSession {
     }
 
     fn wake(&mut self, cx: &mut Context) {
-        if self.wire.is_some() && self.next_ping <= cx.now {
+        if self.next_ping <= cx.now {
             self.next_ping = cx.now + PING_EVERY;
             self.send(cx, Frame::bare(Op::Ping));
         }
-        let due: Vec<u64> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| pending.retry.is_some_and(|at| at <= cx.now))
-            .map(|(request, _)| *request)
-            .collect();
-        for request in due {
-            self.send_request(cx, request);
+        let now = cx.now;
+        let due: Vec<_> = self.retries.extract_if(.., |(at, ..)| *at <= now).collect();
+        for (_, request, payload) in due {
+            self.send_request(cx, request, payload);
         }
     }
 
     fn frame(&mut self, cx: &mut Context, frame: Frame) -> Option<Heard> {
         match frame.op {
             Op::Hello => {
-                if self.uuid.replace(frame.id.clone()) == Some(frame.id) {
-                    return None;
-                }
-                let pending: Vec<u64> = self.pending.keys().copied().collect();
-                for request in pending {
-                    self.send_request(cx, request);
-                }
-                Some(Heard::Fresh)
+                let before = self.uuid.replace(frame.id.clone());
+                (before != Some(frame.id)).then_some(Heard::Fresh)
             }
             Op::AskHello => {
-                self.uuid = None;
+                self.uuid = self.uuid.take().map(|_| String::new());
                 self.hello(cx);
                 None
             }
             Op::Retry => {
                 let ticks: f64 = serde_json::from_slice(&frame.payload).unwrap_or(1.0);
                 let request = self.number(&frame.id)?;
-                self.pending.get_mut(&request)?.retry = Some(cx.now + TICK.mul_f64(ticks));
+                let payload = self.pending.get(&request)?.clone();
+                let at = cx.now + TICK.mul_f64(ticks);
+                self.retries.push((at, request, payload));
                 None
             }
             Op::Response | Op::ResponseError => {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use huly_protocol::{Frame, Hello, HelloExt, Op, PROTOCOL_VERSION, Request, method};
-use huly_registry::{Config, Effect, Input, Now, Registry, Snapshot};
+use huly_registry::{Config, Effect, Input, Now, Registry, Sizes, Snapshot};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -79,6 +79,10 @@ impl Server {
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         self.registry.next_wake().map(|at| self.started + at)
+    }
+
+    pub(crate) fn sizes(&self) -> Sizes {
+        self.registry.sizes()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -14,6 +14,8 @@ use crate::program::plain::agent::PlainAgent;
 use crate::program::plain::client::PlainClient;
 use crate::program::server::Server;
 use crate::program::{Came, Program};
+use crate::sabotage::Sabotage;
+use crate::scenario::Limits;
 use crate::scenario::breadth::{Beforehand, STATELESS, ZONE, zone_of};
 
 /// The control secret of the simulated network.
@@ -94,7 +96,14 @@ impl World {
                 let instance = Uuid::from_u128(u128::from(random.next())).to_string();
                 let defaults = huly_registry::Config::new(instance, wall_ms);
                 let told = self.scenario.breadth.message_bytes;
+                let limits = match self.sabotage {
+                    Some(Sabotage::NoLimits) => Limits::none(),
+                    _ => self.scenario.limits,
+                };
                 let config = huly_registry::Config {
+                    requests_in_flight: limits.requests_in_flight,
+                    calls_per_container: limits.calls_per_container,
+                    hold_bytes: limits.hold_bytes,
                     message_bytes: told.unwrap_or(defaults.message_bytes),
                     // Where there is a secret, TypeScript agents' containers wait for an operator.
                     control_secret: self.scenario.operator.then(|| SECRET.into()),
@@ -111,6 +120,9 @@ impl World {
                     stateless: self.made_beforehand(),
                     labels: [(ZONE.to_owned(), zone_of(place).to_owned())].into(),
                     ping_interval: Duration::ZERO,
+                    calls_per_container: self.scenario.limits.calls_per_container as usize,
+                    waiting_calls: self.scenario.limits.waiting_calls,
+                    answers_bytes: self.scenario.limits.answers_bytes,
                     ..huly_agent::core::Config::new(id.clone(), instance, place, 3738)
                 };
                 let session = session(format!("of-{id}"), random.next());

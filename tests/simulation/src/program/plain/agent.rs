@@ -95,7 +95,10 @@ impl PlainAgent {
             Came::Told(Told::LoseContainer) => self.lose_one(cx),
             Came::Told(Told::Rest | Told::LetGo | Told::Kinds(_)) => {}
             came => match self.session.take(cx, came) {
-                Some(Heard::Fresh) => self.register(cx),
+                Some(Heard::Fresh) => {
+                    self.register(cx);
+                    self.session.resend(cx);
+                }
                 Some(Heard::Answer { request, result }) if request == self.registering => {
                     self.registered(cx, &result.unwrap_or_default());
                 }
@@ -202,6 +205,7 @@ impl PlainAgent {
             run: hosted.run,
             uuid: uuid.to_owned(),
             epoch: None,
+            serial: false,
         });
         for id in std::mem::take(&mut hosted.waiters) {
             self.session.answer(cx, id, Ok(json!([uuid, endpoint])));

@@ -1,9 +1,10 @@
-//! A TypeScript-like client.
+//! A TypeScript-like client: what it holds it gets again after a fresh uuid, one container after
+//! another, each with the get by which it came to it; a release counts once it is answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{ErrorCode, EventKind, NO_SUITABLE_AGENT, NetworkEvent, method};
+use huly_protocol::{ErrorCode, EventKind, NetworkEvent, method};
 use serde_json::{Value, json};
 
 use super::{Heard, PlainSession};
@@ -12,7 +13,7 @@ use crate::program::client::Wishes;
 use crate::program::{Came, Context, Told};
 use crate::random::Random;
 
-/// After how long a get that found no agent is tried again (W15).
+/// After how long a get that failed is tried again: it is for ever (W15).
 const GET_AGAIN: Duration = Duration::from_secs(1);
 /// Containers that it holds at most.
 const MOST_HELD: usize = 4;
@@ -21,18 +22,37 @@ const NEVER: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Clone)]
 enum Waits {
-    /// A get, and the hold that it is to bring again.
+    /// A get, and the container that is got again by it, with its number.
     Get {
         params: Value,
-        of: Option<u64>,
+        again: Option<(u64, String)>,
+    },
+    Release {
+        uuid: String,
     },
     Request {
         op: u64,
     },
 }
 
+impl Waits {
+    /// Whether it is a get that may bring this container.
+    fn may_bring(&self, uuid: &str) -> bool {
+        let Self::Get { params, .. } = self else {
+            return false;
+        };
+        params["request"]["uuid"]
+            .as_str()
+            .is_none_or(|asked| asked == uuid)
+    }
+
+    fn releases(&self, uuid: &str) -> bool {
+        matches!(self, Self::Release { uuid: released } if released == uuid)
+    }
+}
+
 /// What it holds.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Hold {
     uuid: String,
     /// Where it believes it to be; nothing of what is gone.
@@ -48,10 +68,14 @@ pub(crate) struct PlainClient {
     random: Random,
     ops: u64,
     waits: BTreeMap<u64, Waits>,
+    /// What it holds, in the order in which it came to it.
     held: BTreeMap<u64, Hold>,
     holds: u64,
-    /// Gets that found no agent.
-    again: Vec<(Duration, Waits)>,
+    /// Gets that failed.
+    failed: Vec<(Duration, Waits)>,
+    /// Containers of which the server may keep a reference though this client has none: it was
+    /// given another one in their place, or released and got them at one time.
+    unclear: BTreeSet<String>,
     rests: bool,
     next_wish: Duration,
 }
@@ -72,15 +96,18 @@ impl PlainClient {
             waits: BTreeMap::new(),
             held: BTreeMap::new(),
             holds: 0,
-            again: Vec::new(),
+            failed: Vec::new(),
+            unclear: BTreeSet::new(),
             rests: false,
             next_wish: now,
         }
     }
 
+    /// What it holds and is not releasing.
     pub(crate) fn held(&self) -> Vec<String> {
-        let uuids = self.held.values().map(|hold| hold.uuid.clone());
-        uuids.collect::<BTreeSet<_>>().into_iter().collect()
+        let held = self.held.values().map(|hold| &hold.uuid);
+        let releasing = |uuid: &str| self.waits.values().any(|waits| waits.releases(uuid));
+        held.filter(|uuid| !releasing(uuid)).cloned().collect()
     }
 
     pub(crate) fn whereabouts(&self) -> Vec<(String, Option<String>)> {
@@ -89,14 +116,19 @@ impl PlainClient {
             .collect()
     }
 
+    /// Whether the server may know a reference of it that this client knows nothing of.
+    pub(crate) fn is_unclear(&self, uuid: &str) -> bool {
+        self.unclear.contains(uuid)
+    }
+
     pub(crate) fn pending(&self) -> usize {
-        self.session.pending() + self.again.len()
+        self.session.pending() + self.failed.len()
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let wish = (!self.rests).then_some(self.next_wish);
-        let again = self.again.iter().map(|(at, _)| *at).min();
-        [wish, again, self.session.next_wake()]
+        let failed = self.failed.iter().map(|(at, _)| *at).min();
+        [wish, failed, self.session.next_wake()]
             .into_iter()
             .flatten()
             .min()
@@ -119,7 +151,7 @@ impl PlainClient {
             }
         }
         let now = cx.now;
-        let due: Vec<_> = self.again.extract_if(.., |(at, _)| *at <= now).collect();
+        let due: Vec<_> = self.failed.extract_if(.., |(at, _)| *at <= now).collect();
         for (_, waits) in due {
             self.get(cx, waits);
         }
@@ -132,13 +164,8 @@ impl PlainClient {
     fn hear(&mut self, cx: &mut Context, heard: Heard) {
         match heard {
             Heard::Fresh => {
-                for (hold, Hold { params, .. }) in self.held.clone() {
-                    let of = Some(hold);
-                    // One that was under way was sent again.
-                    if !self.gets_again(hold) {
-                        self.get(cx, Waits::Get { params, of });
-                    }
-                }
+                self.get_again(cx, 0);
+                self.session.resend(cx);
             }
             Heard::Answer { request, result } => {
                 if let Some(waits) = self.waits.remove(&request) {
@@ -166,52 +193,52 @@ impl PlainClient {
         let added = event.agents.iter();
         let mut added = added.filter(|agent| agent.event == EventKind::Added);
         if added.any(|agent| !agent.kinds.is_empty()) {
-            for (at, _) in &mut self.again {
+            for (at, _) in &mut self.failed {
                 *at = cx.now;
             }
         }
     }
 
-    fn gets_again(&self, hold: u64) -> bool {
-        let is_of = |waits: &Waits| matches!(waits, Waits::Get { of: Some(of), .. } if *of == hold);
-        self.waits.values().any(is_of) || self.again.iter().any(|(_, waits)| is_of(waits))
+    /// Gets the next again of what it holds, those that came to it meanwhile too.
+    fn get_again(&mut self, cx: &mut Context, after: u64) {
+        let next = self.held.range(after + 1..).next();
+        if let Some((number, hold)) = next {
+            let (params, again) = (hold.params.clone(), Some((*number, hold.uuid.clone())));
+            self.get(cx, Waits::Get { params, again });
+        }
     }
 
     fn answered(&mut self, cx: &mut Context, waits: Waits, result: Result<Value, String>) {
         match (waits, result) {
-            (Waits::Get { params, of }, Ok(got)) => {
+            (Waits::Get { params, again }, Ok(got)) => {
                 let uuid = got[0].as_str().unwrap_or_default().to_owned();
                 let endpoint = got[1].as_str().map(str::to_owned);
                 cx.tell(format!("holds {uuid}"));
-                match of {
-                    None => {
-                        self.holds += 1;
-                        let hold = Hold {
-                            uuid,
-                            endpoint,
-                            params,
-                        };
-                        self.held.insert(self.holds, hold);
+                let released = self.waits.values().any(|waits| waits.releases(&uuid));
+                self.note_unclear(&uuid, released);
+                match again {
+                    None => self.hold(Hold {
+                        uuid,
+                        endpoint,
+                        params,
+                    }),
+                    Some((number, was)) => {
+                        self.got_again(&was, uuid, endpoint);
+                        self.get_again(cx, number);
                     }
-                    Some(of) => match self.held.get_mut(&of) {
-                        // The answer says nothing new of where it is (W25).
-                        Some(hold) if hold.uuid == uuid => {}
-                        Some(hold) => {
-                            hold.uuid = uuid;
-                            hold.endpoint = endpoint;
-                        }
-                        // Let go while it was got again.
-                        None => self.let_go(cx, &uuid),
-                    },
                 }
             }
-            (waits @ Waits::Get { .. }, Err(message)) => {
-                if message.starts_with(NO_SUITABLE_AGENT) {
-                    return self.again.push((cx.now + GET_AGAIN, waits));
-                }
-                if let Waits::Get { of: Some(of), .. } = waits {
-                    self.held.remove(&of);
-                }
+            (waits @ Waits::Get { .. }, Err(_)) => {
+                self.failed.push((cx.now + GET_AGAIN, waits));
+            }
+            (Waits::Release { uuid }, _) => {
+                let mut gets = self
+                    .waits
+                    .values()
+                    .chain(self.failed.iter().map(|(_, w)| w));
+                let got = gets.any(|waits| waits.may_bring(&uuid));
+                self.note_unclear(&uuid, got);
+                self.held.retain(|_, hold| hold.uuid != uuid);
             }
             (Waits::Request { op }, result) => {
                 let outcome = match result {
@@ -226,6 +253,48 @@ impl PlainClient {
         }
     }
 
+    /// A get or a release was answered: alone, it says what the server knows.
+    fn note_unclear(&mut self, uuid: &str, unclear: bool) {
+        match unclear {
+            true => self.unclear.insert(uuid.to_owned()),
+            false => self.unclear.remove(uuid),
+        };
+    }
+
+    fn number_of(&self, uuid: &str) -> Option<u64> {
+        let mut held = self.held.iter();
+        let (number, _) = held.find(|(_, hold)| hold.uuid == uuid)?;
+        Some(*number)
+    }
+
+    fn hold(&mut self, hold: Hold) {
+        let number = self.number_of(&hold.uuid).unwrap_or_else(|| {
+            self.holds += 1;
+            self.holds
+        });
+        self.held.insert(number, hold);
+    }
+
+    /// What it held is another container now, or is not held any more. Of the same one the answer
+    /// says nothing new of where it is (W25).
+    fn got_again(&mut self, was: &str, uuid: String, endpoint: Option<String>) {
+        let Some(number) = self.number_of(was) else {
+            self.unclear.insert(uuid);
+            return;
+        };
+        if *was != uuid
+            && let Some(hold) = self.held.remove(&number)
+        {
+            self.unclear.insert(hold.uuid);
+            let params = hold.params;
+            self.hold(Hold {
+                uuid,
+                endpoint,
+                params,
+            });
+        }
+    }
+
     fn get(&mut self, cx: &mut Context, waits: Waits) {
         let Waits::Get { params, .. } = &waits else {
             return;
@@ -235,10 +304,14 @@ impl PlainClient {
     }
 
     fn let_go(&mut self, cx: &mut Context, uuid: &str) {
-        self.held.retain(|_, hold| hold.uuid != uuid);
+        if self.waits.values().any(|waits| waits.releases(uuid)) {
+            return;
+        }
         cx.tell(format!("releases {uuid}"));
-        self.session
-            .request(cx, method::RELEASE, &json!({ "uuid": uuid }));
+        let params = json!({ "uuid": uuid });
+        let request = self.session.request(cx, method::RELEASE, &params);
+        let uuid = uuid.to_owned();
+        self.waits.insert(request, Waits::Release { uuid });
     }
 
     fn wish(&mut self, cx: &mut Context) {
@@ -263,6 +336,7 @@ impl PlainClient {
                     op,
                     timeout: NEVER,
                     idempotent: true,
+                    connection: None,
                 });
                 let params = json!([uuid, "count", op]);
                 let request = self.session.request(cx, method::CONTAINER_REQUEST, &params);
@@ -272,9 +346,9 @@ impl PlainClient {
     }
 
     fn wish_get(&mut self, cx: &mut Context) {
-        // One at a time of each container, as the original joins those under way.
+        // One at a time, so that the answers tell what the server knows.
         let under_way = self.waits.values().any(|w| matches!(w, Waits::Get { .. }));
-        if under_way || !self.again.is_empty() {
+        if under_way || !self.failed.is_empty() {
             return;
         }
         let Some((uuid, kind)) = self.random.pick(&self.wishes.uuids) else {
@@ -282,9 +356,12 @@ impl PlainClient {
         };
         let by_uuid = self.random.percent(70) || !self.wishes.kinds.contains(kind);
         let params = match by_uuid {
+            // What it holds it has.
+            true if self.number_of(uuid).is_some() => return,
             true => json!({ "kind": kind, "request": { "uuid": uuid } }),
             false => json!({ "kind": kind, "request": {} }),
         };
-        self.get(cx, Waits::Get { params, of: None });
+        let again = None;
+        self.get(cx, Waits::Get { params, again });
     }
 }

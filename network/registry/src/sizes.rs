@@ -1,0 +1,108 @@
+use crate::chunks::MAX_CHUNKED;
+use crate::entry::Entry;
+use crate::held::MAX_HELD;
+use crate::recent::Recent;
+use crate::registry::Registry;
+use crate::session::Session;
+
+/// How much a registry keeps: what is bounded by the configuration and the load.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Client sessions.
+    pub sessions: usize,
+    /// Connections that have one.
+    pub connections: usize,
+    /// Containers, wherever they are in their lives.
+    pub containers: usize,
+    /// Requests and gets of clients without an answer.
+    pub in_flight: usize,
+    /// The same of the client that has most.
+    pub in_flight_of_one: usize,
+    /// Requests that one client is still to send again over its connection.
+    pub again_of_one: usize,
+    /// Answers to one client that are remembered.
+    pub remembered_of_one: usize,
+    /// References of the client that has most.
+    pub references_of_one: usize,
+    /// Of these, what it asked for without a uuid.
+    pub asked_of_one: usize,
+    /// Containers in begun registrations of one client.
+    pub chunked_of_one: usize,
+    /// Gets that wait for their containers.
+    pub waiters: usize,
+    /// Gets that wait for the end of settling.
+    pub early_gets: usize,
+    /// Requests that are held for containers.
+    pub held: usize,
+    /// The same for one container.
+    pub held_of_one: usize,
+    /// Bytes of what is held and of gets whose containers have had no agent.
+    pub held_bytes: usize,
+    /// Requests that are at agents.
+    pub running: usize,
+    /// The same for one container.
+    pub running_of_one: usize,
+    /// Calls to agents without an answer, requests among them.
+    pub calls: usize,
+    /// Times at which something is to be looked at.
+    pub timers: usize,
+    /// Containers of which requests are held that nobody got or registered.
+    pub unknown: usize,
+    /// Events that should have been sent in the step that they happened in.
+    pub unsent: usize,
+}
+
+impl Sizes {
+    /// Requests that may be held for one container.
+    pub const MOST_HELD: usize = MAX_HELD;
+    /// Answers to one client that may be remembered.
+    pub const MOST_REMEMBERED: usize = 2 * Recent::<String, ()>::MOST;
+    /// Containers that may be in begun registrations of one client.
+    pub const MOST_CHUNKED: usize = MAX_CHUNKED;
+
+    fn add_session(&mut self, session: &Session) {
+        let most = |size: &mut usize, one: usize| *size = one.max(*size);
+        self.in_flight += session.in_flight.len();
+        most(&mut self.in_flight_of_one, session.in_flight.len());
+        most(&mut self.again_of_one, session.again.len());
+        let remembered = session.got.len() + session.answered.len();
+        most(&mut self.remembered_of_one, remembered);
+        most(&mut self.references_of_one, session.refs.len());
+        most(&mut self.asked_of_one, session.asked.len());
+        most(&mut self.chunked_of_one, session.chunked);
+    }
+
+    fn add_entry(&mut self, entry: &Entry) {
+        self.waiters += entry.waiters.len();
+        self.held += entry.held.len();
+        self.held_of_one = self.held_of_one.max(entry.held.len());
+        self.running += entry.running.len();
+        self.running_of_one = self.running_of_one.max(entry.running.len());
+    }
+}
+
+impl Registry {
+    /// How much it keeps; takes a look at each session and container.
+    pub fn sizes(&self) -> Sizes {
+        let early = self.early_calls.values().map(Vec::len);
+        let mut sizes = Sizes {
+            sessions: self.sessions.len(),
+            connections: self.conns.len(),
+            containers: self.entries.len(),
+            early_gets: self.early_gets.len(),
+            held: early.clone().sum(),
+            held_of_one: early.max().unwrap_or_default(),
+            held_bytes: self.held_bytes + self.unplaced_bytes,
+            calls: self.calls.len(),
+            timers: self.timers.len(),
+            unknown: self.early_calls.len(),
+            unsent: self.feed.unsent(),
+            ..Sizes::default()
+        };
+        self.sessions
+            .values()
+            .for_each(|one| sizes.add_session(one));
+        self.entries.values().for_each(|one| sizes.add_entry(one));
+        sizes
+    }
+}

@@ -1,0 +1,96 @@
+//! The law of codes: what an error says of a request or a get is so.
+
+use std::time::Duration;
+
+use huly_protocol::ErrorCode;
+
+use crate::ledger::{Asked, News, Outcome};
+use crate::world::World;
+
+/// How much earlier than its caller gives up a request that waits may be given up (100 ms), by
+/// clocks that drift.
+const LAST_WORD: Duration = Duration::from_millis(110);
+
+/// What a code says of a request to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// It did not run and will not.
+    DidNotRun,
+    /// The same, and its time is over.
+    TooLate,
+    /// It was sent, and may have run.
+    NotKnown,
+    /// Nothing that a request to a container that counts can come to.
+    Nothing,
+}
+
+/// What each code says of a request.
+fn of_request(code: ErrorCode) -> Says {
+    match code {
+        ErrorCode::Interrupted | ErrorCode::Gone | ErrorCode::Busy | ErrorCode::NoSuchContainer => {
+            Says::DidNotRun
+        }
+        ErrorCode::TimedOut => Says::TooLate,
+        ErrorCode::OutcomeUnknown => Says::NotKnown,
+        _ => Says::Nothing,
+    }
+}
+
+pub(super) fn fits(world: &World, news: &News) -> Option<String> {
+    match news {
+        News::Executed(op) | News::Done(op) => {
+            let asked = world.ledger.asked.get(op)?;
+            let wrong = request(asked)?;
+            Some(format!("request {op} {wrong}"))
+        }
+        News::Called { call, code, early } => {
+            // A start that a specification gives less time may be over before.
+            let early = match world.scenario.breadth.specs.is_empty() {
+                true => *early,
+                false => Duration::ZERO,
+            };
+            let wrong = get(*code, early)?;
+            Some(format!("call {call} failed with {code:?}: {wrong}"))
+        }
+        News::Accepts(_) | News::Refuses { .. } | News::Placed(..) => None,
+    }
+}
+
+/// What is wrong with what came of a request.
+fn request(asked: &Asked) -> Option<String> {
+    let ran = !asked.executed.is_empty();
+    let (outcome, ended) = asked.outcome?;
+    let code = match outcome {
+        Outcome::Answer { .. } if !ran => return Some("was answered and did not run".to_owned()),
+        Outcome::Answer { fits: false } => return Some("got the answer to another one".to_owned()),
+        Outcome::Answer { fits: true } => return None,
+        Outcome::Error(None) => return Some("failed without a code".to_owned()),
+        Outcome::Error(Some(code)) => code,
+    };
+    // An idempotent one is sent again as if it had never been: it is said of its last try.
+    let ran = ran && !asked.idempotent;
+    let wrong = match of_request(code) {
+        Says::DidNotRun if ran => "it ran",
+        Says::TooLate if ran => "it ran",
+        Says::TooLate if ended + LAST_WORD < asked.deadline => "its time is not over",
+        Says::NotKnown if !asked.sent => "it was never sent",
+        Says::Nothing => "which says nothing of it",
+        Says::DidNotRun | Says::TooLate | Says::NotKnown => return None,
+    };
+    Some(format!("failed with {code:?}: {wrong}"))
+}
+
+/// What is wrong with how a get failed, so much earlier than it was to.
+fn get(code: Option<ErrorCode>, early: Duration) -> Option<&'static str> {
+    match code? {
+        ErrorCode::TimedOut if early > LAST_WORD => Some("its time is not over"),
+        // A start that fails says so by its own words.
+        ErrorCode::TimedOut
+        | ErrorCode::Busy
+        | ErrorCode::NoSuitableAgent
+        | ErrorCode::NoSuchKind
+        | ErrorCode::Interrupted
+        | ErrorCode::Failed => None,
+        _ => Some("which says nothing of a get"),
+    }
+}
