@@ -46,18 +46,17 @@ fn is_noticed(sabotage: Sabotage, law: &str) -> bool {
 
 #[test]
 fn what_is_done_wrong_is_noticed_by_its_law() {
-    let missed: Vec<_> = DEEDS
+    let missed: Vec<&(Sabotage, &str)> = DEEDS
         .iter()
-        .copied()
         .filter(|(sabotage, law)| !is_noticed(*sabotage, law))
         .collect();
-    assert_eq!(missed, []);
+    assert!(missed.is_empty(), "{missed:?}");
 }
 
 #[test]
 fn every_law_has_its_deed() {
     let mut laws: Vec<&str> = LAWS.iter().map(|law| law.name).collect();
-    let mut deeds: Vec<&str> = DEEDS.iter().map(|(_, law)| *law).collect();
+    let mut deeds = DEEDS.iter().map(|(_, law)| *law).collect::<Vec<_>>();
     laws.sort_unstable();
     deeds.sort_unstable();
     // Some are broken in more than one way.
