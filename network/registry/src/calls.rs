@@ -69,6 +69,22 @@ impl BackCall {
     }
 }
 
+/// What an agent is sent in a call.
+pub(crate) fn call_payload(agent: &Id, method: &str, params: &str, ext: Option<String>) -> Bytes {
+    let name = serde_json::to_string(&**agent).unwrap_or_default();
+    let mut all = String::with_capacity(name.len() + params.len() + 4);
+    all.push('[');
+    all.push_str(&name);
+    all.push(',');
+    all.push_str(params);
+    if let Some(ext) = ext {
+        all.push(',');
+        all.push_str(&ext);
+    }
+    all.push(']');
+    Request::payload(method, &all)
+}
+
 impl Registry {
     /// Calls an agent; returns the call's number.
     pub(crate) fn call(
@@ -79,19 +95,13 @@ impl Registry {
         ext: Option<String>,
         kind: CallKind,
     ) -> Option<u64> {
+        let payload = call_payload(agent, method, params, ext);
+        self.send_call(agent, payload, kind)
+    }
+
+    /// The same with what [`call_payload`] made.
+    pub(crate) fn send_call(&mut self, agent: &Id, payload: Bytes, kind: CallKind) -> Option<u64> {
         let client = self.agents.get(agent)?.client.clone();
-        let name = serde_json::to_string(&**agent).unwrap_or_default();
-        let mut all = String::with_capacity(name.len() + params.len() + 4);
-        all.push('[');
-        all.push_str(&name);
-        all.push(',');
-        all.push_str(params);
-        if let Some(ext) = ext {
-            all.push(',');
-            all.push_str(&ext);
-        }
-        all.push(']');
-        let payload = Request::payload(method, &all);
         self.ids += 1;
         let number = self.ids;
         let frame = Frame::new(Op::Request, self.call_id(number), payload.clone());
@@ -173,11 +183,7 @@ impl Registry {
         if let Some(until) = call.until {
             self.timers.unset(until, Timer::Call(number));
         }
-        if let CallKind::Request { uuid, .. } = &call.kind
-            && let Some(entry) = self.entries.get_mut(uuid)
-        {
-            entry.running = entry.running.saturating_sub(1);
-        }
+        self.discharge(&call);
         Some(call)
     }
 

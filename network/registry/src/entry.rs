@@ -6,6 +6,7 @@ use huly_protocol::{
 };
 use indexmap::IndexMap;
 
+use crate::admission::Load;
 use crate::agents::Agent;
 use crate::registry::Id;
 use crate::routed::{Routed, Terms};
@@ -117,7 +118,7 @@ pub(crate) struct Entry {
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) held: Vec<HeldCall>,
     /// Requests that its agent has not answered yet.
-    pub(crate) running: u32,
+    pub(crate) running: Load,
     /// Since when nobody has held it.
     pub(crate) idle_since: Option<Duration>,
     /// When its idle time is looked at next.
@@ -171,7 +172,7 @@ impl Entry {
             holders: IndexMap::new(),
             waiters: Vec::new(),
             held: Vec::new(),
-            running: 0,
+            running: Load::default(),
             idle_since: None,
             idle_timer: None,
             lived_before: false,

@@ -8,6 +8,7 @@ use huly_protocol::{
 };
 use indexmap::{IndexMap, IndexSet};
 
+use crate::admission::Load;
 use crate::registry::{ConnId, Effect, Id, Registry};
 use crate::session::{Session, millis};
 use crate::timer::Timer;
@@ -80,6 +81,8 @@ impl Registry {
         let Some(session) = self.sessions.get_mut(client) else {
             let session = Session {
                 conn: Some(conn.clone()),
+                cut: None,
+                slow: false,
                 uuid: fresh,
                 nonce,
                 control,
@@ -89,6 +92,7 @@ impl Registry {
                 closed_at: None,
                 detached: false,
                 in_flight: IndexMap::new(),
+                asked: Load::default(),
                 again: IndexSet::new(),
                 got: IndexMap::new(),
                 refs: IndexSet::new(),
@@ -123,6 +127,10 @@ impl Registry {
             session.watches = false;
         }
         if new_connection {
+            session.slow = false;
+            if let Some(cut) = session.cut.take().filter(|cut| cut != conn) {
+                self.conns.swap_remove(&cut);
+            }
             let old = session.conn.replace(conn.clone());
             if let Some(old) = old {
                 self.conns.swap_remove(&old);

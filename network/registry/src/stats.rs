@@ -14,6 +14,8 @@ pub struct Counted {
     pub starts: BTreeMap<&'static str, u64>,
     /// Containers ended by reason.
     pub ends: BTreeMap<&'static str, u64>,
+    /// Connections that were cut, for their peers did not read.
+    pub cuts: u64,
     /// Agents lost by reason.
     pub agents_lost: BTreeMap<&'static str, u64>,
     /// How long failovers took, from the last sign of life, summed up.

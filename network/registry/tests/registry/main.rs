@@ -22,6 +22,7 @@ mod registration;
 mod requests;
 mod restart;
 mod sessions;
+mod slow;
 mod standby;
 mod standby_property;
 mod stopping;
