@@ -68,25 +68,32 @@ impl Registry {
     }
 
     /// Counts a request that is at an agent from now on.
-    pub(crate) fn charge(&mut self, uuid: &Id, client: &Id, bytes: usize) {
-        self.loads(uuid, client, |load| load.add(bytes));
+    pub(crate) fn charge(&mut self, number: u64, uuid: &Id, client: &Id, bytes: usize) {
+        self.running.add(bytes);
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            entry.carried_by.insert(number);
+            entry.running.add(bytes);
+        }
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.asked.add(bytes);
+        }
     }
 
     /// A request is not at an agent any more.
-    pub(crate) fn discharge(&mut self, call: &BackCall) {
-        if let CallKind::Request { uuid, client, .. } = &call.kind {
-            let bytes = call.payload.len();
-            self.loads(uuid, client, |load| load.remove(bytes));
-        }
-    }
-
-    fn loads(&mut self, uuid: &Id, client: &Id, change: impl Fn(&mut Load)) {
-        change(&mut self.running);
-        if let Some(entry) = self.entries.get_mut(uuid) {
-            change(&mut entry.running);
+    pub(crate) fn discharge(&mut self, number: u64, call: &BackCall) {
+        let CallKind::Request { uuid, client, .. } = &call.kind else {
+            return;
+        };
+        let bytes = call.payload.len();
+        self.running.remove(bytes);
+        // Another entry of the same uuid has other requests.
+        if let Some(entry) = self.entries.get_mut(uuid)
+            && entry.carried_by.remove(&number)
+        {
+            entry.running.remove(bytes);
         }
         if let Some(session) = self.sessions.get_mut(client) {
-            change(&mut session.asked);
+            session.asked.remove(bytes);
         }
     }
 }

@@ -183,7 +183,7 @@ impl Registry {
         if let Some(until) = call.until {
             self.timers.unset(until, Timer::Call(number));
         }
-        self.discharge(&call);
+        self.discharge(number, &call);
         Some(call)
     }
 
@@ -286,17 +286,24 @@ impl Registry {
 
     /// Requests that an agent (or one container of it) will not answer any more: they may have run.
     pub(crate) fn fail_calls(&mut self, agent: &Id, container: Option<&Id>) {
-        let lost: Vec<u64> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| call.agent == *agent)
-            .filter(|(_, call)| match (&call.kind, container) {
-                (CallKind::Request { uuid, .. }, Some(container)) => uuid == container,
-                (CallKind::Request { .. } | CallKind::Other, None) => true,
-                _ => false,
-            })
-            .map(|(number, _)| *number)
-            .collect();
+        let at_agent = |number: &u64| {
+            let call = self.calls.get(number);
+            call.is_some_and(|call| call.agent == *agent)
+        };
+        let lost: Vec<u64> = match container {
+            Some(container) => {
+                let entry = self.entries.get(container);
+                let carried = entry.into_iter().flat_map(|entry| &entry.carried_by);
+                carried.copied().filter(at_agent).collect()
+            }
+            None => {
+                let others = self.calls.iter().filter(|(_, call)| match &call.kind {
+                    CallKind::Request { .. } | CallKind::Other => call.agent == *agent,
+                    _ => false,
+                });
+                others.map(|(number, _)| *number).collect()
+            }
+        };
         for number in lost {
             let Some(call) = self.take_call(number) else {
                 continue;

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use huly_protocol::{
@@ -119,6 +120,8 @@ pub(crate) struct Entry {
     pub(crate) held: Vec<HeldCall>,
     /// Requests that its agent has not answered yet.
     pub(crate) running: Load,
+    /// The calls that carry them.
+    pub(crate) carried_by: BTreeSet<u64>,
     /// Since when nobody has held it.
     pub(crate) idle_since: Option<Duration>,
     /// When its idle time is looked at next.
@@ -173,6 +176,7 @@ impl Entry {
             waiters: Vec::new(),
             held: Vec::new(),
             running: Load::default(),
+            carried_by: BTreeSet::new(),
             idle_since: None,
             idle_timer: None,
             lived_before: false,

@@ -73,7 +73,6 @@ impl Registry {
                 got: IndexMap::new(),
                 refs: IndexSet::new(),
                 agents: BTreeSet::new(),
-                watches: false,
                 sync: None,
                 chunks: BTreeMap::new(),
                 chunked: 0,
@@ -101,7 +100,7 @@ impl Registry {
         if lost || incarnation {
             session.uuid = fresh;
             session.sent = false;
-            session.watches = false;
+            self.feed.watchers.swap_remove(client);
         }
         if new_connection {
             session.slow = false;

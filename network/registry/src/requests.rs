@@ -171,9 +171,7 @@ impl Registry {
             }
             method::WATCH => self.watch(client, id),
             method::UNWATCH => {
-                if let Some(session) = self.sessions.get_mut(client) {
-                    session.watches = false;
-                }
+                self.feed.watchers.swap_remove(client);
                 now("ok")
             }
             method::LIST_KIND_SPECS => now(&self.kinds.values().collect::<Vec<_>>()),

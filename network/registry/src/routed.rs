@@ -139,7 +139,7 @@ impl Registry {
         let Some(number) = self.send_call(agent, payload, kind) else {
             return Ok(());
         };
-        self.charge(uuid, routed.client, bytes);
+        self.charge(number, uuid, routed.client, bytes);
         if let Some(flight) = self
             .sessions
             .get_mut(routed.client)

@@ -58,7 +58,6 @@ pub(crate) struct Session {
     pub(crate) got: IndexMap<String, Id>,
     pub(crate) refs: IndexSet<Id>,
     pub(crate) agents: BTreeSet<Id>,
-    pub(crate) watches: bool,
     pub(crate) sync: Option<BegunSync>,
     /// Registrations of agents of which chunks are still to come.
     pub(crate) chunks: BTreeMap<Id, Chunks>,
@@ -210,6 +209,7 @@ impl Registry {
         let Some(session) = self.sessions.shift_remove(client) else {
             return;
         };
+        self.feed.watchers.swap_remove(client);
         for conn in [&session.conn, &session.cut].into_iter().flatten() {
             self.conns.swap_remove(conn);
         }
