@@ -14,6 +14,10 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    pub(crate) fn bytes(self) -> usize {
+        self.bytes
+    }
+
     /// Whether one of so many bytes more keeps to a bound; where there is none yet it always does.
     fn takes(self, bytes: usize, bound: usize) -> bool {
         self.calls == 0 || self.bytes.saturating_add(bytes) <= bound

@@ -25,6 +25,8 @@ pub struct Config {
     pub sender_bytes: usize,
     /// The same of all clients.
     pub call_bytes: usize,
+    /// Bytes of registrations of one client of which chunks are still to come.
+    pub registration_bytes: usize,
     /// An agent's lease, from its sending of the ping that was answered.
     pub lease: Duration,
     /// How long after the start, or after the first peer that knew another server, a container that
@@ -65,6 +67,7 @@ impl Config {
             container_bytes: 64 << 20,
             sender_bytes: 32 << 20,
             call_bytes: 256 << 20,
+            registration_bytes: 512 << 20,
             lease: Duration::from_secs(1),
             settle: Duration::from_millis(1_500),
             orphan_grace: Duration::from_secs(60),

@@ -26,6 +26,7 @@ impl Registry {
                 Timer::Place(uuid) => self.place_again(&uuid),
                 Timer::Call(call) => self.call_timed_out(call),
                 Timer::Hold(uuid) => self.check_held(&uuid),
+                Timer::Chunks(client) => self.check_chunks(&client),
                 Timer::Events => self.send_batch(),
             }
         }

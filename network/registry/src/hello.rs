@@ -76,6 +76,7 @@ impl Registry {
                 sync: None,
                 chunks: BTreeMap::new(),
                 chunked: 0,
+                chunked_bytes: 0,
             };
             self.sessions.insert(client.clone(), session);
             // Durable references of an earlier session, or told by agents.
@@ -134,6 +135,7 @@ impl Registry {
         session.sync = None;
         session.chunks.clear();
         session.chunked = 0;
+        session.chunked_bytes = 0;
         let flights = std::mem::take(&mut session.in_flight);
         let agents = std::mem::take(&mut session.agents);
         self.forget_flights(client, flights);

@@ -214,6 +214,8 @@ impl Registry {
             term: self.term,
             kinds: self.kinds.len(),
             calls: self.calls.len(),
+            call_bytes: self.running.bytes(),
+            chunked: self.sessions.values().map(|session| session.chunked).sum(),
             counted: self.counted.clone(),
             ..Snapshot::default()
         };

@@ -139,7 +139,9 @@ impl Registry {
             method::REGISTER_AGENT => {
                 let registration: AgentRegistration = params(raw, name)?;
                 let before = self.out.len();
-                let answer = self.register(client, registration)?.unwrap_or_default();
+                let answer = self
+                    .register(client, registration, raw.get().len())?
+                    .unwrap_or_default();
                 // The answer goes first: the agent's lease begins with it.
                 let calls = self.out.split_off(before);
                 self.respond(client, id, answer);

@@ -63,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) chunks: BTreeMap<Id, Chunks>,
     /// Containers in them.
     pub(crate) chunked: usize,
+    /// Bytes of them.
+    pub(crate) chunked_bytes: usize,
 }
 
 impl Session {

@@ -49,8 +49,12 @@ pub struct Snapshot {
     pub references: BTreeMap<String, usize>,
     /// Requests and gets that are held for a container or its agent, and their bytes.
     pub held: (usize, usize),
+    /// Containers in registrations of which chunks are still to come.
+    pub chunked: usize,
     /// Calls to agents that are not answered yet.
     pub calls: usize,
+    /// Bytes of those that are clients' requests.
+    pub call_bytes: usize,
     /// Kinds with a specification.
     pub kinds: usize,
     /// What was counted.
