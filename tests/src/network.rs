@@ -19,6 +19,8 @@ pub struct Layout {
     pub agents: usize,
     /// How many of them are started at once; a test may start the others.
     pub started: usize,
+    /// Whether a [`Load`](crate::Load) uses it.
+    pub loaded: bool,
 }
 
 impl Layout {
@@ -27,12 +29,21 @@ impl Layout {
         Self {
             agents,
             started: agents,
+            loaded: false,
         }
     }
 
     /// Starts only the first of the agents.
     pub fn started(self, started: usize) -> Self {
         Self { started, ..self }
+    }
+
+    /// With a [`Load`](crate::Load) from before the story on, which is looked at when it is over.
+    pub fn loaded(self) -> Self {
+        Self {
+            loaded: true,
+            ..self
+        }
     }
 }
 

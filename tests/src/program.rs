@@ -209,6 +209,19 @@ impl Program {
         Metrics::parse(&body)
     }
 
+    /// How many bytes of memory it occupies.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.pid()?.as_raw_nonzero());
+        let status = fs::read_to_string(&path).with_context(|| path.clone())?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = resident.and_then(|text| text.trim().strip_suffix(" kB"));
+        let kilobytes: u64 = kilobytes.with_context(|| path)?.parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     fn pid(&self) -> Result<Pid> {
         let child = self.child.as_ref().and_then(Child::id);
         child
