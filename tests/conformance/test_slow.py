@@ -104,7 +104,7 @@ def test_a_stopped_agent(rust: bool, peers: Peers, programs: Programs) -> None:
     before = memory(network)
     stopped.stop()
     data = "x" * (MEBIBYTE // 4)
-    asked = [sender.ask("cs", [rooms[stopped.id], "echo", data]) for _ in range(600)]
+    asked = [sender.ask("cs", [rooms[stopped.id], "echo", data]) for _ in range(300)]
 
     def is_refused(frame: Frame) -> bool:
         if rust:
