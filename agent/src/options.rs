@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use huly_program::LogArgs;
 use huly_protocol::PodRef;
+use huly_router::Limits;
 
 const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 
@@ -129,6 +130,10 @@ pub struct AgentOptions {
     #[arg(long, env = "HULY_PING_TIMEOUT_MS",
           value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub ping_timeout_ms: Option<u64>,
+    /// A client to which nothing could be written for so long, in ms, is cut.
+    #[arg(long, env = "HULY_WRITE_TIMEOUT_MS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(1_000..=600_000))]
+    pub write_timeout_ms: u64,
     /// After how long a container that does not reach an await is said to block its worker.
     #[arg(skip = BLOCKED_AFTER)]
     pub blocked_after: Duration,
@@ -162,6 +167,7 @@ impl AgentOptions {
             drain_timeout_ms: DRAIN_TIMEOUT_MS,
             ping_interval_ms: PING_INTERVAL_MS,
             ping_timeout_ms: None,
+            write_timeout_ms: 10_000,
             blocked_after: BLOCKED_AFTER,
         }
     }
@@ -184,6 +190,14 @@ impl AgentOptions {
             interval => interval,
         };
         Duration::from_millis(self.ping_timeout_ms.unwrap_or(interval))
+    }
+
+    /// What is kept for clients that do not read.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            write_timeout: Duration::from_millis(self.write_timeout_ms),
+            ..Limits::default()
+        }
     }
 
     pub(crate) fn answers_window(&self) -> Duration {

@@ -147,6 +147,7 @@ impl AgentHandle {
             workers: workers.handle().clone(),
             control: controlled,
             metrics,
+            limits: options.limits(),
             blocked_after: options.blocked_after,
         };
         let (done, ended) = oneshot::channel();

@@ -160,6 +160,8 @@ class Relay:
                     peer.close()
                     continue
                 program.settimeout(None)
+                # What a stalled one takes of the program is little, and the same everywhere.
+                program.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
                 for end in (peer, program):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._changed:

@@ -25,6 +25,8 @@ pub(super) struct PendingCall {
     key: Option<Key>,
     replies: Vec<Reply>,
     route: Route,
+    /// Of its data.
+    bytes: usize,
     since: Duration,
     /// For how long it may wait to be handed over.
     hold: Duration,
@@ -115,7 +117,8 @@ impl Agent {
             }
             None => {}
         }
-        if let Some(cause) = refusal(container, &caller, &self.config) {
+        let bytes = call.data.get().len();
+        if let Some(cause) = refusal(container, &caller, bytes, &self.config) {
             let observed = Observed::Request {
                 kind: container.kind.clone(),
                 route: reply.route(),
@@ -130,6 +133,7 @@ impl Agent {
         self.counter += 1;
         let number = CallNumber(self.counter);
         container.calls.insert(number);
+        container.call_bytes += bytes;
         container.waiting.push_back(Asked {
             call: number,
             operation: call.operation.to_string(),
@@ -151,6 +155,7 @@ impl Agent {
             key,
             route: reply.route(),
             replies: vec![reply],
+            bytes,
             since: self.now,
             hold,
             dispatched: false,
@@ -194,10 +199,14 @@ impl Agent {
         if let Some(container) = self.containers.get_mut(&pending.uuid)
             && container.run == pending.run
         {
-            container.calls.remove(&call);
+            container.forget_call(call, pending.bytes);
         }
         if let Some(key) = &pending.key {
-            self.answers.answered(self.now, key.clone(), &result);
+            match &result {
+                // The container says that it did nothing: sent again, it is asked again.
+                Err(cause) if cause.code == Some(ErrorCode::Busy) => self.answers.forget(key),
+                result => self.answers.answered(self.now, key.clone(), result),
+            }
         }
         self.conclude(pending, result);
     }
@@ -211,7 +220,7 @@ impl Agent {
             return;
         };
         if let Some(container) = self.containers.get_mut(&pending.uuid) {
-            container.calls.remove(&call);
+            container.forget_call(call, pending.bytes);
             container.waiting.retain(|waiting| waiting.call != call);
             self.waiting -= 1;
         }
@@ -230,15 +239,15 @@ impl Agent {
         };
         let waiting = std::mem::take(&mut container.waiting);
         self.waiting -= waiting.len();
-        for call in &waiting {
-            container.calls.remove(&call.call);
-        }
-        for call in waiting {
-            if let Some(pending) = self.calls.remove(&call.call) {
-                let message = format!("container {uuid} is being ended; the request did not run");
-                self.deadlines.waits_no_more(call.call);
-                self.give_up(pending, error(ErrorCode::Interrupted, message));
-            }
+        let calls = waiting.iter().filter_map(|asked| {
+            let pending = self.calls.remove(&asked.call)?;
+            container.forget_call(asked.call, pending.bytes);
+            Some((asked.call, pending))
+        });
+        for (call, pending) in calls.collect::<Vec<_>>() {
+            let message = format!("container {uuid} is being ended; the request did not run");
+            self.deadlines.waits_no_more(call);
+            self.give_up(pending, error(ErrorCode::Interrupted, message));
         }
     }
 
@@ -311,14 +320,14 @@ impl Agent {
         };
         let frame = match result {
             Ok(data) => Frame::new(Op::Response, &**request, data.into_bytes()),
-            Err(error) => {
-                let error = if session.is_rust() {
-                    error
-                } else {
-                    error.plain()
-                };
+            Err(error) if session.is_rust() => {
                 Frame::new(Op::ResponseError, &**request, error.bytes())
             }
+            // What did not run it sends again by itself.
+            Err(error) if error.code == Some(ErrorCode::Busy) => {
+                return self.retry(Conn { door, name }, request.to_string());
+            }
+            Err(error) => Frame::new(Op::ResponseError, &**request, error.plain().bytes()),
         };
         let conn = Conn { door, name };
         self.effect(Effect::Send { conn, frame });
@@ -333,7 +342,12 @@ pub(super) fn read_call(params: &str) -> Result<ContainerCall<'_>, ErrorPayload>
 }
 
 /// Why a container does not take a request, if it does not.
-fn refusal(container: &Container, caller: &Caller, config: &Config) -> Option<ErrorPayload> {
+fn refusal(
+    container: &Container,
+    caller: &Caller,
+    bytes: usize,
+    config: &Config,
+) -> Option<ErrorPayload> {
     let uuid = &container.uuid;
     let (code, message) = if caller.ext.epoch.is_some() && caller.ext.epoch != container.epoch() {
         let message =
@@ -368,6 +382,11 @@ fn refusal(container: &Container, caller: &Caller, config: &Config) -> Option<Er
             "container {uuid} has {} requests without an answer, the most that it takes",
             container.calls.len()
         );
+        (ErrorCode::Busy, message)
+    } else if !container.calls.is_empty()
+        && container.call_bytes.saturating_add(bytes) > config.bytes_per_container
+    {
+        let message = format!("container {uuid} has too many bytes of requests without an answer");
         (ErrorCode::Busy, message)
     } else {
         return None;

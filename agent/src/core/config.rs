@@ -33,12 +33,16 @@ pub struct Config {
     pub waiting_calls: usize,
     /// Requests to one container that may be without an answer: those that wait and those that run.
     pub calls_per_container: usize,
+    /// Bytes of their data; one request is always taken.
+    pub bytes_per_container: usize,
     /// How long answers are remembered.
     pub answers_window: Duration,
     /// How many bytes of answers are remembered.
     pub answers_bytes: usize,
     /// Requests to containers that one client of a ROUTER may have in flight at once.
     pub requests_in_flight: usize,
+    /// Bytes of them; one request is always taken.
+    pub bytes_in_flight: usize,
     /// The largest payload that clients of a ROUTER are told to send, in bytes.
     pub message_bytes: u64,
     /// Clients that are away and whose connections to containers are remembered (W27).
@@ -75,9 +79,11 @@ impl Config {
             hold: Duration::from_secs(30),
             waiting_calls: 1_024,
             calls_per_container: 8_192,
+            bytes_per_container: 64 << 20,
             answers_window: Duration::from_secs(60),
             answers_bytes: 16 << 20,
             requests_in_flight: 4_096,
+            bytes_in_flight: 32 << 20,
             message_bytes: 16 << 20,
             absent_clients: 10_000,
             drain_at_once: 64,

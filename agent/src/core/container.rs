@@ -43,6 +43,8 @@ pub(super) struct Container {
     pub(super) waiting: VecDeque<Asked>,
     /// Its requests without an answer: those that wait and those that run.
     pub(super) calls: BTreeSet<CallNumber>,
+    /// Bytes of their data.
+    pub(super) call_bytes: usize,
     /// Clients of the ROUTER that want its events, also while they are away (W27).
     pub(super) connected: BTreeSet<Id>,
 }
@@ -138,6 +140,13 @@ pub(super) struct Start {
 }
 
 impl Container {
+    /// A request is answered or given up.
+    pub(super) fn forget_call(&mut self, call: CallNumber, bytes: usize) {
+        if self.calls.remove(&call) {
+            self.call_bytes -= bytes;
+        }
+    }
+
     pub(super) fn new(start: Start, run: Run, role: Role, config: &Config, now: Duration) -> Self {
         let endpoint = Endpoint {
             kind: EndpointKind::Routed,
@@ -169,6 +178,7 @@ impl Container {
             last_visit: now,
             waiting: VecDeque::new(),
             calls: BTreeSet::new(),
+            call_bytes: 0,
             connected: BTreeSet::new(),
         }
     }

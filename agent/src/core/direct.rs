@@ -1,6 +1,5 @@
 //! Messages on the agent's own ROUTER and on those of containers.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use huly_protocol::{
 };
 
 use super::calls::{Caller, Reply, read_call};
-use super::session::{Session, Sessions};
+use super::session::{InFlight, Session, Sessions};
 use super::types::{Conn, Door, Effect, Id};
 use super::{Agent, error, json};
 
@@ -127,7 +126,7 @@ impl Agent {
                         alive_timeout,
                         last_heard: now,
                         present: true,
-                        in_flight: BTreeSet::new(),
+                        in_flight: InFlight::default(),
                         containers: connected.iter().cloned().collect(),
                     },
                 );
@@ -194,18 +193,18 @@ impl Agent {
         let counts = request.as_ref().is_ok_and(|request| {
             door != Door::Agent || request.method == method::CONTAINER_REQUEST
         });
-        let limit = self.config.requests_in_flight;
         let Some(session) = sessions.get_mut(&client) else {
             return;
         };
         let id = Id::from(frame.id.as_str());
-        if counts && !session.in_flight.contains(&id) && session.in_flight.len() >= limit {
+        let bytes = frame.payload.len();
+        if counts && !session.in_flight.takes(&id, bytes, &self.config) {
             return match session.is_rust() {
                 true => self.too_many(conn, frame.id),
                 false => self.retry(conn, frame.id),
             };
         }
-        session.in_flight.insert(id.clone());
+        session.in_flight.insert(id.clone(), bytes);
         let done = match request {
             Ok(request) => match self.behind(door).cloned() {
                 Some(uuid) => self.run_operation(door, &uuid, &client, &id, &request),
@@ -224,15 +223,15 @@ impl Agent {
         }
     }
 
-    fn retry(&mut self, conn: Conn, id: String) {
+    pub(super) fn retry(&mut self, conn: Conn, id: String) {
         self.send(conn, Frame::new(Op::Retry, id, Bytes::from_static(b"1")));
     }
 
     /// A Rust client is told: it knows better than to try again at once.
     fn too_many(&mut self, conn: Conn, id: String) {
         let message = format!(
-            "agent {} takes {} requests of a client at once",
-            self.config.agent, self.config.requests_in_flight
+            "agent {} takes {} requests of a client at once, of {} bytes",
+            self.config.agent, self.config.requests_in_flight, self.config.bytes_in_flight
         );
         let payload = error(ErrorCode::Busy, message).bytes();
         self.send(conn, Frame::new(Op::ResponseError, id, payload));

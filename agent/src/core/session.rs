@@ -6,7 +6,34 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::config::Config;
 use super::types::Id;
+
+/// A client's requests without an answer, and the bytes of each.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    requests: BTreeMap<Id, usize>,
+    bytes: usize,
+}
+
+impl InFlight {
+    /// Whether it may have one more; the first may be of any size, and one that it has is none more.
+    pub(super) fn takes(&self, request: &Id, bytes: usize, config: &Config) -> bool {
+        self.requests.is_empty()
+            || self.requests.contains_key(request)
+            || (self.requests.len() < config.requests_in_flight
+                && self.bytes.saturating_add(bytes) <= config.bytes_in_flight)
+    }
+
+    pub(super) fn insert(&mut self, request: Id, bytes: usize) {
+        let before = self.requests.insert(request, bytes);
+        self.bytes = self.bytes + bytes - before.unwrap_or_default();
+    }
+
+    pub(super) fn remove(&mut self, request: &Id) {
+        self.bytes -= self.requests.remove(request).unwrap_or_default();
+    }
+}
 
 /// A client of one ROUTER.
 #[derive(Debug)]
@@ -22,7 +49,7 @@ pub(super) struct Session {
     /// Whether it was heard from within its alive timeout.
     pub(super) present: bool,
     /// Requests without an answer.
-    pub(super) in_flight: BTreeSet<Id>,
+    pub(super) in_flight: InFlight,
     /// Containers whose events it wants: kept while it is away, for TypeScript clients do not say
     /// it again (W27).
     pub(super) containers: BTreeSet<Id>,

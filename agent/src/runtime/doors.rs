@@ -9,9 +9,10 @@ use bytes::Bytes;
 #[cfg(feature = "testing")]
 use huly_client::testing::{Listener, Process};
 use huly_protocol::Frame;
+use huly_router::Limits;
 use tokio::sync::mpsc;
 
-use crate::core::{Conn, Door, Input, Run};
+use crate::core::{Door, Input, Run};
 use crate::runtime::router::Router;
 
 /// Messages of all of them that wait for the agent's thread: above it they are not read.
@@ -21,8 +22,8 @@ type Message = (Bytes, Frame);
 
 /// Where they listen.
 pub(crate) enum Place {
-    /// On any free port of an address.
-    Ip(IpAddr),
+    /// On any free port of an address; what waits for their clients is bounded together.
+    Ip(IpAddr, Limits),
     /// In a test's network.
     #[cfg(feature = "testing")]
     Wires {
@@ -36,9 +37,10 @@ pub(crate) enum Place {
 impl Place {
     fn open(&mut self) -> io::Result<(u16, Ear)> {
         match self {
-            Self::Ip(ip) => {
+            Self::Ip(ip, limits) => {
                 let listener = TcpListener::bind((*ip, 0))?;
-                Ok((listener.local_addr()?.port(), Ear::Socket(listener)))
+                let port = listener.local_addr()?.port();
+                Ok((port, Ear::Socket(listener, limits.clone())))
             }
             #[cfg(feature = "testing")]
             Self::Wires {
@@ -57,7 +59,7 @@ impl Place {
 
 /// What listens, before it is a ROUTER.
 enum Ear {
-    Socket(TcpListener),
+    Socket(TcpListener, Limits),
     #[cfg(feature = "testing")]
     Wires(Listener),
 }
@@ -65,7 +67,7 @@ enum Ear {
 impl Ear {
     async fn router(self, door: Door) -> anyhow::Result<Router> {
         match self {
-            Self::Socket(listener) => Router::bind(listener, door).await,
+            Self::Socket(listener, limits) => Router::bind(listener, door, limits).await,
             #[cfg(feature = "testing")]
             Self::Wires(listener) => Ok(Router::wires(listener, door)),
         }
@@ -139,13 +141,10 @@ async fn serve(
         let input = tokio::select! {
             biased;
             message = outbound.recv() => match message {
-                Some((name, frame)) => match router.send(name.clone(), frame) {
-                    true => None,
-                    false => {
-                        tracing::warn!("a client does not read: its connection counts as closed");
-                        Some(Input::Closed { conn: Conn { door, name } })
-                    }
-                },
+                Some((name, frame)) => {
+                    router.send(&name, frame);
+                    continue;
+                }
                 None => return Ok(()),
             },
             input = router.next() => input?,

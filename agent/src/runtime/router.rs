@@ -3,15 +3,10 @@
 use std::net::TcpListener;
 
 use bytes::Bytes;
-use futures::channel::mpsc::Receiver;
-use futures::{FutureExt, StreamExt};
 #[cfg(feature = "testing")]
 use huly_client::testing::{Heard, Listener};
 use huly_protocol::Frame;
-use zeromq::{
-    RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
-    ZmqError, ZmqMessage,
-};
+use huly_router::{Came, Limits};
 
 use crate::core::{Conn, Door, Input};
 
@@ -21,15 +16,20 @@ pub(crate) struct Router {
 }
 
 enum Way {
-    Sockets(Sockets),
+    Sockets(Box<huly_router::Router>),
     /// In a test's network.
     #[cfg(feature = "testing")]
     Wires(Listener),
 }
 
 impl Router {
-    pub(crate) async fn bind(listener: TcpListener, door: Door) -> anyhow::Result<Self> {
-        let way = Way::Sockets(Sockets::bind(listener).await?);
+    pub(crate) async fn bind(
+        listener: TcpListener,
+        door: Door,
+        limits: Limits,
+    ) -> anyhow::Result<Self> {
+        let router = huly_router::Router::bind(listener, limits).await?;
+        let way = Way::Sockets(Box::new(router));
         Ok(Self { door, way })
     }
 
@@ -44,10 +44,10 @@ impl Router {
     ///
     /// # Errors
     /// When the ROUTER itself failed.
-    pub(crate) async fn next(&mut self) -> Result<Option<Input>, ZmqError> {
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Input>> {
         let door = self.door;
         match &mut self.way {
-            Way::Sockets(sockets) => sockets.next(door).await,
+            Way::Sockets(router) => Ok(router.next().await?.and_then(|came| input(door, came))),
             #[cfg(feature = "testing")]
             Way::Wires(listener) => match listener.next().await {
                 Some(Heard::Message { conn: name, frame }) => {
@@ -58,90 +58,38 @@ impl Router {
                     let conn = Conn { door, name };
                     Ok(Some(Input::Closed { conn }))
                 }
-                None => Err(ZmqError::NoMessage),
+                None => anyhow::bail!("the process has ended"),
             },
         }
     }
 
-    /// Hands a message to the socket; says whether it took it. Never waits: a peer that does not
-    /// read must not hold up the others.
-    pub(crate) fn send(&mut self, name: Bytes, frame: Frame) -> bool {
+    /// Sends a message. Never waits: a peer that does not read must not hold up the others, and
+    /// counts as gone in time.
+    pub(crate) fn send(&mut self, name: &Bytes, frame: Frame) {
         match &mut self.way {
-            Way::Sockets(sockets) => sockets.send(name, frame),
+            Way::Sockets(router) => router.send(name, frame),
             #[cfg(feature = "testing")]
-            Way::Wires(listener) => {
-                listener.send(&name, frame);
-                true
-            }
+            Way::Wires(listener) => listener.send(name, frame),
         }
     }
 }
 
-struct Sockets {
-    recv: RouterRecvHalf,
-    send: RouterSendHalf,
-    monitor: Receiver<SocketEvent>,
-}
-
-impl Sockets {
-    async fn bind(listener: TcpListener) -> anyhow::Result<Self> {
-        let mut router = RouterSocket::new();
-        // Taken before the split: it alone tells of connections' ends.
-        let monitor = router.monitor();
-        router.bind_listener(listener).await?;
-        let (send, recv) = router.split();
-        Ok(Self {
-            recv,
-            send,
-            monitor,
-        })
-    }
-
-    async fn next(&mut self, door: Door) -> Result<Option<Input>, ZmqError> {
-        tokio::select! {
-            // Messages first: a close then comes after all that its connection had sent.
-            biased;
-            message = self.recv.recv() => Ok(Some(read(door, message?))),
-            event = self.monitor.next() => match event {
-                Some(SocketEvent::Disconnected(peer)) => Ok(Some(Input::Closed {
-                    conn: Conn { door, name: Bytes::from(peer) },
-                })),
-                Some(SocketEvent::AcceptFailed(error)) => {
-                    tracing::debug!(%error, "a connection was not accepted");
-                    Ok(None)
-                }
-                Some(_) => Ok(None),
-                None => Err(ZmqError::NoMessage),
+fn input(door: Door, came: Came) -> Option<Input> {
+    match came {
+        Came::Message { conn: name, frame } => Some(match frame {
+            Ok(frame) => {
+                let conn = Conn { door, name };
+                Input::Message { conn, frame }
+            }
+            Err(error) => Input::Unreadable {
+                reason: error.reason(),
             },
+        }),
+        // Cut, a client may come back over the same connection: by a hello, as over another.
+        Came::Closed { conn: name } | Came::Cut { conn: name } => {
+            let conn = Conn { door, name };
+            Some(Input::Closed { conn })
         }
-    }
-
-    fn send(&mut self, name: Bytes, frame: Frame) -> bool {
-        let [op, id, payload] = frame.encode();
-        let mut message = ZmqMessage::from(name);
-        message.push_back(op);
-        message.push_back(id);
-        message.push_back(payload);
-        match self.send.send(message).now_or_never() {
-            Some(Ok(())) => true,
-            // The connection is gone; the monitor says so.
-            Some(Err(error)) => {
-                tracing::debug!(%error, "message to a closed connection");
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-fn read(door: Door, message: ZmqMessage) -> Input {
-    let mut parts = message.into_vecdeque().into_iter();
-    let name = parts.next().unwrap_or_default();
-    let conn = Conn { door, name };
-    match Frame::decode(parts) {
-        Ok(frame) => Input::Message { conn, frame },
-        Err(error) => Input::Unreadable {
-            reason: error.reason(),
-        },
+        Came::Slow { .. } => None,
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::container::ContainerError;
-use crate::core::{Agent, AgentUpdate, Conn, Door, Effect, Input, Run, Seed, ServerCall, Token};
+use crate::core::{Agent, AgentUpdate, Door, Effect, Input, Run, Seed, ServerCall, Token};
 use crate::runtime::doors::Doors;
 use crate::runtime::gate::Gatekeeper;
 use crate::runtime::hosting::Hosting;
@@ -204,25 +204,21 @@ impl Serving {
     /// Returns whether the agent has ended all that it hosted, as it was asked to.
     fn handle(&mut self, desk: &mut Desk, input: Input) -> bool {
         let mut drained = false;
-        let mut input = Some(input);
-        while let Some(one) = input.take() {
-            if let Input::Ended { run, .. } = &one {
-                self.hosting.ended(*run);
-            }
-            let mut effects = std::mem::take(&mut desk.effects);
-            let now = self.clock.now();
-            self.agent.handle(now, one, &mut effects);
-            for effect in effects.drain(..) {
-                match effect {
-                    Effect::Drained => drained = true,
-                    effect => self.effect(desk, effect),
-                }
-            }
-            desk.effects = effects;
-            // Only now: workers believe that the lease was judged.
-            self.gatekeeper.awake(now);
-            input = desk.clogged.pop().map(|conn| Input::Closed { conn });
+        if let Input::Ended { run, .. } = &input {
+            self.hosting.ended(*run);
         }
+        let mut effects = std::mem::take(&mut desk.effects);
+        let now = self.clock.now();
+        self.agent.handle(now, input, &mut effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Drained => drained = true,
+                effect => self.effect(desk, effect),
+            }
+        }
+        desk.effects = effects;
+        // Only now: workers believe that the lease was judged.
+        self.gatekeeper.awake(now);
         if !desk.waiting.is_empty() && self.agent.is_known() {
             for waits in desk.waiting.drain(..) {
                 // Who waited may have given up.
@@ -263,12 +259,7 @@ impl Serving {
                 }
             }
             Effect::Send { conn, frame } => match conn.door {
-                Door::Agent => {
-                    if !self.router.send(conn.name.clone(), frame) {
-                        tracing::warn!("a client does not read: its connection counts as closed");
-                        desk.clogged.push(conn);
-                    }
-                }
+                Door::Agent => self.router.send(&conn.name, frame),
                 Door::Container(run) => self.doors.send(run, conn.name, frame),
             },
             Effect::CloseDoor { run } => self.doors.close(run),
@@ -329,8 +320,6 @@ struct Desk {
     /// Calls of the server without an answer.
     replies: HashMap<Token, Reply>,
     tokens: u64,
-    /// Connections that could not take a message: to be treated as closed.
-    clogged: Vec<Conn>,
     /// Who waits until the server knows the agent.
     waiting: Vec<oneshot::Sender<()>>,
 }

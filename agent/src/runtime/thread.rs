@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use huly_client::{Client, Clock};
+use huly_router::Limits;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 
@@ -32,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) workers: Handle,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) metrics: Metrics,
+    pub(crate) limits: Limits,
     /// After how long a container is said to block its worker.
     pub(crate) blocked_after: Duration,
 }
@@ -74,13 +76,14 @@ pub(crate) fn run(runtime: &Runtime, settings: Settings) -> anyhow::Result<()> {
         let watchdog = Watchdog::new(watch.clone(), settings.blocked_after);
         let _guard = watchdog.guard(settings.metrics.clone())?;
         let ip = settings.listener.local_addr()?.ip();
-        let router = Router::bind(settings.listener, Door::Agent).await?;
+        let limits = settings.limits;
+        let router = Router::bind(settings.listener, Door::Agent, limits.clone()).await?;
         let parts = Parts {
             config: settings.config,
             kinds: settings.kinds,
             link: settings.link,
             router,
-            doors: Doors::new(Place::Ip(ip)),
+            doors: Doors::new(Place::Ip(ip, limits)),
             workers: settings.workers,
             control: settings.control,
             metrics: settings.metrics,

@@ -1,6 +1,6 @@
 //! Answers to clients, counted.
 
-use huly_protocol::{ErrorCode, ErrorPayload, Frame, Op};
+use huly_protocol::{ErrorCode, ErrorPayload, Frame, Op, method};
 
 use crate::registry::{Id, Registry};
 use crate::stats::Counted;
@@ -27,6 +27,12 @@ impl Registry {
         let Some(flight) = session.in_flight.swap_remove(request) else {
             return;
         };
+        // What was not taken a TypeScript client sends again by itself.
+        let busy = error.code == Some(ErrorCode::Busy);
+        if busy && flight.method == method::CONTAINER_REQUEST && !session.is_rust() {
+            Counted::add(&mut self.counted.requests, (flight.method, "busy"));
+            return self.send_to_client(client, Frame::new(Op::Retry, request, "1"));
+        }
         session.note_answered(request);
         self.send_error(client, request, flight.method, error);
     }

@@ -68,6 +68,22 @@ impl BackCall {
     }
 }
 
+/// What an agent is sent in a call.
+pub(crate) fn call_payload(agent: &Id, method: &str, params: &str, ext: Option<String>) -> Bytes {
+    let name = serde_json::to_string(&**agent).unwrap_or_default();
+    let mut all = String::with_capacity(name.len() + params.len() + 4);
+    all.push('[');
+    all.push_str(&name);
+    all.push(',');
+    all.push_str(params);
+    if let Some(ext) = ext {
+        all.push(',');
+        all.push_str(&ext);
+    }
+    all.push(']');
+    Request::payload(method, &all)
+}
+
 impl Registry {
     /// Calls an agent; returns the call's number.
     pub(crate) fn call(
@@ -78,19 +94,13 @@ impl Registry {
         ext: Option<String>,
         kind: CallKind,
     ) -> Option<u64> {
+        let payload = call_payload(agent, method, params, ext);
+        self.send_call(agent, payload, kind)
+    }
+
+    /// The same with what [`call_payload`] made.
+    pub(crate) fn send_call(&mut self, agent: &Id, payload: Bytes, kind: CallKind) -> Option<u64> {
         let client = self.agents.get(agent)?.client.clone();
-        let name = serde_json::to_string(&**agent).unwrap_or_default();
-        let mut all = String::with_capacity(name.len() + params.len() + 4);
-        all.push('[');
-        all.push_str(&name);
-        all.push(',');
-        all.push_str(params);
-        if let Some(ext) = ext {
-            all.push(',');
-            all.push_str(&ext);
-        }
-        all.push(']');
-        let payload = Request::payload(method, &all);
         self.ids += 1;
         let number = self.ids;
         let frame = Frame::new(Op::Request, self.call_id(number), payload.clone());
@@ -172,11 +182,7 @@ impl Registry {
         if let Some(until) = call.until {
             self.timers.unset_call(until, number);
         }
-        if let CallKind::Request { uuid, .. } = &call.kind
-            && let Some(entry) = self.entries.get_mut(uuid)
-        {
-            entry.running.remove(&number);
-        }
+        self.discharge(number, &call);
         Some(call)
     }
 
@@ -280,22 +286,22 @@ impl Registry {
 
     /// Requests that an agent (or one container of it) will not answer any more: they may have run.
     pub(crate) fn fail_calls(&mut self, agent: &Id, container: Option<&Id>) {
+        let at_agent = |number: &u64| {
+            let call = self.calls.get(number);
+            call.is_some_and(|call| call.agent == *agent)
+        };
         let lost: Vec<u64> = match container {
-            Some(uuid) => {
-                let entry = self.entries.get(uuid);
-                let running = entry.into_iter().flat_map(|entry| &entry.running);
-                let at_it = |number: &u64| self.calls.get(number).map(|call| &call.agent);
-                let running = running.copied();
-                running
-                    .filter(|number| at_it(number) == Some(agent))
-                    .collect()
+            Some(container) => {
+                let entry = self.entries.get(container);
+                let carried = entry.into_iter().flat_map(|entry| &entry.carried_by);
+                carried.copied().filter(at_agent).collect()
             }
             None => {
-                let calls = self.calls.iter().filter(|(_, call)| {
-                    let kind = matches!(call.kind, CallKind::Request { .. } | CallKind::Other);
-                    kind && call.agent == *agent
+                let others = self.calls.iter().filter(|(_, call)| match &call.kind {
+                    CallKind::Request { .. } | CallKind::Other => call.agent == *agent,
+                    _ => false,
                 });
-                calls.map(|(number, _)| *number).collect()
+                others.map(|(number, _)| *number).collect()
             }
         };
         for number in lost {

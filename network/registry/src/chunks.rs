@@ -1,40 +1,44 @@
 //! Registrations that come in chunks.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use huly_protocol::{AgentRegistration, ContainerRecord, ErrorCode, ErrorPayload};
+use huly_protocol::{AgentRegistration, ErrorCode, ErrorPayload};
 
 use crate::registry::{Id, Registry};
 use crate::session::Session;
 use crate::stopping::records;
+use crate::timer::Timer;
 
 /// Containers in registrations of one client of which chunks are still to come.
 pub(crate) const MAX_CHUNKED: usize = 250_000;
-/// What they may take in memory, in bytes, about.
-pub(crate) const MAX_CHUNKED_BYTES: usize = 256 << 20;
-/// What a container takes in a registration beside its texts, in bytes, about.
-const OVERHEAD: usize = 256;
+
+/// How long the next chunk may take.
+const NEXT_CHUNK: Duration = Duration::from_secs(30);
 
 /// A registration that comes in chunks. It says what the agent had at the first of them; what
 /// happens until the last is known better.
 #[derive(Debug)]
 pub(crate) struct Chunks {
     pub(crate) registration: AgentRegistration,
-    /// What it takes in memory, about.
-    bytes: usize,
     /// Containers that came to live at the agent meanwhile.
     pub(crate) came: BTreeSet<Id>,
     /// Those that left it.
     pub(crate) left: BTreeSet<Id>,
+    /// Bytes of it so far.
+    bytes: usize,
+    /// When it is forgotten.
+    until: Duration,
 }
 
-impl From<AgentRegistration> for Chunks {
-    fn from(registration: AgentRegistration) -> Self {
+impl Chunks {
+    fn new(registration: AgentRegistration, bytes: usize, until: Duration) -> Self {
         Self {
             registration,
-            bytes: 0,
             came: BTreeSet::new(),
             left: BTreeSet::new(),
+            bytes,
+            until,
         }
     }
 }
@@ -51,69 +55,86 @@ impl Session {
 }
 
 impl Registry {
-    /// The whole registration once its last chunk is there.
+    /// The whole registration once its last chunk is there; the part is of so many bytes.
     pub(crate) fn assemble(
         &mut self,
         client: &Id,
         agent: &Id,
         part: AgentRegistration,
+        bytes: usize,
     ) -> Result<Option<Chunks>, ErrorPayload> {
+        let until = self.now.mono + NEXT_CHUNK;
         let Some(session) = self.sessions.get_mut(client) else {
             return Ok(None);
         };
         let Some((chunk, last)) = part.huly.as_ref().and_then(|ext| ext.chunk) else {
             session.forget_chunks(agent);
-            return Ok(Some(part.into()));
+            return Ok(Some(Chunks::new(part, bytes, until)));
         };
         if chunk == 0 {
             session.forget_chunks(agent);
         }
         let more = records(&part);
-        let bytes = bytes_of(&part);
-        let too_long = session.chunked_bytes + bytes > MAX_CHUNKED_BYTES;
-        if session.chunked + more > MAX_CHUNKED || too_long {
+        if session.chunked + more > MAX_CHUNKED {
             session.forget_chunks(agent);
-            let message = format!(
-                "a client registers at most {MAX_CHUNKED} containers and {MAX_CHUNKED_BYTES} bytes \
-                 at once"
-            );
+            let message = format!("a client registers at most {MAX_CHUNKED} containers at once");
+            return Err(ErrorPayload::new(ErrorCode::Exhausted, message));
+        }
+        let limit = self.config.registration_bytes;
+        if session.chunked_bytes + bytes > limit {
+            session.forget_chunks(agent);
+            let message = format!("a client registers at most {limit} bytes at once");
             return Err(ErrorPayload::new(ErrorCode::Exhausted, message));
         }
         if chunk == 0 {
-            session.chunks.insert(agent.clone(), part.into());
+            let begun = Chunks::new(part, bytes, until);
+            session.chunks.insert(agent.clone(), begun);
         } else {
             let whole = session.chunks.get_mut(agent);
-            let expected = whole.map(|whole| &mut whole.registration).filter(|whole| {
-                let before = whole.huly.as_ref().and_then(|ext| ext.chunk);
+            let expected = whole.filter(|whole| {
+                let before = whole.registration.huly.as_ref();
+                let before = before.and_then(|ext| ext.chunk);
                 before.is_some_and(|(before, _)| before + 1 == chunk)
             });
-            let Some(whole) = expected else {
+            let Some(begun) = expected else {
                 let message = format!("chunk {chunk} of a registration does not follow the last");
                 return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
             };
+            begun.bytes += bytes;
+            begun.until = until;
+            let whole = &mut begun.registration;
             whole.containers.extend(part.containers);
             if let (Some(whole), Some(part)) = (&mut whole.huly, part.huly) {
                 whole.chunk = part.chunk;
                 whole.stopping.extend(part.stopping);
             }
         }
-        if let Some(chunks) = session.chunks.get_mut(agent) {
-            chunks.bytes += bytes;
-            session.chunked += more;
-            session.chunked_bytes += bytes;
+        session.chunked += more;
+        session.chunked_bytes += bytes;
+        if last {
+            return Ok(session.forget_chunks(agent));
         }
-        Ok(last.then(|| session.forget_chunks(agent)).flatten())
+        self.timers.set(until, Timer::Chunks(client.clone()));
+        Ok(None)
     }
-}
 
-/// What a registration, or a chunk of one, takes in memory, in bytes, about.
-fn bytes_of(part: &AgentRegistration) -> usize {
-    let stopping = part.huly.iter().flat_map(|ext| &ext.stopping);
-    let text = |record: &ContainerRecord| {
-        let labels = record.labels.iter().flatten().map(String::len);
-        let extra = record.extra.as_ref().map_or(0, |extra| extra.text().len());
-        let names = record.uuid.len() + record.kind.len() + record.endpoint.len();
-        OVERHEAD + names + extra + labels.sum::<usize>()
-    };
-    part.containers.iter().chain(stopping).map(text).sum()
+    /// Forgets registrations of which the next chunk has not come in time.
+    pub(crate) fn check_chunks(&mut self, client: &Id) {
+        let now = self.now.mono;
+        let Some(session) = self.sessions.get_mut(client) else {
+            return;
+        };
+        let late = session
+            .chunks
+            .iter()
+            .filter(|(_, begun)| begun.until <= now);
+        let late: Vec<Id> = late.map(|(agent, _)| agent.clone()).collect();
+        for agent in late {
+            session.forget_chunks(&agent);
+        }
+        let next = session.chunks.values().map(|begun| begun.until).min();
+        if let Some(next) = next {
+            self.timers.set(next, Timer::Chunks(client.clone()));
+        }
+    }
 }

@@ -19,6 +19,14 @@ pub struct Config {
     pub requests_in_flight: u32,
     /// Requests to one container that may be without an answer at once, of all clients.
     pub calls_per_container: u32,
+    /// Bytes of them.
+    pub container_bytes: usize,
+    /// Bytes of the requests of one client that may be at agents without an answer.
+    pub sender_bytes: usize,
+    /// The same of all clients.
+    pub call_bytes: usize,
+    /// Bytes of registrations of one client of which chunks are still to come.
+    pub registration_bytes: usize,
     /// An agent's lease, from its sending of the ping that was answered.
     pub lease: Duration,
     /// The longest lease that a server before this one may have given.
@@ -32,6 +40,9 @@ pub struct Config {
     pub grace: Duration,
     /// The same for a TypeScript agent.
     pub plain_grace: Duration,
+    /// How long nothing may be written to a peer for which something waits: a connection that closes
+    /// after so long a silence was given up by this side.
+    pub write_timeout: Duration,
     /// Silence after which a client is forgotten that did not say its own alive timeout.
     pub alive_timeout: Duration,
     /// How long a call may be held: for a start, a failover or settling.
@@ -55,12 +66,17 @@ impl Config {
             message_bytes: 16 << 20,
             requests_in_flight: 4_096,
             calls_per_container: 8_192,
+            container_bytes: 64 << 20,
+            sender_bytes: 32 << 20,
+            call_bytes: 256 << 20,
+            registration_bytes: 512 << 20,
             lease: Duration::from_secs(1),
             former_lease: Limits::LONGEST_LEASE,
             settle: Duration::from_millis(1_500),
             orphan_grace: Duration::from_secs(60),
             grace: Duration::from_millis(750),
             plain_grace: Duration::from_secs(1),
+            write_timeout: Duration::from_secs(10),
             alive_timeout: Duration::from_secs(3),
             hold_timeout: Duration::from_secs(30),
             hold_bytes: 64 << 20,

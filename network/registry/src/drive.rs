@@ -13,6 +13,7 @@ impl Registry {
             Input::Unreadable { reason } => self.bad_message(reason),
             Input::Closed { conn } => self.conn_closed(&conn),
             Input::Cut { conn } => self.conn_cut(&conn),
+            Input::Slow { conn, slow } => self.conn_slow(&conn, slow),
             Input::Wake => {}
         }
         while let Some(timer) = self.timers.due(self.now.mono) {
@@ -26,6 +27,7 @@ impl Registry {
                 Timer::Fence(uuid) => self.check_fence(&uuid),
                 Timer::Call(call) => self.call_timed_out(call),
                 Timer::Hold(uuid) => self.check_held(&uuid),
+                Timer::Chunks(client) => self.check_chunks(&client),
                 Timer::Events => self.send_batch(),
             }
         }
@@ -39,6 +41,12 @@ impl Registry {
         {
             session.last_heard = self.now.mono;
         }
+        // Over a connection that was cut a client lives, answers and leaves; all else needs a hello,
+        // for what it is told must follow on what it has read.
+        let client = client.filter(|client| {
+            let heard = matches!(frame.op, Op::Response | Op::ResponseError | Op::Close);
+            heard || self.is_bound(client, &conn)
+        });
         match (frame.op, client) {
             (Op::Hello, _) => self.hello(conn, &frame),
             (Op::Ping, Some(client)) => self.ping(&client, frame),

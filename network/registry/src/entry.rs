@@ -7,6 +7,7 @@ use huly_protocol::{
 };
 use indexmap::IndexMap;
 
+use crate::admission::Load;
 use crate::agents::Agent;
 use crate::registry::Id;
 use crate::routed::{Routed, Terms};
@@ -118,7 +119,9 @@ pub(crate) struct Entry {
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) held: Vec<HeldCall>,
     /// Requests that its agent has not answered yet.
-    pub(crate) running: BTreeSet<u64>,
+    pub(crate) running: Load,
+    /// The calls that carry them.
+    pub(crate) carried_by: BTreeSet<u64>,
     /// Since when nobody has held it.
     pub(crate) idle_since: Option<Duration>,
     /// Registered by an agent: it may have holders that this server has not heard from.
@@ -170,7 +173,8 @@ impl Entry {
             holders: IndexMap::new(),
             waiters: Vec::new(),
             held: Vec::new(),
-            running: BTreeSet::new(),
+            running: Load::default(),
+            carried_by: BTreeSet::new(),
             idle_since: None,
             lived_before: false,
             lost: None,

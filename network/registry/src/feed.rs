@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use huly_protocol::{
-    AgentEvent, AgentFeedEvent, ContainerEvent, EventKind, FeedEvent, Frame, HeldEvent,
-    NetworkEvent, Op, PeerEvent, Snapshot,
+    AgentEvent, AgentFeedEvent, ContainerEvent, EventKind, FeedEvent, Frame, HeldEvent, Op,
+    PeerEvent, Snapshot,
 };
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
+use serde::Serialize;
 
 use crate::agents::Agent;
 use crate::registry::{Id, Registry};
@@ -20,6 +21,8 @@ const CHUNK: usize = 500;
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     revision: u64,
+    /// The clients that have subscribed.
+    pub(crate) watchers: IndexSet<Id>,
     /// What happened in the present step.
     agents: Vec<AgentFeedEvent>,
     containers: Vec<ContainerEvent>,
@@ -85,7 +88,9 @@ impl Registry {
     }
 
     fn note_agent_event(&mut self, feed: AgentFeedEvent, plain: AgentEvent) {
-        self.feed.agents.push(feed);
+        if !self.feed.watchers.is_empty() {
+            self.feed.agents.push(feed);
+        }
         // An agent that registers again after its removal is new to a TypeScript client, which
         // asks again for what it did not get as soon as it sees one added.
         let known = self
@@ -131,10 +136,12 @@ impl Registry {
             return;
         };
         entry.announced = event != EventKind::Removed;
-        self.feed.containers.push(ContainerEvent {
-            container: entry.record(true),
-            event,
-        });
+        if !self.feed.watchers.is_empty() {
+            self.feed.containers.push(ContainerEvent {
+                container: entry.record(true),
+                event,
+            });
+        }
         let agent = entry.agent().and_then(|agent| self.agents.get(agent));
         let gone = event == EventKind::Removed;
         let told = HeldEvent {
@@ -209,6 +216,13 @@ impl Registry {
 
     fn flush_watched(&mut self) {
         let feed = &mut self.feed;
+        if feed.watchers.is_empty() {
+            // Who subscribes is told how all is then.
+            feed.agents.clear();
+            feed.containers.clear();
+            feed.settled_now = false;
+            return;
+        }
         if feed.agents.is_empty() && feed.containers.is_empty() && !feed.settled_now {
             return;
         }
@@ -224,9 +238,7 @@ impl Registry {
         };
         if let Ok(payload) = serde_json::to_vec(&PeerEvent::Feed(event)) {
             let payload = bytes::Bytes::from(payload);
-            let watchers = self.sessions.iter().filter(|(_, session)| session.watches);
-            let watchers: Vec<Id> = watchers.map(|(client, _)| client.clone()).collect();
-            for client in watchers {
+            for client in self.feed.watchers.clone() {
                 self.send_to_client(&client, Frame::new(Op::Event, "", payload.clone()));
             }
         }
@@ -237,7 +249,6 @@ impl Registry {
         let agents = std::mem::take(&mut self.feed.plain_agents);
         let containers = std::mem::take(&mut self.feed.plain_containers);
         let again = std::mem::take(&mut self.feed.plain_again);
-        let agents: Vec<AgentEvent> = agents.into_values().collect();
         let news = !agents.is_empty() || !containers.is_empty();
         if !news && again.is_empty() {
             return;
@@ -248,21 +259,21 @@ impl Registry {
             let due = self.now.mono + self.config.event_batch;
             self.timers.set(due, Timer::Events);
         }
-        let encoded = |containers: Vec<ContainerEvent>| {
-            let agents = agents.clone();
-            let event = NetworkEvent { agents, containers };
-            serde_json::to_vec(&event).ok().map(bytes::Bytes::from)
-        };
-        let all = encoded(containers.values().cloned().collect());
         let plain = self
             .sessions
             .iter()
             .filter(|(_, session)| !session.is_rust());
         let plain: Vec<Id> = plain.map(|(client, _)| client.clone()).collect();
+        if plain.is_empty() {
+            return;
+        }
+        let agents: Vec<&AgentEvent> = agents.values().collect();
+        let all = news.then(|| encoded(&agents, containers.values()));
+        let all = all.flatten();
         for client in plain {
             let payload = match again.get(&client) {
-                Some(own) => encoded(with_own(&containers, own)),
-                None => all.clone().filter(|_| news),
+                Some(own) => encoded(&agents, with_own(&containers, own)),
+                None => all.clone(),
             };
             if let Some(payload) = payload {
                 self.send_to_client(&client, Frame::new(Op::Event, "", payload));
@@ -330,29 +341,46 @@ impl Registry {
             });
             self.send_event(client, &PeerEvent::Feed(piece));
         }
-        if let Some(session) = self.sessions.get_mut(client) {
-            session.watches = true;
-        }
+        self.feed.watchers.insert(client.clone());
         Ok(None)
     }
 }
 
 /// What all are told and what one client is told beside it; what happened goes first, but for
 /// `added`, which says no client where its container is (W25).
-fn with_own(
-    all: &IndexMap<String, ContainerEvent>,
-    own: &IndexMap<String, ContainerEvent>,
-) -> Vec<ContainerEvent> {
-    let mut told = all.clone();
-    for (uuid, event) in own {
-        if all
-            .get(uuid)
-            .is_none_or(|known| known.event == EventKind::Added)
-        {
-            told.insert(uuid.clone(), event.clone());
-        }
-    }
-    told.into_values().collect()
+fn with_own<'a>(
+    all: &'a IndexMap<String, ContainerEvent>,
+    own: &'a IndexMap<String, ContainerEvent>,
+) -> impl Iterator<Item = &'a ContainerEvent> {
+    let is_needed = |uuid: &String| {
+        let known = all.get(uuid);
+        known.is_none_or(|known| known.event == EventKind::Added)
+    };
+    let instead = move |(uuid, event)| match own.get(uuid) {
+        Some(own) if is_needed(uuid) => own,
+        _ => event,
+    };
+    let beside = own.iter().filter(|(uuid, _)| !all.contains_key(*uuid));
+    let told = all.iter().map(instead);
+    told.chain(beside.map(|(_, event)| event))
+}
+
+/// A [`huly_protocol::NetworkEvent`] of events that are kept.
+#[derive(Serialize)]
+struct Told<'a> {
+    agents: &'a [&'a AgentEvent],
+    containers: Vec<&'a ContainerEvent>,
+}
+
+fn encoded<'a>(
+    agents: &[&AgentEvent],
+    containers: impl Iterator<Item = &'a ContainerEvent>,
+) -> Option<bytes::Bytes> {
+    let told = Told {
+        agents,
+        containers: containers.collect(),
+    };
+    serde_json::to_vec(&told).ok().map(bytes::Bytes::from)
 }
 
 fn both(agent: &Agent, event: EventKind) -> (AgentFeedEvent, AgentEvent) {

@@ -8,6 +8,7 @@ use huly_protocol::{
 };
 use indexmap::{IndexMap, IndexSet};
 
+use crate::admission::Load;
 use crate::recent::Recent;
 use crate::registry::{ConnId, Effect, Id, Registry};
 use crate::session::{Session, millis};
@@ -56,6 +57,8 @@ impl Registry {
         let Some(session) = self.sessions.get_mut(client) else {
             let session = Session {
                 conn: Some(conn.clone()),
+                cut: None,
+                slow: false,
                 uuid: fresh,
                 nonce,
                 control,
@@ -66,13 +69,13 @@ impl Registry {
                 closed_at: None,
                 detached: false,
                 in_flight: IndexMap::new(),
+                asking: Load::default(),
                 again: IndexSet::new(),
                 got: Recent::default(),
                 answered: Recent::default(),
                 refs: IndexSet::new(),
                 asked: IndexMap::new(),
                 agents: BTreeSet::new(),
-                watches: false,
                 sync: None,
                 chunks: BTreeMap::new(),
                 chunked: 0,
@@ -101,9 +104,13 @@ impl Registry {
         if lost || incarnation {
             session.uuid = fresh;
             session.sent = false;
-            session.watches = false;
+            self.feed.watchers.swap_remove(client);
         }
         if new_connection {
+            session.slow = false;
+            if let Some(cut) = session.cut.take().filter(|cut| cut != conn) {
+                self.conns.swap_remove(&cut);
+            }
             let old = session.conn.replace(conn.clone());
             if let Some(old) = old {
                 self.conns.swap_remove(&old);

@@ -5,6 +5,7 @@
 //! randomness inside, so the same code runs in production, in tests and in simulations. The rules
 //! are those of docs/protocol.md.
 
+mod admission;
 mod agents;
 mod answers;
 mod asked;

@@ -22,13 +22,19 @@ pub(crate) const MAX_TEXT: usize = 1_024;
 const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
 
 impl Registry {
-    pub(crate) fn register(&mut self, client: &Id, part: AgentRegistration) -> Outcome {
+    /// A registration, or a part of one, of so many bytes.
+    pub(crate) fn register(
+        &mut self,
+        client: &Id,
+        part: AgentRegistration,
+        bytes: usize,
+    ) -> Outcome {
         if part.uuid.is_empty() || part.uuid.len() > MAX_TEXT {
             let message = format!("an agent's uuid has 1 to {MAX_TEXT} bytes");
             return Err(ErrorPayload::new(ErrorCode::BadRequest, message));
         }
         let agent = Id::from(part.uuid.as_str());
-        let Some(whole) = self.assemble(client, &agent, part)? else {
+        let Some(whole) = self.assemble(client, &agent, part, bytes)? else {
             return now::<[String]>(&[]);
         };
         let Chunks {

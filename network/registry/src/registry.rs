@@ -7,6 +7,7 @@ use huly_protocol::Frame;
 use indexmap::{IndexMap, IndexSet};
 use uuid::Uuid;
 
+use crate::admission::Load;
 use crate::agents::Agent;
 use crate::calls::BackCall;
 use crate::config::Config;
@@ -54,11 +55,20 @@ pub enum Input {
         /// Which.
         conn: ConnId,
     },
-    /// A connection was given up by this side: nothing more can be sent over it. Unlike a close by
-    /// the peer that is no sign of a death; silence is.
+    /// A connection was given up by this side, for its peer does not read: what was sent over it may
+    /// be lost, and nothing more is before another hello. Unlike a close by the peer that is no sign of
+    /// a death; silence is.
     Cut {
         /// Which.
         conn: ConnId,
+    },
+    /// Much waits to be written to a connection, or not any more: while it is so, its agents are
+    /// handed no requests.
+    Slow {
+        /// Which.
+        conn: ConnId,
+        /// Whether it is so now.
+        slow: bool,
     },
     /// The time of [`Registry::next_wake`] came.
     Wake,
@@ -122,6 +132,8 @@ pub struct Registry {
     pub(crate) fencing: IndexMap<Id, u64>,
     /// Calls to agents, in the order in which they were made.
     pub(crate) calls: BTreeMap<u64, BackCall>,
+    /// Those of them that are clients' requests.
+    pub(crate) running: Load,
     /// Requests for containers that no agent has registered yet, while settling.
     pub(crate) early_calls: BTreeMap<Id, Vec<HeldCall>>,
     /// Gets without uuid that may be answered with a container that is not registered yet.
@@ -170,6 +182,7 @@ impl Registry {
             durable: BTreeMap::new(),
             fencing: IndexMap::new(),
             calls: BTreeMap::new(),
+            running: Load::default(),
             early_calls: BTreeMap::new(),
             early_gets: Vec::new(),
             fences: BTreeMap::new(),
@@ -205,6 +218,8 @@ impl Registry {
             term: self.term,
             kinds: self.kinds.len(),
             calls: self.calls.len(),
+            call_bytes: self.running.bytes(),
+            chunked: self.sessions.values().map(|session| session.chunked).sum(),
             counted: self.counted.clone(),
             ..Snapshot::default()
         };

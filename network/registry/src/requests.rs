@@ -140,7 +140,9 @@ impl Registry {
             method::REGISTER_AGENT => {
                 let registration: AgentRegistration = params(raw, name)?;
                 let before = self.out.len();
-                let answer = self.register(client, registration)?.unwrap_or_default();
+                let answer = self
+                    .register(client, registration, raw.get().len())?
+                    .unwrap_or_default();
                 // The answer goes first: the agent's lease begins with it.
                 let calls = self.out.split_off(before);
                 self.respond(client, id, answer);
@@ -172,9 +174,7 @@ impl Registry {
             }
             method::WATCH => self.watch(client, id),
             method::UNWATCH => {
-                if let Some(session) = self.sessions.get_mut(client) {
-                    session.watches = false;
-                }
+                self.feed.watchers.swap_remove(client);
                 now("ok")
             }
             method::LIST_KIND_SPECS => now(&self.kinds.values().collect::<Vec<_>>()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use huly_protocol::{CallExt, Chain, ContainerCall, Epoch, ErrorCode, ErrorPayload, method};
 use serde_json::value::RawValue;
 
-use crate::calls::{CallKind, LATE_ANSWER};
+use crate::calls::{CallKind, LATE_ANSWER, call_payload};
 use crate::entry::{Entry, State};
 use crate::registry::{Id, Registry};
 use crate::requests::Outcome;
@@ -110,15 +110,10 @@ impl Registry {
         uuid: &Id,
         routed: Routed<'_>,
     ) -> Result<(), ErrorPayload> {
-        let limit = self.config.calls_per_container;
         let rust = self.agents.get(agent).is_some_and(|agent| agent.rust);
-        let Some(entry) = self.entries.get_mut(uuid) else {
+        let Some(entry) = self.entries.get(uuid) else {
             return Err(no_such_container(uuid));
         };
-        if entry.running.len() >= limit as usize {
-            let message = format!("container {uuid} has {limit} requests without an answer");
-            return Err(ErrorPayload::new(ErrorCode::Busy, message));
-        }
         let now = self.now.mono;
         let deadline = routed.terms.deadline;
         let ext = rust.then(|| CallExt {
@@ -138,19 +133,21 @@ impl Registry {
             epoch: entry.epoch,
             terms: routed.terms,
         };
-        let call = self.call(agent, method::CONTAINER_REQUEST, &params, ext, kind);
-        if let (Some(number), Some(entry)) = (call, self.entries.get_mut(uuid)) {
-            entry.running.insert(number);
-        }
-        if let Some(number) = call
-            && let Some(flight) = self
-                .sessions
-                .get_mut(routed.client)
-                .and_then(|session| session.in_flight.get_mut(routed.request))
+        let payload = call_payload(agent, method::CONTAINER_REQUEST, &params, ext);
+        self.admit(agent, uuid, routed.client, payload.len())?;
+        let bytes = payload.len();
+        let Some(number) = self.send_call(agent, payload, kind) else {
+            return Ok(());
+        };
+        self.charge(number, uuid, routed.client, bytes);
+        if let Some(flight) = self
+            .sessions
+            .get_mut(routed.client)
+            .and_then(|session| session.in_flight.get_mut(routed.request))
         {
             flight.call = Some(number);
         }
-        if let Some((number, deadline)) = call.zip(deadline) {
+        if let Some(deadline) = deadline {
             self.call_until(number, deadline.saturating_add(LATE_ANSWER));
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use huly_protocol::Frame;
 use indexmap::{IndexMap, IndexSet};
 
+use crate::admission::Load;
 use crate::asked::Asked;
 use crate::chunks::Chunks;
 use crate::control::BegunSync;
@@ -28,6 +29,11 @@ pub(crate) struct Flight {
 pub(crate) struct Session {
     /// The connection of the day; none between a close and the next hello.
     pub(crate) conn: Option<ConnId>,
+    /// The connection that this side gave up, until another hello or its close: what comes over it
+    /// still says that the client lives.
+    pub(crate) cut: Option<ConnId>,
+    /// Whether much waits to be written to its connection.
+    pub(crate) slow: bool,
     /// What the hello is answered with.
     pub(crate) uuid: String,
     /// The nonce of a Rust peer's process; none of a TypeScript peer.
@@ -42,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) closed_at: Option<Duration>,
     pub(crate) detached: bool,
     pub(crate) in_flight: IndexMap<String, Flight>,
+    /// Those of its requests that are at agents.
+    pub(crate) asking: Load,
     /// Requests that were in flight when the present connection began, and that the client sends
     /// again over it: their answers may be on the way already, and are the only ones.
     pub(crate) again: IndexSet<String>,
@@ -54,13 +62,12 @@ pub(crate) struct Session {
     /// Of those, what a TypeScript client asked for without a uuid; the latest comes last.
     pub(crate) asked: IndexMap<Id, Asked>,
     pub(crate) agents: BTreeSet<Id>,
-    pub(crate) watches: bool,
     pub(crate) sync: Option<BegunSync>,
     /// Registrations of agents of which chunks are still to come.
     pub(crate) chunks: BTreeMap<Id, Chunks>,
     /// Containers in them.
     pub(crate) chunked: usize,
-    /// What those take in memory, in bytes, about.
+    /// Bytes of them.
     pub(crate) chunked_bytes: usize,
 }
 
@@ -94,12 +101,30 @@ impl Registry {
         }
     }
 
+    /// Whether the session is bound to the connection.
+    pub(crate) fn is_bound(&self, client: &Id, conn: &ConnId) -> bool {
+        let session = self.sessions.get(client);
+        session.is_some_and(|session| session.conn.as_ref() == Some(conn))
+    }
+
     pub(crate) fn conn_cut(&mut self, conn: &ConnId) {
-        let client = self.conns.swap_remove(conn);
-        if let Some(session) = client.and_then(|client| self.sessions.get_mut(&client))
+        self.counted.cuts += 1;
+        let client = self.conns.get(conn);
+        if let Some(session) = client.and_then(|client| self.sessions.get_mut(client))
             && session.conn.as_ref() == Some(conn)
         {
-            session.conn = None;
+            session.cut = session.conn.take();
+            // What waited to be written is lost.
+            session.sent = true;
+        }
+    }
+
+    pub(crate) fn conn_slow(&mut self, conn: &ConnId, slow: bool) {
+        let client = self.conns.get(conn);
+        if let Some(session) = client.and_then(|client| self.sessions.get_mut(client))
+            && session.conn.as_ref() == Some(conn)
+        {
+            session.slow = slow;
         }
     }
 
@@ -111,6 +136,9 @@ impl Registry {
         let Some(session) = self.sessions.get_mut(&client) else {
             return;
         };
+        if session.cut.as_ref() == Some(conn) {
+            session.cut = None;
+        }
         if session.conn.as_ref() != Some(conn) {
             return;
         }
@@ -118,6 +146,12 @@ impl Registry {
         session.closed_at = Some(self.now.mono);
         if session.detached {
             return self.end_session(&client, "ConnectionClosed");
+        }
+        if self.now.mono.saturating_sub(session.last_heard) >= self.config.write_timeout {
+            // The kernel gave it up: no sign of a death, silence is.
+            session.closed_at = None;
+            session.sent = true;
+            return;
         }
         if !session.agents.is_empty() {
             let agents = session.agents.clone();
@@ -183,10 +217,11 @@ impl Registry {
         let Some(session) = self.sessions.shift_remove(client) else {
             return;
         };
-        for timer in [Timer::Alive, Timer::Grace] {
+        for timer in [Timer::Alive, Timer::Grace, Timer::Chunks] {
             self.timers.unset(&timer(client.clone()));
         }
-        if let Some(conn) = &session.conn {
+        self.feed.watchers.swap_remove(client);
+        for conn in [&session.conn, &session.cut].into_iter().flatten() {
             self.conns.swap_remove(conn);
         }
         self.forget_flights(client, session.in_flight);

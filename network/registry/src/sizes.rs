@@ -76,8 +76,8 @@ impl Sizes {
         self.waiters += entry.waiters.len();
         self.held += entry.held.len();
         self.held_of_one = self.held_of_one.max(entry.held.len());
-        self.running += entry.running.len();
-        self.running_of_one = self.running_of_one.max(entry.running.len());
+        self.running += entry.carried_by.len();
+        self.running_of_one = self.running_of_one.max(entry.carried_by.len());
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Counted {
     pub starts: BTreeMap<&'static str, u64>,
     /// Containers ended by reason.
     pub ends: BTreeMap<&'static str, u64>,
+    /// Connections that were cut, for their peers did not read.
+    pub cuts: u64,
     /// Agents lost by reason.
     pub agents_lost: BTreeMap<&'static str, u64>,
     /// How long failovers took, from the last sign of life, summed up.
@@ -47,8 +49,12 @@ pub struct Snapshot {
     pub references: BTreeMap<String, usize>,
     /// Requests and gets that are held for a container or its agent, and their bytes.
     pub held: (usize, usize),
+    /// Containers in registrations of which chunks are still to come.
+    pub chunked: usize,
     /// Calls to agents that are not answered yet.
     pub calls: usize,
+    /// Bytes of those that are clients' requests.
+    pub call_bytes: usize,
     /// Kinds with a specification.
     pub kinds: usize,
     /// What was counted.

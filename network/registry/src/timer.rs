@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     Call(u64),
     /// Calls held for a container may have waited too long.
     Hold(Id),
+    /// The next chunk of a client's registration may not have come in time.
+    Chunks(Id),
     /// TypeScript clients are due a batch of events.
     Events,
 }

@@ -7,6 +7,7 @@ use clap::Parser;
 use huly_program::LogArgs;
 use huly_protocol::Secret;
 use huly_registry::Config;
+use huly_router::Limits;
 
 /// The network server of the Huly network: it knows where every container lives.
 ///
@@ -53,6 +54,10 @@ pub struct Args {
     #[arg(long, env = "HULY_REQUESTS_IN_FLIGHT", default_value_t = 4_096,
           value_parser = clap::value_parser!(u32).range(1_024..))]
     pub requests_in_flight: u32,
+    /// A peer to which nothing could be written for so long, in ms, is cut.
+    #[arg(long, env = "HULY_WRITE_TIMEOUT_MS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(1_000..=600_000))]
+    pub write_timeout_ms: u64,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flattened arguments say it")]
     pub log: LogArgs,
@@ -68,10 +73,19 @@ impl Args {
             lease: Duration::from_millis(self.lease_ms),
             settle: Duration::from_millis(self.settle_ms.max(self.lease_ms)),
             grace: Duration::from_millis(self.grace_ms),
+            write_timeout: Duration::from_millis(self.write_timeout_ms),
             plain_grace: Duration::from_millis(self.plain_grace_ms),
             term_window: Duration::from_millis(self.term_window_ms),
             ..Config::new(instance, term)
         })
+    }
+
+    /// What is kept for peers that do not read.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            write_timeout: Duration::from_millis(self.write_timeout_ms),
+            ..Limits::default()
+        }
     }
 
     fn control_secret(&self) -> anyhow::Result<Option<Secret>> {

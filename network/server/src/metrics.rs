@@ -102,6 +102,7 @@ struct Families {
     starts: IntCounterVec,
     ends: IntCounterVec,
     agents_lost: IntCounterVec,
+    cuts: IntCounterVec,
     failover_seconds: Counter,
 }
 
@@ -173,6 +174,11 @@ impl Families {
             starts: counter("starts", "Starts of containers by outcome.", &["outcome"])?,
             ends: counter("ends", "Containers ended by reason.", &["reason"])?,
             agents_lost: counter("agents_lost", "Agents that are gone.", &["reason"])?,
+            cuts: counter(
+                "connections_cut",
+                "Connections that were cut, for their peers did not read.",
+                &[],
+            )?,
             failover_seconds: Counter::new(
                 "huly_network_failover_seconds_total",
                 "Time from the last sign of life to the container's being there again, summed up.",
@@ -200,6 +206,7 @@ impl Families {
             &self.starts,
             &self.ends,
             &self.agents_lost,
+            &self.cuts,
             &self.failover_seconds,
         ]
     }
@@ -268,6 +275,8 @@ impl Families {
         by_reason(&self.starts, &counted.starts);
         by_reason(&self.ends, &counted.ends);
         by_reason(&self.agents_lost, &counted.agents_lost);
+        let no_labels: [&str; 0] = [];
+        self.cuts.with_label_values(&no_labels).inc_by(counted.cuts);
         self.failover_seconds
             .inc_by(counted.failover_time.as_secs_f64());
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::future::BoxFuture;
 use huly_program::{Probe, init_tracing, listen, serve_http, shutdown_signal};
 use huly_registry::Config;
+use huly_router::Limits;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -69,7 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let outcome = runtime.block_on(async {
         let mut shutdown = shutdown_signal()?;
         let listener = listen("--listen", args.listen)?;
-        let router = Router::bind(listener).await?;
+        let router = Router::bind(listener, args.limits()).await?;
         let endpoint = router.endpoint().to_owned();
         let mut serving = Loop::new(router, config, asked);
         let http = serve_http(args.http, registry, Arc::new(Serving(ask)))?;
@@ -103,7 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 pub async fn serve_network(listener: TcpListener, config: Config) -> anyhow::Result<()> {
     // Kept, for the loop would see its end.
     let (_ask, asked) = mpsc::unbounded_channel();
-    let router = Router::bind(listener).await?;
+    let router = Router::bind(listener, Limits::default()).await?;
     Loop::new(router, config, asked).run().await?;
     Ok(())
 }

@@ -32,9 +32,9 @@ pub trait Sockets: Send {
     /// When nothing more can come.
     fn next_beside(&mut self) -> impl Future<Output = Result<Option<Input>, Self::Error>> + Send;
 
-    /// Sends a message; says whether its connection took it. Never waits: a peer that does not read
-    /// must not hold up the others.
-    fn send(&mut self, conn: &ConnId, frame: Frame) -> bool;
+    /// Sends a message. Never waits: a peer that does not read must not hold up the others. One that
+    /// was lost because of that is told of as [`Input::Cut`].
+    fn send(&mut self, conn: &ConnId, frame: Frame);
 
     /// Now, in ms since 1970.
     fn wall_ms(&self) -> u64;
@@ -57,8 +57,6 @@ pub struct Loop<S> {
     started: Instant,
     sockets: S,
     asked: UnboundedReceiver<Ask>,
-    /// Connections that could not take a message: given up.
-    clogged: Vec<ConnId>,
 }
 
 enum Next<E> {
@@ -80,7 +78,6 @@ impl<S: Sockets> Loop<S> {
             started: Instant::now(),
             sockets,
             asked,
-            clogged: Vec::new(),
         }
     }
 
@@ -112,9 +109,6 @@ impl<S: Sockets> Loop<S> {
             };
             if let Some(reason) = self.handle(input) {
                 return Ok(reason);
-            }
-            while let Some(conn) = self.clogged.pop() {
-                self.handle(Input::Cut { conn });
             }
         }
     }
@@ -157,21 +151,12 @@ impl<S: Sockets> Loop<S> {
         let mut end = None;
         for effect in self.registry.handle(now, input) {
             match effect {
-                Effect::Send { conn, frame } => self.send(conn, frame),
+                Effect::Send { conn, frame } => self.sockets.send(&conn, frame),
                 Effect::Note { text } => tracing::info!("{text}"),
                 Effect::Exit { reason } => end = Some(reason),
             }
         }
         end
-    }
-
-    /// A message that its connection cannot take is lost, and the connection given up: its peer is
-    /// asked for a new hello.
-    fn send(&mut self, conn: ConnId, frame: Frame) {
-        if !self.sockets.send(&conn, frame) {
-            tracing::warn!(?conn, "a peer does not read: its connection is given up");
-            self.clogged.push(conn);
-        }
     }
 }
 

@@ -98,3 +98,78 @@ fn a_client_of_the_router_has_a_budget_too() {
         assert_eq!(rig.dispatched().len(), 4);
     }
 }
+
+/// What is sent to a client of the ROUTER for a request of so many bytes.
+fn direct(rig: &mut Rig, id: &str, uuid: &str, bytes: usize) -> Vec<(String, Frame)> {
+    let payload = json!(["cs", [uuid, "do", "x".repeat(bytes)]]).to_string();
+    rig.message("x", Op::Request, id, &payload)
+}
+
+#[test]
+fn requests_are_bounded_in_bytes_too() {
+    let data = || json!("x".repeat(4_000));
+    let mut rig = limited(|config| config.bytes_per_container = 10_000);
+    rig.living("u", 1);
+    rig.living("v", 2);
+    rig.hello("x", "c2");
+    rig.request("u", data(), "r1");
+    direct(&mut rig, "r1", "u", 4_000);
+    let routed = rig.request("u", data(), "r2");
+    assert_eq!(rig.code(routed), ErrorCode::Busy);
+    // A TypeScript client sends again what is not taken.
+    let sent = direct(&mut rig, "r2", "u", 4_000);
+    assert_eq!(sent[0].1, Frame::new(Op::Retry, "r2", "1"));
+    rig.request("v", json!("x".repeat(20_000)), "r3");
+    assert_eq!(rig.dispatched().len(), 3, "one is taken whatever its size");
+    let call = rig.dispatched()[0].1;
+    answer(&mut rig, call);
+    direct(&mut rig, "r2", "u", 4_000);
+    assert_eq!(rig.dispatched().len(), 4);
+}
+
+#[test]
+fn a_client_of_the_router_has_a_budget_of_bytes() {
+    for rust in [false, true] {
+        let mut rig = limited(|config| config.bytes_in_flight = 10_000);
+        for (uuid, epoch) in [("u", 1), ("v", 2)] {
+            rig.living(uuid, epoch);
+        }
+        match rust {
+            true => rig.rust_hello("x", "c1"),
+            false => rig.hello("x", "c1"),
+        };
+        direct(&mut rig, "r0", "u", 20_000);
+        let sent = rig.ask("x", "r1", "v", Value::Null);
+        match rust {
+            true => assert_eq!(sent_code(&sent), ErrorCode::Busy),
+            false => assert_eq!(sent[0].1, Frame::new(Op::Retry, "r1", "1")),
+        }
+        let sent = rig.message("x", Op::Request, "r3", r#"["cc",{"uuid":"u"}]"#);
+        assert_eq!(sent[0].1, Frame::new(Op::Response, "r3", "1"));
+        let call = rig.dispatched()[0].1;
+        answer(&mut rig, call);
+        rig.ask("x", "r1", "v", Value::Null);
+        assert_eq!(rig.dispatched().len(), 2);
+    }
+}
+
+#[test]
+fn a_container_that_says_busy_is_asked_again() {
+    let mut rig = limited(|_| {});
+    rig.living("u", 1);
+    rig.hello("x", "c1");
+    rig.ask("x", "r1", "u", Value::Null);
+    let busy = ErrorPayload::new(ErrorCode::Busy, "not now");
+    let call = rig.dispatched()[0].1;
+    rig.input(Input::Answered {
+        call,
+        result: Err(busy),
+    });
+    assert!(rig.out.iter().any(|effect| match effect {
+        Effect::Send { frame, .. } => *frame == Frame::new(Op::Retry, "r1", "1"),
+        _ => false,
+    }));
+    // It said that it did nothing: the same request is not answered with that again.
+    rig.ask("x", "r1", "u", Value::Null);
+    assert_eq!(rig.dispatched().len(), 2);
+}

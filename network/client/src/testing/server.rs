@@ -79,9 +79,8 @@ impl Sockets for Wires {
         std::future::pending().await
     }
 
-    fn send(&mut self, conn: &ConnId, frame: Frame) -> bool {
+    fn send(&mut self, conn: &ConnId, frame: Frame) {
         self.listener.send(conn, frame);
-        true
     }
 
     fn wall_ms(&self) -> u64 {

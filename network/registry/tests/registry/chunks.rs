@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Peer, Rust, World};
+use crate::support::{Peer, Rust, World, config};
 
 fn chunk(world: &mut World, agent: Peer, records: Value, chunk: Value) -> Value {
     let mut params = world[agent].sim().registration();
@@ -68,4 +68,52 @@ fn what_ends_between_two_chunks_of_a_registration_is_gone() {
     world.get(client, "k", json!({"uuid": "u"}));
     let answer = world.ask(client, "cs", json!(["u", "op", 1]));
     assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[test]
+fn a_registration_of_which_a_chunk_does_not_come_is_forgotten() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let record = |uuid: &str| json!({"agentId": "a", "uuid": uuid, "kind": "k", "endpoint": "", "lastVisit": 0});
+    chunk(&mut world, agent, json!([record("one")]), json!([0, false]));
+    // Each chunk has its own time.
+    world.run(20_000);
+    chunk(&mut world, agent, json!([record("two")]), json!([1, false]));
+    world.run(20_000);
+    assert_eq!(world.registry.snapshot().chunked, 2);
+    world.run(11_000);
+    assert_eq!(world.registry.snapshot().chunked, 0);
+    let mut params = world[agent].sim().registration();
+    params["huly"]["chunk"] = json!([2, true]);
+    let error = world.ask(agent, "ar", params).unwrap_err();
+    assert_eq!(error["code"], "badRequest");
+    assert!(chunk(&mut world, agent, json!([]), json!([0, true])).is_array());
+}
+
+#[test]
+fn a_registration_in_chunks_is_bounded_in_bytes() {
+    let mut config = config();
+    config.registration_bytes = 4_000;
+    let mut world = World::starting(config);
+    let agent = world.agent("a", Rust, &["k"]);
+    let big = "x".repeat(1_000);
+    let record = |uuid: &str| json!({"agentId": "a", "uuid": uuid, "kind": "k", "endpoint": "", "lastVisit": 0, "extra": {"x": big}});
+    for n in 0..3 {
+        chunk(
+            &mut world,
+            agent,
+            json!([record(&format!("u{n}"))]),
+            json!([n, false]),
+        );
+    }
+    let mut params = world[agent].sim().registration();
+    params["containers"] = json!([record("u3")]);
+    params["huly"]["chunk"] = json!([3, false]);
+    let error = world.ask(agent, "ar", params).unwrap_err();
+    assert_eq!(error["code"], "exhausted");
+    assert_eq!(
+        world.registry.snapshot().chunked,
+        0,
+        "nothing is kept of it"
+    );
 }

@@ -28,6 +28,7 @@ mod requests;
 mod restart;
 mod rivals;
 mod sessions;
+mod slow;
 mod standby;
 mod standby_property;
 mod stopping;

@@ -2,42 +2,22 @@
 
 use std::net::TcpListener;
 
-use bytes::Bytes;
-use futures::channel::mpsc::Receiver;
-use futures::{FutureExt, StreamExt};
 use huly_protocol::Frame;
 use huly_registry::{ConnId, Input};
-use zeromq::{
-    RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
-    ZmqMessage,
-};
+use huly_router::{Came, Limits};
 
 use crate::run::wall_ms;
 use crate::serve::Sockets;
 
-pub(crate) struct Router {
-    endpoint: String,
-    recv: RouterRecvHalf,
-    send: RouterSendHalf,
-    monitor: Receiver<SocketEvent>,
-}
+pub(crate) struct Router(huly_router::Router);
 
 impl Router {
-    pub(crate) async fn bind(listener: TcpListener) -> anyhow::Result<Self> {
-        let mut router = RouterSocket::new();
-        let monitor = router.monitor();
-        let endpoint = router.bind_listener(listener).await?.to_string();
-        let (send, recv) = router.split();
-        Ok(Self {
-            endpoint,
-            recv,
-            send,
-            monitor,
-        })
+    pub(crate) async fn bind(listener: TcpListener, limits: Limits) -> anyhow::Result<Self> {
+        Ok(Self(huly_router::Router::bind(listener, limits).await?))
     }
 
     pub(crate) fn endpoint(&self) -> &str {
-        &self.endpoint
+        self.0.endpoint()
     }
 }
 
@@ -45,32 +25,15 @@ impl Sockets for Router {
     type Error = anyhow::Error;
 
     async fn next(&mut self) -> anyhow::Result<Option<Input>> {
-        tokio::select! {
-            biased;
-            message = self.recv.recv() => received(message),
-            event = self.monitor.next() => noticed(event),
-        }
+        Ok(self.0.next().await.map_err(failed)?.map(input))
     }
 
     async fn next_beside(&mut self) -> anyhow::Result<Option<Input>> {
-        noticed(self.monitor.next().await)
+        Ok(self.0.next_beside().await.map_err(failed)?.map(input))
     }
 
-    fn send(&mut self, conn: &ConnId, frame: Frame) -> bool {
-        let [op, id, payload] = frame.encode();
-        let mut message = ZmqMessage::from(conn.clone());
-        message.push_back(op);
-        message.push_back(id);
-        message.push_back(payload);
-        match self.send.send(message).now_or_never() {
-            Some(Ok(())) => true,
-            // The connection is gone; the monitor says so.
-            Some(Err(error)) => {
-                tracing::debug!(%error, "message to a closed connection");
-                true
-            }
-            None => false,
-        }
+    fn send(&mut self, conn: &ConnId, frame: Frame) {
+        self.0.send(conn, frame);
     }
 
     fn wall_ms(&self) -> u64 {
@@ -78,28 +41,20 @@ impl Sockets for Router {
     }
 }
 
-fn received(message: zeromq::ZmqResult<ZmqMessage>) -> anyhow::Result<Option<Input>> {
-    let message = message.map_err(|error| anyhow::anyhow!("the ROUTER failed: {error}"))?;
-    let mut parts = message.into_vecdeque().into_iter();
-    let conn: Bytes = parts.next().unwrap_or_default();
-    Ok(Some(match Frame::decode(parts) {
-        Ok(frame) => Input::Message { conn, frame },
-        Err(error) => Input::Unreadable {
-            reason: error.reason(),
-        },
-    }))
+fn failed(error: impl std::error::Error) -> anyhow::Error {
+    anyhow::anyhow!("the ROUTER failed: {error}")
 }
 
-fn noticed(event: Option<SocketEvent>) -> anyhow::Result<Option<Input>> {
-    match event {
-        Some(SocketEvent::Disconnected(peer)) => Ok(Some(Input::Closed {
-            conn: Bytes::from(peer),
-        })),
-        Some(SocketEvent::AcceptFailed(error)) => {
-            tracing::debug!(%error, "a connection was not accepted");
-            Ok(None)
-        }
-        Some(_) => Ok(None),
-        None => anyhow::bail!("the ROUTER's monitor ended"),
+fn input(came: Came) -> Input {
+    match came {
+        Came::Message { conn, frame } => match frame {
+            Ok(frame) => Input::Message { conn, frame },
+            Err(error) => Input::Unreadable {
+                reason: error.reason(),
+            },
+        },
+        Came::Closed { conn } => Input::Closed { conn },
+        Came::Cut { conn } => Input::Cut { conn },
+        Came::Slow { conn, slow } => Input::Slow { conn, slow },
     }
 }
