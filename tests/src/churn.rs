@@ -33,6 +33,7 @@ pub struct Churn {
     stop: watch::Sender<bool>,
     load: JoinHandle<Result<Made>>,
     lives: Lives,
+    made: watch::Receiver<usize>,
 }
 
 /// What the load made.
@@ -55,6 +56,7 @@ impl Churn {
         spec["lifecycle"] = json!({"idleTimeoutSeconds": 1});
         let container_kind = cluster.kind_named("churn", kind, spec).await?;
         let (stop, stopped) = watch::channel(false);
+        let (counter, made) = watch::channel(0);
         Ok(Self {
             lives: Lives::of(cluster.claims(&namespace)).await?,
             load: tokio::spawn(load(
@@ -62,11 +64,25 @@ impl Churn {
                 namespace.clone(),
                 container_kind,
                 stopped,
+                counter,
             )),
             namespace,
             kind: kind.to_owned(),
             stop,
+            made,
         })
+    }
+
+    /// Waits until as many claims more were made, whatever becomes of them: so long it takes. Says how
+    /// many were made then, from the begin on.
+    ///
+    /// # Errors
+    /// When the load has ended.
+    pub async fn goes_on(&self, count: usize) -> Result<usize> {
+        let mut made = self.made.clone();
+        let until = *made.borrow() + count;
+        let made = made.wait_for(|made| *made >= until).await;
+        Ok(*made.context("the load has ended")?)
     }
 
     /// Waits until as many claims more were bound for the first time.
@@ -116,6 +132,7 @@ async fn load(
     namespace: String,
     kind: String,
     stopped: watch::Receiver<bool>,
+    counter: watch::Sender<usize>,
 ) -> Result<Made> {
     let claims = cluster.claims(&namespace);
     let name = |number: usize| format!("churn-{number}");
@@ -140,6 +157,7 @@ async fn load(
                 .await?;
         }
         count += 1;
+        counter.send_replace(count);
     }
     let left = (count.saturating_sub(KEPT)..count).map(name).collect();
     Ok(Made { count, left })

@@ -8,6 +8,7 @@
 //! `cargo xtask test nodes` starts a cluster with nodes. Its tests share a [`Release`] of the chart.
 
 mod agent_pod;
+mod api_proxy;
 mod churn;
 mod cluster;
 mod control_plane;
@@ -44,6 +45,7 @@ mod undo;
 mod walkthrough;
 
 pub use self::agent_pod::AgentPod;
+pub use self::api_proxy::{ApiProxy, Asked, Fault, Verb};
 pub use self::churn::Churn;
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};

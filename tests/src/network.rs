@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::api_proxy::ApiProxy;
 use crate::eventually::eventually;
 use crate::ports::free_port;
 use crate::program::Program;
@@ -137,6 +138,14 @@ impl Network {
         }
         network.operator.await_ready().await?;
         Ok(network)
+    }
+
+    /// A proxy between the operator and the API server.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn api_proxy(&self) -> Result<ApiProxy> {
+        ApiProxy::start(&self.making.settings.operator_kubeconfig).await
     }
 
     /// Another operator, not started: its identity, and flags more.

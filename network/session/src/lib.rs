@@ -13,6 +13,7 @@ mod backcall;
 mod calls;
 mod config;
 mod connect;
+pub mod direct;
 mod feed;
 mod hello;
 mod io;

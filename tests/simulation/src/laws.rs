@@ -160,6 +160,11 @@ pub const LAWS: &[Law] = &[
         check: Check::Calm(standbys::have),
     },
     Law {
+        name: "connections-lead-there",
+        sentence: "once it is quiet, a direct connection leads to where its container accepts",
+        check: Check::Calm(told::connections),
+    },
+    Law {
         name: SAME,
         sentence: "two runs of a seed are alike, message by message: the same state gives the same \
                    placement",

@@ -28,6 +28,11 @@ pub(crate) enum Came {
         dial: u64,
         wire: Option<WireId>,
     },
+    /// Somebody connected to a port on which it listens for clients.
+    Knocked {
+        wire: WireId,
+        port: u16,
+    },
     Frame {
         wire: WireId,
         frame: Frame,
@@ -59,13 +64,22 @@ pub(crate) enum Told {
     Kinds(BTreeMap<String, KindSpec>),
 }
 
+/// Where a connection leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Server,
+    /// `host:port` of an agent's or a container's ROUTER; the host is an agent's place.
+    Door(String),
+}
+
 /// What a program does.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Connect to the network server after a while.
+    /// Connect after a while.
     Dial {
         dial: u64,
         after: Duration,
+        to: Target,
     },
     Close {
         wire: WireId,

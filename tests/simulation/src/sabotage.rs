@@ -21,6 +21,10 @@ pub enum Sabotage {
     DropSpecs,
     /// The agent's driver does not tell containers that stood by that they have their uuid.
     DropActivations,
+    /// The client's driver drops what asks agents for containers' events.
+    DropConnects,
+    /// The client's driver gives a request another id on its second route.
+    FreshIds,
     /// The client's driver drops releases.
     DropReleases,
     /// The server's driver leaves durable holders out of what agents are told.

@@ -34,6 +34,9 @@ pub(crate) enum Step {
     /// Nothing reaches it and nothing comes from it; nothing is lost.
     Isolate(String),
     Join(String),
+    /// It does not reach the server, nor the server it; others it does.
+    Part(String),
+    Meet(String),
     /// Its messages take longer.
     Slow {
         place: String,
@@ -73,6 +76,8 @@ impl Step {
             | Self::Thaw(place)
             | Self::Isolate(place)
             | Self::Join(place)
+            | Self::Part(place)
+            | Self::Meet(place)
             | Self::Slow { place, .. }
             | Self::Clog(place)
             | Self::Leave(place) => Some(place),
@@ -99,6 +104,8 @@ impl fmt::Display for Step {
             Self::Thaw(place) => write!(f, "{place} goes on"),
             Self::Isolate(place) => write!(f, "{place} is isolated"),
             Self::Join(place) => write!(f, "{place} is reached again"),
+            Self::Part(place) => write!(f, "{place} is parted from the server"),
+            Self::Meet(place) => write!(f, "{place} reaches the server again"),
             Self::Slow { place, ms } => write!(f, "messages of {place} take up to {ms} ms more"),
             Self::SetClock { place, ms } => write!(f, "the time of day of {place} steps {ms} ms"),
             Self::Clog(place) => write!(f, "the server gives up the connection to {place}"),
@@ -218,6 +225,12 @@ impl Scenario {
             scenario.steps.extend(steps);
         }
         scenario.breadth.make_beforehand(operator);
+        scenario.breadth.connect(&scenario.kinds);
+        if mix != Mix::None && scenario.operator_away.is_none() {
+            let places = scenario.places();
+            let steps = scenario.breadth.part(&places, scenario.mended);
+            scenario.steps.extend(steps);
+        }
         if scenario.breadth.beforehand.is_some() {
             let (uuid, kind) = STATELESS;
             scenario.uuids.push((uuid.to_owned(), kind.to_owned()));

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::clock::Clock;
 use crate::laws::Laws;
 use crate::ledger::{Ledger, News, Seen};
-use crate::program::{Action, Came, Context, Program, Told};
+use crate::program::{Action, Came, Context, Program, Target, Told};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use crate::scenario::{Scenario, Step};
@@ -66,6 +66,7 @@ enum Event {
     Dial {
         process: ProcessId,
         dial: u64,
+        to: Target,
     },
     Dialed {
         process: ProcessId,
@@ -89,6 +90,8 @@ pub(crate) struct World {
     wires: BTreeMap<WireId, Wire>,
     /// Places that nothing reaches and that reach nothing.
     isolated: BTreeSet<String>,
+    /// Places that do not reach the server, nor it them.
+    parted: BTreeSet<String>,
     /// By how many ms messages from and to a place come later.
     slow: BTreeMap<String, u64>,
     /// The server that a place reaches, where that is not the present one.
@@ -127,6 +130,7 @@ impl World {
             clocks,
             wires: BTreeMap::new(),
             isolated: BTreeSet::new(),
+            parted: BTreeSet::new(),
             slow: BTreeMap::new(),
             routes: BTreeMap::new(),
             disturbed: BTreeMap::new(),
@@ -186,7 +190,7 @@ impl World {
             }
             Event::Arrive { wire, to } => self.arrive(wire, to),
             Event::Notice { wire, side } => self.notice(wire, side),
-            Event::Dial { process, dial } => self.dial(process, dial),
+            Event::Dial { process, dial, to } => self.dial(process, dial, &to),
             Event::Dialed {
                 process,
                 dial,
@@ -194,6 +198,7 @@ impl World {
             } => {
                 // It may have ended before its dialer heard of it.
                 let wire = wire.filter(|wire| self.is_open(*wire));
+                self.knock(wire);
                 self.give(process, Came::Dialed { dial, wire });
             }
         }
@@ -290,9 +295,9 @@ impl World {
 
     fn act(&mut self, id: ProcessId, action: Action) {
         match action {
-            Action::Dial { dial, after } => {
+            Action::Dial { dial, after, to } => {
                 let process = id;
-                self.plan(self.now + after, Event::Dial { process, dial });
+                self.plan(self.now + after, Event::Dial { process, dial, to });
             }
             Action::Close { wire } => self.close(wire, id),
             Action::Send { wire, frame } => {

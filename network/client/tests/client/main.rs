@@ -1,6 +1,7 @@
 //! The client against ROUTERs that the test plays the network server and agents with.
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod connect;
 mod direct;
 mod documented;
 mod fake;

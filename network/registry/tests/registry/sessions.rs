@@ -103,7 +103,8 @@ fn hello_again_over_the_same_connection_changes_nothing() {
 
 #[test]
 fn a_late_close_of_a_superseded_connection_ends_nothing() {
-    for side in [Plain, Rust] {
+    // An end that the server never hears of is as late as can be: silence alone tells of it.
+    for (side, is_heard_of) in [(Plain, true), (Rust, true), (Plain, false), (Rust, false)] {
         let mut world = World::new();
         let agent = world.agent("a", side, &["k"]);
         let client = world.client("c", side);
@@ -111,7 +112,9 @@ fn a_late_close_of_a_superseded_connection_ends_nothing() {
         for peer in [agent, client] {
             let old = world[peer].conn.clone().unwrap();
             world.reconnect(peer);
-            world.close_old(old);
+            if is_heard_of {
+                world.close_old(old);
+            }
         }
         world.run(10_000);
         assert_eq!(world.home(client, &uuid).as_deref(), Some("a"));
@@ -351,6 +354,19 @@ fn above_its_limit_a_client_waits_or_is_told_busy() {
             assert_eq!(error["code"], "busy");
         }
     }
+}
+
+/// Nobody here knows whether it ran when it was sent before.
+#[test]
+fn above_the_limit_a_request_that_was_sent_before_is_not_said_not_to_have_run() {
+    let mut config = config();
+    config.requests_in_flight = 1;
+    let mut world = World::starting(config);
+    let peer = world.client("r", Rust);
+    world.request(peer, "cs", json!(["u", "op", null]));
+    let sent_before = json!(["u", "op", null, {"epoch": [1, 1], "timeoutMs": 1_000}]);
+    let error = world.ask(peer, "cs", sent_before).unwrap_err();
+    assert_eq!(error["code"], "outcomeUnknown");
 }
 
 #[test]

@@ -241,3 +241,16 @@ fn an_idempotent_request_that_was_answered_before_its_turn_came_has_another_id()
     request.id.clone_from(id);
     assert_eq!(ended(&rig.answer(&request, json!(2))), [(token, None)]);
 }
+
+#[test]
+fn what_was_sent_on_another_route_is_not_said_not_to_have_run() {
+    let mut rig = Rig::new(config());
+    let (token, _) = ask(&mut rig, |call| {
+        call.timeout = Some(ms(400));
+        call.epoch = Some(EPOCH);
+        call.sent_before = true;
+    });
+    // The network server is not reached in time.
+    let late = rig.run(ms(500));
+    assert_eq!(ended(&late), [(token, Some(ErrorCode::OutcomeUnknown))]);
+}

@@ -44,13 +44,15 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
         Step::SetClock { .. } => return Duration::ZERO,
         Step::LoseContainer(_) => SHORT_LIFE,
         // It goes on from where it is.
-        Step::Join(_) | Step::Thaw(_) | Step::Slow { ms: 0, .. } => DIAL + GRACE,
+        Step::Join(_) | Step::Meet(_) | Step::Thaw(_) | Step::Slow { ms: 0, .. } => DIAL + GRACE,
         Step::Start(place) if place == "server" => 2 * DIAL + SETTLE,
         Step::Start(_) => DIAL,
         Step::Leave(_) | Step::Crash { silent: false, .. } => GRACE,
         // From the first server's clients to the second one.
         Step::Single | Step::Double { .. } => SILENCE + DIAL + SETTLE,
-        Step::Clog(_) | Step::Pause(_) | Step::Isolate(_) | Step::Crash { .. } => SILENCE + DIAL,
+        Step::Clog(_) | Step::Pause(_) | Step::Isolate(_) | Step::Part(_) | Step::Crash { .. } => {
+            SILENCE + DIAL
+        }
         Step::Cut(_) | Step::Slow { .. } => SILENCE + GRACE + DIAL,
         Step::SetKind(_) | Step::DeleteKind(_) => Duration::ZERO,
     };

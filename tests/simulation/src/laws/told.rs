@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use huly_protocol::{AgentInfo, ContainerRecord};
 
 use super::ServerView;
+use crate::program::Program;
 use crate::program::feed::Belief;
 use crate::world::World;
 
@@ -75,6 +76,22 @@ fn lasting(record: &ContainerRecord) -> ContainerRecord {
         ext.first_client = None;
     }
     record
+}
+
+pub(super) fn connections(world: &World, _: &ServerView) -> Option<String> {
+    world.running().find_map(|(_, process, program)| {
+        let Program::Client(client) = program else {
+            return None;
+        };
+        client.connections().into_iter().find_map(|(uuid, wire)| {
+            let leads_to = wire.and_then(|wire| world.listener(wire));
+            let accepting = world.ledger.accepting(&uuid);
+            let there = accepting.iter().any(|(copy, _)| Some(copy.0) == leads_to);
+            let name = &process.name;
+            let to = leads_to.map(|id| &world.process(id).name);
+            (!there).then(|| format!("{name} is connected to {uuid} at {to:?}"))
+        })
+    })
 }
 
 pub(super) fn whereabouts(world: &World, view: &ServerView) -> Option<String> {

@@ -1,5 +1,6 @@
 //! An agent: the real core, its session with the server, and containers.
 
+mod doors;
 mod registering;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,7 @@ use super::{Action, Came, Context, Told};
 use crate::ledger::{Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+use doors::Doors;
 use registering::Registering;
 
 /// How often the agent's thread wakes, as a part of its lease: that of the native runtime.
@@ -31,6 +33,7 @@ pub(crate) struct AgentProgram {
     core: Agent,
     link: Link,
     hosting: Hosting,
+    doors: Doors,
     random: Random,
     tick: Duration,
     next_tick: Duration,
@@ -43,10 +46,12 @@ pub(crate) struct AgentProgram {
 }
 
 impl AgentProgram {
+    /// `listening` is the kind whose containers listen themselves.
     pub(crate) fn new(
         config: core::Config,
         session: session::Config,
         manners: Manners,
+        listening: Option<String>,
         mut random: Random,
         now: Duration,
     ) -> Self {
@@ -55,6 +60,7 @@ impl AgentProgram {
             id: config.agent.clone(),
             labels: config.labels.clone(),
             hosting: Hosting::new(random.fork(), manners, lease, now),
+            doors: Doors::new(listening),
             random,
             core: Agent::new(config, now),
             link: Link::new(session),
@@ -98,8 +104,10 @@ impl AgentProgram {
                 if first {
                     self.work(cx);
                 }
-                let effects = self.link.take(cx, came);
-                self.session_effects(cx, effects);
+                if let Some(came) = self.take_door(cx, came) {
+                    let effects = self.link.take(cx, came);
+                    self.session_effects(cx, effects);
+                }
                 if !first {
                     self.settle(cx);
                     self.work(cx);
@@ -114,8 +122,10 @@ impl AgentProgram {
     }
 
     fn work(&mut self, cx: &mut Context) {
-        let reports = self.hosting.run(cx);
-        self.inputs.extend(reports);
+        for report in self.hosting.run(cx) {
+            let before = self.doors.before(&report);
+            self.inputs.extend(before.into_iter().chain([report]));
+        }
     }
 
     /// What waits for the core goes through it, with all that follows.
@@ -247,6 +257,7 @@ impl AgentProgram {
             Effect::Start { run, seed } => {
                 let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
                 cx.tell(format!("starts container {uuid}, epoch {epoch}"));
+                self.doors.starts(run, &seed.kind);
                 self.hosting.start(cx, run, *seed);
             }
             Effect::Activate { .. } if cx.does(Sabotage::DropActivations) => {}
@@ -267,7 +278,9 @@ impl AgentProgram {
             Effect::Observed(core::Observed::End { kind, reason }) => {
                 cx.tell(format!("a container of kind {kind} ended: {reason}"));
             }
-            // No client connects to its ROUTER, containers are well.
+            Effect::Send { conn, frame } => self.send_to_client(cx, &conn, frame),
+            Effect::CloseDoor { run } => self.close_door(cx, run),
+            // Containers are well and tell their clients nothing.
             _ => {}
         }
         self.inputs.extend(reports);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use huly_protocol::{Frame, NetworkEvent, Op, Request};
 use serde_json::{Value, json};
 
-use super::{Action, Came, Context};
+use super::{Action, Came, Context, Target};
 use crate::wire::WireId;
 
 /// Between two pings (W07).
@@ -147,7 +147,8 @@ impl PlainSession {
         self.dial += 1;
         self.dialing = true;
         let dial = self.dial;
-        cx.actions.push(Action::Dial { dial, after });
+        let to = Target::Server;
+        cx.actions.push(Action::Dial { dial, after, to });
     }
 
     pub(super) fn take(&mut self, cx: &mut Context, came: Came) -> Option<Heard> {

@@ -45,7 +45,7 @@ impl Server {
                 Input::Cut { conn: wire.name() }
             }
             Came::Start | Came::Wake => Input::Wake,
-            Came::Dialed { .. } | Came::Told(_) => return,
+            Came::Dialed { .. } | Came::Knocked { .. } | Came::Told(_) => return,
         };
         self.input(cx, input);
     }

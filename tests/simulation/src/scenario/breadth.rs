@@ -42,6 +42,10 @@ pub(crate) struct Breadth {
     pub(crate) message_bytes: Option<u64>,
     /// Whether clients of ours subscribe to the feed.
     pub(crate) watching: bool,
+    /// Whether clients of ours connect to containers directly.
+    pub(crate) connecting: bool,
+    /// The kind whose containers listen themselves.
+    pub(crate) listening: Option<String>,
     /// Who says that a container is made beforehand, if one is.
     pub(crate) beforehand: Option<Beforehand>,
     /// The specifications of kinds at the beginning.
@@ -55,6 +59,8 @@ impl Breadth {
         Self {
             message_bytes: random.percent(20).then_some(SMALL_MESSAGES),
             watching: random.percent(25),
+            connecting: false,
+            listening: None,
             beforehand: None,
             specs: Vec::new(),
             random,
@@ -111,6 +117,35 @@ impl Breadth {
         } else {
             self.beforehand = Some(Beforehand::Agents);
         }
+    }
+
+    /// Clients may connect to containers, and some of those listen themselves.
+    pub(super) fn connect(&mut self, kinds: &[String]) {
+        self.connecting = self.random.percent(50);
+        if self.random.percent(50) {
+            self.listening = self.random.pick(kinds).cloned();
+        }
+    }
+
+    /// Where there are two routes, some places are parted from the server alone.
+    pub(super) fn part(&mut self, places: &[String], until: Duration) -> Vec<(Duration, Step)> {
+        let mut steps = Vec::new();
+        if !self.connecting {
+            return steps;
+        }
+        for _ in 0..self.random.of(0..4) {
+            let Some(place) = self.random.pick(places).cloned() else {
+                break;
+            };
+            let at = self.random.millis(1_000..until.as_millis() as u64);
+            let longest = [400, 2_000, 6_000][self.random.index(3)];
+            let later = at + self.random.millis(10..longest);
+            if place != "server" && later < until {
+                steps.push((at, Step::Part(place.clone())));
+                steps.push((later, Step::Meet(place)));
+            }
+        }
+        steps
     }
 
     fn spec(&mut self, kind: &str, revision: u64) -> KindSpec {

@@ -46,6 +46,13 @@ impl World {
                 self.isolated.remove(&place);
                 self.unblock();
             }
+            Step::Part(place) => {
+                self.parted.insert(place);
+            }
+            Step::Meet(place) => {
+                self.parted.remove(&place);
+                self.unblock();
+            }
             Step::Slow { place, ms } => {
                 self.slow.insert(place, ms);
             }
@@ -194,7 +201,7 @@ impl World {
             if id.is_some_and(|id| self.process(id).paused) {
                 steps.push(Step::Thaw(place.clone()));
             }
-            if self.isolated.contains(&place) {
+            if self.isolated.contains(&place) || self.parted.contains(&place) {
                 steps.push(Step::Join(place.clone()));
             }
             if self.slow.contains_key(&place) {
@@ -218,6 +225,7 @@ impl World {
         }
         self.single();
         self.isolated.clear();
+        self.parted.clear();
         self.slow.clear();
         self.unblock();
         self.notice_cuts();

@@ -126,8 +126,9 @@ impl World {
                     ..huly_agent::core::Config::new(id.clone(), instance, place, 3738)
                 };
                 let session = session(format!("of-{id}"), random.next());
+                let listening = self.scenario.breadth.listening.clone();
                 let manners = self.scenario.manners;
-                let agent = AgentProgram::new(config, session, manners, random, mono);
+                let agent = AgentProgram::new(config, session, manners, listening, random, mono);
                 Program::Agent(Box::new(agent))
             }
             "client" => {
@@ -189,6 +190,7 @@ impl World {
         Wishes {
             uuids: self.scenario.uuids.clone(),
             kinds: self.scenario.kinds.clone(),
+            connects: self.scenario.breadth.connecting,
             watches: self.scenario.breadth.watching,
             pause_ms: self.scenario.pause_ms,
         }

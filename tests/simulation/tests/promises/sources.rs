@@ -38,39 +38,52 @@ fn read(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Functions after `#[test]`, `#[tokio::test(…)]` and the like, whatever else is between.
+/// Functions after `#[test]`, `#[tokio::test(…)]` and the like, whatever else is between but what
+/// leaves them out.
 fn of_rust(source: &str) -> Vec<String> {
-    let (mut found, mut pending) = (Vec::new(), false);
+    let (mut found, mut pending, mut left_out) = (Vec::new(), false, false);
     for line in source.lines().map(str::trim) {
-        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
-            pending = true;
-        }
+        pending |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        // Those that want something of the machine are run by a part of their own.
+        left_out |= line.starts_with("#[ignore") && !line.contains(": cargo xtask test ");
         let function = line.strip_prefix("async ").unwrap_or(line);
         if let Some(function) = function.strip_prefix("fn ") {
             let name = function.split(['(', '<']).next().unwrap_or_default();
-            if pending {
+            if pending && !left_out {
                 found.push(name.to_owned());
             }
-            pending = false;
+            (pending, left_out) = (false, false);
         }
     }
     found
 }
 
 fn of_python(source: &str) -> Vec<String> {
-    let function = |line: &str| {
-        let line = line.strip_prefix("async ").unwrap_or(line);
-        let name = line.strip_prefix("def ")?.split('(').next()?;
-        name.starts_with("test_").then(|| name.to_owned())
-    };
-    source.lines().filter_map(function).collect()
+    let (mut found, mut left_out) = (Vec::new(), false);
+    for line in source.lines() {
+        left_out |= ["@pytest.mark.skip", "@pytest.mark.xfail"]
+            .iter()
+            .any(|mark| line.starts_with(mark));
+        let function = line.strip_prefix("async ").unwrap_or(line);
+        if let Some(function) = function.strip_prefix("def ") {
+            let name = function.split('(').next().unwrap_or_default();
+            if name.starts_with("test_") && !left_out {
+                found.push(name.to_owned());
+            }
+            left_out = false;
+        }
+    }
+    found
 }
 
 #[test]
 fn tests_are_told_from_other_functions() {
     let rust = "fn helper() {}\n#[test]\n#[cfg(unix)]\nfn one() {}\nfn another() {}\n\
-                #[tokio::test(start_paused = true)]\nasync fn two<T>() {}\n";
-    assert_eq!(of_rust(rust), ["one", "two"]);
-    let python = "def helper() -> None:\ndef test_a(x: int) -> None:\n    def test_b():\n";
-    assert_eq!(of_python(python), ["test_a"]);
+                #[tokio::test(start_paused = true)]\nasync fn two<T>() {}\n\
+                #[test]\n#[ignore = \"slow\"]\nfn never_run() {}\n#[test]\nfn three() {}\n\
+                #[test]\n#[ignore = \"it needs nodes: cargo xtask test nodes\"]\nfn four() {}\n";
+    assert_eq!(of_rust(rust), ["one", "two", "three", "four"]);
+    let python = "def helper() -> None:\ndef test_a(x: int) -> None:\n    def test_b():\n\
+                  @pytest.mark.skip\ndef test_never():\nasync def test_c():\n";
+    assert_eq!(of_python(python), ["test_a", "test_c"]);
 }

@@ -119,9 +119,10 @@ impl PlainAgent {
         }
     }
 
+    /// Clients do not connect to it.
     fn endpoint(&self, uuid: Option<&str>) -> String {
         let endpoint = json!({
-            "kind": 0, "host": self.id, "port": 3738, "agentId": self.id, "uuid": uuid,
+            "kind": 2, "host": self.id, "port": 3738, "agentId": self.id, "uuid": uuid,
         });
         endpoint.to_string()
     }
