@@ -14,8 +14,9 @@ use crate::core::{Audience, Id, Input, Run};
 
 /// A container: an actor that is asked things by its uuid, wherever it lives.
 ///
-/// Requests start in the order in which a client sent them and interleave at their awaits; two of
-/// one container never run at the same instant, so state behind a mutex is never contended. A panic
+/// Requests start in the order in which a client sent them and interleave at their awaits (of a
+/// serial kind each runs to its end before the next begins: docs/kinds.md); two of one container
+/// never run at the same instant, so state behind a mutex is never contended. A panic
 /// ends this container and no other. Work that takes long without an await belongs in tokio's
 /// `spawn_blocking`: a container that blocks its worker holds up others and is named in the log.
 pub trait Container: Send + Sync + 'static {
@@ -209,8 +210,8 @@ impl ContainerContext {
     /// Runs a future beside the requests, until the container ends. It never runs at the same
     /// instant as one of them, and its panic is the container's.
     ///
-    /// What it calls counts as called in the request that it was spawned in, if that is not answered
-    /// yet: see [`CallChain`].
+    /// What it calls counts as called in the request that it was spawned in, until that has its
+    /// answer: see [`CallChain`].
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // A container that has ended runs nothing.
         let _ = self.tasks.send(Box::pin(CallChain::current().scope(task)));

@@ -14,6 +14,8 @@ mod direct;
 mod doors;
 mod drain;
 mod events;
+mod exclusive;
+mod gate;
 mod lease;
 mod link;
 pub mod mailbox;
@@ -42,6 +44,7 @@ pub use container::Reason;
 use deadlines::Deadlines;
 use doors::Doors;
 use drain::Drain;
+pub use gate::{Gate, Permit, Sight};
 use lease::Lease;
 pub use sizes::Sizes;
 use standby::Standbys;
@@ -82,6 +85,8 @@ pub struct Agent {
     now: Duration,
     out: Vec<Effect>,
     lease: Lease,
+    /// What workers were last told of it.
+    gate: Gate,
     containers: BTreeMap<Id, Container>,
     /// The uuid of each container by its run, for reports from the runtime.
     runs: BTreeMap<Run, Id>,
@@ -119,6 +124,7 @@ impl Agent {
     pub fn new(config: Config, now: Duration) -> Self {
         Self {
             lease: Lease::new(config.lease, now),
+            gate: Gate::NEW,
             answers: Answers::new(config.answers_window, config.answers_bytes),
             doors: Doors::new(config.instance),
             config,
@@ -166,6 +172,7 @@ impl Agent {
             waiting: self.waiting,
             registered: self.registered && self.up,
             fenced: self.lease.is_fenced(),
+            leased: self.lease.holds(self.now),
             draining: self.drain.is_on(),
         }
     }
@@ -179,8 +186,9 @@ impl Agent {
     /// What holds whatever the input is: the lease first, so that a pause is noticed before
     /// anything is dispatched, then what is due.
     fn wake(&mut self) {
-        if self.lease.wake(self.now) {
-            self.effect(Effect::Gate { open: false });
+        let overslept = self.lease.wake(self.now);
+        self.say_gate();
+        if overslept {
             self.effect(Effect::Observed(Observed::LeaseLost));
             self.register();
         }
@@ -220,6 +228,7 @@ impl Agent {
             Input::Wake => {}
             Input::Register => {
                 self.registered = false;
+                self.session_is_over();
                 self.drop_held_starts();
                 self.register();
             }
@@ -272,12 +281,15 @@ impl Agent {
 
     /// Lets requests and starts go on once nothing forbids it.
     fn open_gate(&mut self) {
-        if !self.lease.lift(self.now) {
+        let lifted = self.lease.lift(self.now);
+        let begins = self.lease.begins(self.now);
+        self.say_gate();
+        if lifted {
+            for (_, call) in std::mem::take(&mut self.held_starts) {
+                self.server_call(call);
+            }
+        } else if !begins {
             return;
-        }
-        self.effect(Effect::Gate { open: true });
-        for (_, call) in std::mem::take(&mut self.held_starts) {
-            self.server_call(call);
         }
         let live: Vec<Id> = self
             .containers

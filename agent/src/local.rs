@@ -44,7 +44,7 @@ impl AgentHandle {
         A: DeserializeOwned,
     {
         let ext = CallExt {
-            chain: CallChain::current().into_inner(),
+            chain: CallChain::current().chain(),
             ..CallExt::default()
         };
         self.call(method::CONTAINER_REQUEST, &(uuid, operation, data), &ext)

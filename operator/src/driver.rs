@@ -153,6 +153,7 @@ impl Driver {
         tokio::spawn(before.end());
         // The watches list anew.
         self.audience.send_replace(self.turn.audience(floor));
+        self.metrics.show(&self.turn.core.report());
     }
 
     fn report(&self) -> Report {

@@ -1,6 +1,6 @@
 //! Which of the operators of a network leads: who holds its Lease.
 //!
-//! The [`Elector`] decides, and is pure; the [`Campaign`] reads and writes the Lease for it.
+//! The elector decides, and is pure; the campaign reads and writes the Lease for it.
 
 mod campaign;
 mod elector;

@@ -82,6 +82,7 @@ impl Kind {
             termination_grace_ms: Some(milliseconds(lifecycle.termination_grace_period_seconds)),
             stateless_uuid: self.spec.stateless.as_ref().map(|one| one.uuid.clone()),
             serial: self.spec.serial,
+            exclusive: self.spec.exclusive,
         }
     }
 
@@ -203,14 +204,15 @@ mod tests {
         );
         assert!(spec.agent_selector.is_empty());
         assert_eq!((spec.max_per_agent, spec.stateless_uuid), (None, None));
-        assert!(!spec.serial);
+        assert!(!spec.serial && !spec.exclusive);
     }
 
     #[test]
-    fn a_serial_kind_is_one_on_the_wire() {
-        let mut serial = kind(0, 1);
-        serial.spec.serial = true;
-        assert!(serial.wire_spec().serial);
+    fn a_serial_or_exclusive_kind_is_one_on_the_wire() {
+        let mut kind = kind(0, 1);
+        (kind.spec.serial, kind.spec.exclusive) = (true, true);
+        let spec = kind.wire_spec();
+        assert!(spec.serial && spec.exclusive);
     }
 
     #[test]

@@ -113,6 +113,18 @@ impl Counter {
         Ok(())
     }
 
+    /// Expects no version of its claim to have said that it was not bound, from the first Bound on.
+    ///
+    /// # Errors
+    /// When one did.
+    pub fn stayed_bound(&self) -> Result<()> {
+        let versions = self.claim.versions();
+        let objects = versions.iter().filter_map(|seen| seen.object.as_ref());
+        let mut bound = objects.skip_while(|object| !object.is("Bound"));
+        ensure!(bound.all(|object| object.is("Bound")), "{}", self.claim);
+        Ok(())
+    }
+
     /// Expects nobody to have written its claim since.
     ///
     /// # Errors

@@ -209,13 +209,7 @@ impl<'a> Counters<'a> {
     /// # Errors
     /// When one did.
     pub fn stayed_bound(&self) -> Result<()> {
-        for counter in &self.claims {
-            let versions = counter.claim.versions();
-            let objects = versions.iter().filter_map(|seen| seen.object.as_ref());
-            let mut bound = objects.skip_while(|object| !object.is("Bound"));
-            ensure!(bound.all(|object| object.is("Bound")), "{}", counter.claim);
-        }
-        Ok(())
+        self.claims.iter().try_for_each(Counter::stayed_bound)
     }
 
     /// Expects an agent that has come to get what is new, and nothing of what was there before.

@@ -19,6 +19,8 @@ pub struct Layout {
     pub agents: usize,
     /// How many of them are started at once; a test may start the others.
     pub started: usize,
+    /// Whether a [`Load`](crate::Load) uses it.
+    pub loaded: bool,
 }
 
 impl Layout {
@@ -27,12 +29,21 @@ impl Layout {
         Self {
             agents,
             started: agents,
+            loaded: false,
         }
     }
 
     /// Starts only the first of the agents.
     pub fn started(self, started: usize) -> Self {
         Self { started, ..self }
+    }
+
+    /// With a [`Load`](crate::Load) from before the story on, which is looked at when it is over.
+    pub fn loaded(self) -> Self {
+        Self {
+            loaded: true,
+            ..self
+        }
     }
 }
 
@@ -76,8 +87,6 @@ impl Making {
             ("--network", address),
             ("--network-name", network),
             ("--control-secret-file", &secret),
-            // Started again, it waits for nobody's Lease.
-            ("--identity", identity),
         ];
         let operator = Program::new(
             &format!("huly-{identity}"),
@@ -86,7 +95,10 @@ impl Making {
             http,
             arguments(&[&flags, more].concat(), http_flags),
         );
-        Ok(operator.variable("KUBECONFIG", self.settings.operator_kubeconfig.clone()))
+        Ok(operator
+            .variable("KUBECONFIG", self.settings.operator_kubeconfig.clone())
+            // Started again, it waits for nobody's Lease. An older one knows no such flag.
+            .variable("HULY_IDENTITY", identity.into()))
     }
 }
 

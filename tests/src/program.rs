@@ -63,6 +63,24 @@ impl Program {
         self
     }
 
+    /// Gives it a variable from its next start on.
+    pub(crate) fn tell(&mut self, name: &str, value: PathBuf) {
+        self.variables.push((name.to_owned(), value));
+    }
+
+    /// Gives it another value of a flag from its next start on.
+    ///
+    /// # Errors
+    /// When it has no such flag.
+    pub fn set_flag(&mut self, flag: &str, value: &str) -> Result<()> {
+        let mut arguments = self.arguments.iter_mut();
+        let found = arguments.find(|argument| *argument == flag);
+        let at = found.and_then(|_| arguments.next());
+        let at = at.with_context(|| format!("{} has no flag {flag}", self.name))?;
+        value.clone_into(at);
+        Ok(())
+    }
+
     /// What is started from now on.
     pub(crate) fn replace(&mut self, path: PathBuf) {
         self.path = path;
@@ -207,6 +225,19 @@ impl Program {
         let (status, body) = self.page("/metrics").await?;
         ensure!(status == 200, "{}: /metrics answers {status}", self.name);
         Metrics::parse(&body)
+    }
+
+    /// How many bytes of memory it occupies.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.pid()?.as_raw_nonzero());
+        let status = fs::read_to_string(&path).with_context(|| path.clone())?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = resident.and_then(|text| text.trim().strip_suffix(" kB"));
+        let kilobytes: u64 = kilobytes.with_context(|| path)?.parse()?;
+        Ok(kilobytes * 1024)
     }
 
     fn pid(&self) -> Result<Pid> {

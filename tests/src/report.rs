@@ -7,7 +7,12 @@ use std::time::Duration;
 ///
 /// It is written past the test harness's capture, which keeps the output of passing tests to itself.
 pub fn measured(what: &str, took: Duration) {
-    let line = format!("measured: {what}: {:.1} ms\n", took.as_secs_f64() * 1e3);
+    let milliseconds = took.as_secs_f64() * 1e3;
+    reported(&format!("measured: {what}: {milliseconds:.1} ms"));
+}
+
+/// Prints a line past the capture.
+pub fn reported(line: &str) {
     // Output that nobody takes is no failure.
-    let _ = std::io::stdout().write_all(line.as_bytes());
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,16 +1,26 @@
 //! The frame of every test.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
 use rand::RngExt;
+use serde_json::json;
 
 use crate::cluster::Cluster;
+use crate::eventually::{SOON, eventually};
 use crate::live::Live;
+use crate::load::{Fates, Load};
 use crate::network::{Layout, Network};
+use crate::release::Release;
+use crate::report::reported;
 use crate::settings::Settings;
 use crate::undo::and_undo;
+
+/// How long a room of a load may be without an answer: more than five times what a failure takes that
+/// the network gets over by itself.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// What a test works with.
 pub struct Scenario {
@@ -20,6 +30,42 @@ pub struct Scenario {
     pub network: Network,
     /// What lives in it.
     pub live: Live,
+    load: Option<Load>,
+}
+
+impl Scenario {
+    /// Ends the load behind the story, before the story ends, and says what became of it.
+    ///
+    /// # Errors
+    /// When it has been told, or anything of what [`Load`] promises is not so.
+    pub async fn end_load(&mut self) -> Result<Fates> {
+        let load = self.load.take().context("there is no load")?;
+        let fates = load.stop(&self.live).await.context("the load")?;
+        self.quiet().await?;
+        reported(&format!("load: {fates}"));
+        Ok(fates)
+    }
+
+    /// Waits until nothing waits or is under way at the network server.
+    async fn quiet(&self) -> Result<()> {
+        eventually(SOON, "nothing is under way at the server", async || {
+            let metrics = self.network.server.metrics().await?;
+            for gauge in ["held_requests", "agent_calls_in_flight"] {
+                let now = metrics.sum(&format!("huly_network_{gauge}"), &[])?;
+                ensure!(now == 0.0, "{gauge}: {now}");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends what is left of the load, as every story wants it.
+    async fn load_over(&mut self) -> Result<()> {
+        if self.load.is_some() {
+            self.end_load().await?.within(SILENCE)?;
+        }
+        Ok(())
+    }
 }
 
 /// Runs a test that needs the API server alone, and clears what it made.
@@ -38,6 +84,28 @@ pub async fn on_cluster(story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Resu
 /// As [`on_cluster`].
 pub async fn on_nodes(story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result<()> {
     told(Cluster::connect(&unique_name(), "default").await?, story).await
+}
+
+/// The same with the release that the tests share, and a [`Load`] on it from before the story on;
+/// what became of the load.
+///
+/// # Errors
+/// As [`on_nodes`], or when the release does not become ready, or anything of what the load promises
+/// is not so.
+pub async fn on_loaded_nodes(
+    story: impl AsyncFnOnce(&Cluster, &Release) -> Result<()>,
+) -> Result<Fates> {
+    let mut fates = Fates::default();
+    on_nodes(async |cluster| {
+        let release = Release::shared(cluster).await?;
+        let load = loaded(cluster, release.address(), &release.live).await?;
+        story(cluster, &release).await?;
+        fates = load.stop(&release.live).await.context("the load")?;
+        reported(&format!("load: {fates}"));
+        Ok(())
+    })
+    .await?;
+    Ok(fates)
 }
 
 async fn told(cluster: Cluster, story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result<()> {
@@ -63,12 +131,21 @@ pub async fn scenario(
         let cluster = Cluster::connect(&name, &name).await?;
         let network = Network::start(&name, layout, &settings, folder.path()).await?;
         let live = Live::connect(&network.address).await?;
+        let load = match layout.loaded {
+            true => Some(loaded(&cluster, &network.address, &live).await?),
+            false => None,
+        };
         let mut scenario = Scenario {
             cluster,
             network,
             live,
+            load,
         };
-        let told = AssertUnwindSafe(story(&mut scenario)).catch_unwind().await;
+        let told = AssertUnwindSafe(async {
+            story(&mut scenario).await?;
+            scenario.load_over().await
+        });
+        let told = told.catch_unwind().await;
         let cleaned = scenario.cluster.clean_up().await.context("cannot clean up");
         anyhow::Ok((told, cleaned))
     }
@@ -84,6 +161,18 @@ pub async fn scenario(
             resume_unwind(panic)
         }
     }
+}
+
+/// Puts a load on a network, whose containers end soon when nobody holds them.
+async fn loaded(cluster: &Cluster, address: &str, live: &Live) -> Result<Load> {
+    for kind in Load::KINDS {
+        let short = json!({"lifecycle": {"idleTimeoutSeconds": 1}});
+        let name = cluster
+            .kind_named(&format!("load-{kind}"), kind, short)
+            .await?;
+        cluster.watch_kind(&name).await?.until_ready().await?;
+    }
+    Load::start(address, live).await.context("the load")
 }
 
 #[allow(clippy::print_stderr, reason = "a panic's message goes there, too")]

@@ -156,8 +156,19 @@ fn kind_rules() -> Vec<Rule> {
     let stateless =
         "stateless is immutable: delete the ContainerKind and create it with the other uuid";
     let leader = with(&named, "stateless", &json!({"uuid": "leader"}));
+    let exclusive =
+        "exclusive is immutable: delete the ContainerKind and create it with the other value";
+    let alone = with(&named, "exclusive", &json!(true));
     vec![
         network_name,
+        Rule::immutable(
+            KINDS,
+            exclusive,
+            &alone,
+            "exclusive",
+            &[json!(false), Value::Null],
+        ),
+        Rule::immutable(KINDS, exclusive, &named, "exclusive", &[json!(true)]),
         Rule::immutable(
             KINDS,
             stateless,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use huly_tests::{
-    AgentPod, Counted, Counters, NODES, Release, SOON, eventually, kubectl, measured, on_nodes,
+    AgentPod, Counted, Counters, NODES, Release, SOON, eventually, kubectl, measured,
+    on_loaded_nodes,
 };
 
 /// Three on each node: they are placed one after the other.
@@ -17,14 +18,13 @@ const REPLACED: Duration = Duration::from_secs(90);
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn the_claims_of_a_deleted_agent_are_bound_elsewhere() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
-        let victim = AgentPod::on_node(&release, "node-2").await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (mut counters, before) = Counters::agreed(cluster, release, COUNT).await?;
+        let victim = AgentPod::on_node(release, "node-2").await?;
         let lost = victim.those_on_it(&before)?;
 
         let deleted = Instant::now();
-        delete(&release, &victim).await?;
+        delete(release, &victim).await?;
         let bound = counters.until_bound_again(&lost, SOON).await?;
         measured(
             "agent's Pod deleted → its claims Bound elsewhere",
@@ -34,20 +34,20 @@ async fn the_claims_of_a_deleted_agent_are_bound_elsewhere() -> Result<()> {
         measured("agent's Pod deleted → another is there", deleted.elapsed());
         Counted::only_these_moved(&before, &after, &lost)?;
 
-        let new = AgentPod::on_node(&release, "node-2").await?;
+        let new = AgentPod::on_node(release, "node-2").await?;
         assert_ne!(new.pod.uid, victim.pod.uid, "it is another Pod");
         counters.nothing_moves_to(&new, &after).await
     })
-    .await
+    .await?;
+    fates.within(REPLACED)
 }
 
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn an_agent_killed_inside_its_pod_is_started_again_in_place() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
-        let victim = AgentPod::on_node(&release, "node-3").await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (mut counters, before) = Counters::agreed(cluster, release, COUNT).await?;
+        let victim = AgentPod::on_node(release, "node-3").await?;
         let lost = victim.those_on_it(&before)?;
 
         let killed = Instant::now();
@@ -57,29 +57,29 @@ async fn an_agent_killed_inside_its_pod_is_started_again_in_place() -> Result<()
             "agent killed in its Pod → its claims Bound elsewhere",
             bound - killed,
         );
-        let new = started_again(&release, &victim).await?;
+        let new = started_again(release, &victim).await?;
         measured("agent killed in its Pod → it is back", killed.elapsed());
         let after = counters.agree(&NODES, SOON).await?;
         Counted::only_these_moved(&before, &after, &lost)?;
         counters.nothing_moves_to(&new, &after).await
     })
-    .await
+    .await?;
+    fates.within(REPLACED)
 }
 
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn all_agents_killed_at_once() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
-        let victims = AgentPod::on(&release, &NODES).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (counters, before) = Counters::agreed(cluster, release, COUNT).await?;
+        let victims = AgentPod::on(release, &NODES).await?;
 
         let killed = Instant::now();
         for victim in &victims {
             victim.kill()?;
         }
         for victim in &victims {
-            started_again(&release, victim).await?;
+            started_again(release, victim).await?;
         }
         let all: Vec<&Counted> = before.iter().collect();
         let bound = counters.until_bound_again(&all, REPLACED).await?;
@@ -87,16 +87,16 @@ async fn all_agents_killed_at_once() -> Result<()> {
         let after = counters.agree(&NODES, SOON).await?;
         Counted::only_these_moved(&before, &after, &all)
     })
-    .await
+    .await?;
+    fates.within(REPLACED)
 }
 
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn all_agents_deleted_at_once() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
-        let victims = AgentPod::on(&release, &NODES).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (counters, before) = Counters::agreed(cluster, release, COUNT).await?;
+        let victims = AgentPod::on(release, &NODES).await?;
 
         let deleted = Instant::now();
         let names = victims.iter().map(|victim| victim.pod.name.as_str());
@@ -113,29 +113,30 @@ async fn all_agents_deleted_at_once() -> Result<()> {
         let after = counters.agree(&NODES, REPLACED).await?;
         measured("all agents' Pods deleted → all replaced", deleted.elapsed());
         Counted::only_these_moved(&before, &after, &all)?;
-        all_are_other_pods(&victims, &AgentPod::on(&release, &NODES).await?)
+        all_are_other_pods(&victims, &AgentPod::on(release, &NODES).await?)
     })
-    .await
+    .await?;
+    fates.within(REPLACED)
 }
 
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn all_agents_restarted_one_after_the_other_leave_no_claim_unbound() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
-        let old = AgentPod::on(&release, &NODES).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (counters, before) = Counters::agreed(cluster, release, COUNT).await?;
+        let old = AgentPod::on(release, &NODES).await?;
 
         let began = Instant::now();
         release.restart_agents().await?;
         measured("all agents restarted one after the other", began.elapsed());
         let after = counters.agree(&NODES, REPLACED).await?;
         Counted::only_these_moved(&before, &after, &before.iter().collect::<Vec<_>>())?;
-        all_are_other_pods(&old, &AgentPod::on(&release, &NODES).await?)?;
+        all_are_other_pods(&old, &AgentPod::on(release, &NODES).await?)?;
         // The new Pod is ready before the old one goes: there is always a place.
         counters.stayed_bound()
     })
-    .await
+    .await?;
+    fates.within(REPLACED)
 }
 
 async fn delete(release: &Release, agent: &AgentPod) -> Result<()> {

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use huly_session::Config;
 use huly_tests::{
     AgentPod, Cluster, Component, Counted, Counters, NODES, NOTICED, Release, SOON, eventually,
-    kubectl, measured, on_nodes, others, processes_in_pod, ready_is, until_ready_is, while_cut,
-    while_killed,
+    kubectl, measured, on_loaded_nodes, others, processes_in_pod, ready_is, until_ready_is,
+    while_cut, while_killed,
 };
 
 const COUNT: usize = 9;
@@ -22,10 +22,9 @@ const BACK: Duration = Duration::from_secs(90);
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
-        let victim = AgentPod::alone(&release).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (mut counters, before) = Counters::agreed(cluster, release, COUNT).await?;
+        let victim = AgentPod::alone(release).await?;
         let node = victim.pod.node.as_str();
 
         let mut meanwhile = Vec::new();
@@ -33,7 +32,7 @@ async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Res
         while_killed(node, async || {
             meanwhile = bound_elsewhere(
                 cluster,
-                &release,
+                release,
                 &counters,
                 &before,
                 &victim,
@@ -50,7 +49,7 @@ async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Res
 
         let started = Instant::now();
         let back = eventually(BACK, "its agent is back", async || {
-            let now = AgentPod::on_node(&release, node).await?;
+            let now = AgentPod::on_node(release, node).await?;
             ensure!(now.pod.uid == victim.pod.uid, "it is another Pod");
             ensure!(now.id != victim.id, "it is the agent of before");
             ensure!(now.pod.restarts > victim.pod.restarts, "{now:?}");
@@ -62,16 +61,16 @@ async fn the_claims_of_a_killed_node_are_bound_elsewhere_and_stay_there() -> Res
         ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
         counters.nothing_moves_to(&back, &after).await
     })
-    .await
+    .await?;
+    fates.within(CEILING)
 }
 
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
-        let victim = AgentPod::alone(&release).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (mut counters, before) = Counters::agreed(cluster, release, COUNT).await?;
+        let victim = AgentPod::alone(release).await?;
         let node = victim.pod.node.as_str();
 
         let ended = async |agent: &AgentPod| {
@@ -86,7 +85,7 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
         while_cut(node, async || {
             meanwhile = bound_elsewhere(
                 cluster,
-                &release,
+                release,
                 &counters,
                 &before,
                 &victim,
@@ -105,7 +104,7 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
             healed.elapsed(),
         );
         ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
-        let back = AgentPod::on_node(&release, node).await?;
+        let back = AgentPod::on_node(release, node).await?;
         ensure!(
             back == victim,
             "{back:?} is not the agent of before, {victim:?}"
@@ -115,16 +114,16 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
         ensure!(copies.to_string() == lost.to_string(), "it had {copies}");
         counters.nothing_moves_to(&back, &after).await
     })
-    .await
+    .await?;
+    fates.within(CEILING)
 }
 
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (mut counters, before) = Counters::agreed(cluster, &release, COUNT).await?;
-        let victim = AgentPod::alone(&release).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (mut counters, before) = Counters::agreed(cluster, release, COUNT).await?;
+        let victim = AgentPod::alone(release).await?;
         let node = victim.pod.node.as_str();
 
         let mut meanwhile = Vec::new();
@@ -132,7 +131,7 @@ async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> R
         while_cut(node, async || {
             meanwhile = bound_elsewhere(
                 cluster,
-                &release,
+                release,
                 &counters,
                 &before,
                 &victim,
@@ -151,7 +150,7 @@ async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> R
 
         let after = counters.agree(&NODES, BACK).await?;
         ensure!(after == meanwhile, "{after:?} was {meanwhile:?}");
-        let new = AgentPod::on_node(&release, node).await?;
+        let new = AgentPod::on_node(release, node).await?;
         ensure!(new.pod.uid != victim.pod.uid, "it is the Pod of before");
         eventually(BACK, "the old agent has ended", async || {
             let left = processes_in_pod(&victim.pod.uid, "huly-agent")?;
@@ -161,7 +160,8 @@ async fn a_lost_agent_whose_pod_is_deleted_by_force_leaves_nothing_behind() -> R
         .await?;
         counters.nothing_moves_to(&new, &after).await
     })
-    .await
+    .await?;
+    fates.within(CEILING)
 }
 
 /// Waits until the victim's claims are bound on other nodes, while Kubernetes still believes its node

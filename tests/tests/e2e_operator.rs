@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
     Cluster, Component, Counted, Counters, NODES, Release, ReleasePod, eventually, kubectl,
-    measured, on_nodes, others, while_cordoned, while_killed,
+    measured, on_loaded_nodes, others, while_cordoned, while_killed,
 };
 use tokio::time::sleep;
 
@@ -25,11 +25,10 @@ const BACK: Duration = Duration::from_secs(120);
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn its_node_is_killed_for_over_a_minute() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let operator = apart_from_the_server(&release).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let operator = apart_from_the_server(release).await?;
         let others = others(&operator.node);
-        let (counters, before) = Counters::agreed(cluster, &release, COUNTERS).await?;
+        let (counters, before) = Counters::agreed(cluster, release, COUNTERS).await?;
         let (lost, kept): (Vec<&Counted>, Vec<&Counted>) = before
             .iter()
             .partition(|counted| counted.node == operator.node);
@@ -38,14 +37,14 @@ async fn its_node_is_killed_for_over_a_minute() -> Result<()> {
         while_cordoned(&others, async || {
             while_killed(&operator.node, async || {
                 let killed = Instant::now();
-                let again = placed_again(&release, &lost).await?;
+                let again = placed_again(release, &lost).await?;
                 measured(
                     "the operator's node is killed → placed again",
                     killed.elapsed(),
                 );
                 while killed.elapsed() < AWAY {
                     for counted in kept.iter().copied().chain(&again) {
-                        runs_on(&release, counted).await?;
+                        runs_on(release, counted).await?;
                     }
                     // Time passing is what is tested.
                     sleep(Duration::from_secs(1)).await;
@@ -75,7 +74,8 @@ async fn its_node_is_killed_for_over_a_minute() -> Result<()> {
         }
         counters.stayed_bound()
     })
-    .await
+    .await?;
+    fates.within(PLACED)
 }
 
 /// The operator, on another node than the network server's: that one goes on.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
     Component, Counted, Counters, NODES, Release, ReleasePod, SOON, eventually, kill_in_pod,
-    kubectl, measured, on_nodes, others, processes_in_pod, while_cut, while_killed,
+    kubectl, measured, on_loaded_nodes, others, processes_in_pod, while_cut, while_killed,
 };
 
 /// The program, as processes are called.
@@ -48,14 +48,13 @@ async fn its_process_is_killed() -> Result<()> {
 }
 
 async fn goes(how: &str, go: impl AsyncFnOnce(&ReleasePod, &str) -> Result<()>) -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (counters, before) = Counters::agreed(cluster, &release, COUNTERS).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (counters, before) = Counters::agreed(cluster, release, COUNTERS).await?;
         let old = release.server().await?;
 
         let gone = Instant::now();
         go(&old, &release.namespace).await?;
-        let new = another(&release, &old, AGAIN).await?;
+        let new = another(release, &old, AGAIN).await?;
         measured(&format!("{how} → another is ready"), gone.elapsed());
         let after = counters.agree(&NODES, AGAIN).await?;
         measured(
@@ -70,24 +69,25 @@ async fn goes(how: &str, go: impl AsyncFnOnce(&ReleasePod, &str) -> Result<()>) 
             let count = metrics.sum(&format!("huly_network_{none}"), &[])?;
             assert_eq!(count, 0.0, "{none}");
         }
-        alone(&release, &old, &new).await
+        alone(release, &old, &new).await
     })
-    .await
+    .await?;
+    fates.nothing_restarted()?;
+    fates.within(AGAIN)
 }
 
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn its_node_is_killed() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (counters, before) = Counters::agreed(cluster, &release, COUNTERS).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (counters, before) = Counters::agreed(cluster, release, COUNTERS).await?;
         let old = release.server().await?;
         let elsewhere = others(&old.node);
 
         let mut meanwhile = Vec::new();
         while_killed(&old.node, async || {
             let killed = Instant::now();
-            let new = another(&release, &old, ELSEWHERE).await?;
+            let new = another(release, &old, ELSEWHERE).await?;
             ensure!(new.node != old.node, "it is on the node that is killed");
             measured(
                 "the server's node is killed → another is ready",
@@ -107,7 +107,8 @@ async fn its_node_is_killed() -> Result<()> {
         assert_eq!(lives(&after), lives(&meanwhile));
         counters.stayed_bound()
     })
-    .await
+    .await?;
+    fates.within(ELSEWHERE)
 }
 
 /// Meanwhile there are two servers: the old one with the agent of its node, whose containers it
@@ -115,9 +116,8 @@ async fn its_node_is_killed() -> Result<()> {
 #[tokio::test]
 #[ignore = "it needs nodes: cargo xtask test nodes"]
 async fn its_node_is_cut_off_and_comes_back() -> Result<()> {
-    on_nodes(async |cluster| {
-        let release = Release::shared(cluster).await?;
-        let (counters, before) = Counters::agreed(cluster, &release, COUNTERS).await?;
+    let fates = on_loaded_nodes(async |cluster, release| {
+        let (counters, before) = Counters::agreed(cluster, release, COUNTERS).await?;
         let old = release.server().await?;
         let old_term = term(&old).await?;
         let beyond = release.agent_on(&old.node).await?;
@@ -127,7 +127,7 @@ async fn its_node_is_cut_off_and_comes_back() -> Result<()> {
         let (mut new, mut meanwhile) = (old.clone(), Vec::new());
         while_cut(&old.node, async || {
             let cut = Instant::now();
-            new = another(&release, &old, ELSEWHERE).await?;
+            new = another(release, &old, ELSEWHERE).await?;
             ensure!(new.node != old.node, "it is on the node that is cut off");
             measured(
                 "the server's node is cut off → another is ready",
@@ -152,12 +152,13 @@ async fn its_node_is_cut_off_and_comes_back() -> Result<()> {
         let copies = ended(&beyond).await? - ended_before;
         assert!(copies >= lives(&after).len() as f64, "{copies} have ended");
         counters.stayed_bound()?;
-        alone(&release, &old, &new).await?;
+        alone(release, &old, &new).await?;
         let new_term = term(&new).await?;
         assert!(new_term > old_term, "{new_term} after {old_term}");
         Ok(())
     })
-    .await
+    .await?;
+    fates.within(ELSEWHERE)
 }
 
 /// A ready server that is not the one that was.

@@ -101,7 +101,7 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
 
 #[tokio::test]
 async fn all_claims_of_a_killed_agent_are_bound_elsewhere() -> Result<()> {
-    scenario(Layout::agents(3), async |test| {
+    scenario(Layout::agents(3).loaded(), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("many").await?;
         let mut claims = Vec::new();
@@ -144,7 +144,7 @@ async fn all_claims_of_a_killed_agent_are_bound_elsewhere() -> Result<()> {
 
 #[tokio::test]
 async fn a_claim_waits_for_an_agent() -> Result<()> {
-    scenario(Layout::agents(2).started(1), async |test| {
+    scenario(Layout::agents(2).started(1).loaded(), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("waits").await?;
         let a = test.counter(&namespace, &kind, "a", 1).await?;
@@ -163,7 +163,7 @@ async fn a_claim_waits_for_an_agent() -> Result<()> {
 
 #[tokio::test]
 async fn an_ending_agent_hands_its_claims_on() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let (a, b) = two_counters(test).await?;
         let asked = Instant::now();
         test.network.agent(a.agent())?.terminate().await?;
@@ -182,7 +182,7 @@ async fn an_ending_agent_hands_its_claims_on() -> Result<()> {
 
 #[tokio::test]
 async fn a_frozen_agents_copy_runs_nothing_and_is_ended() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let (a, b) = two_counters(test).await?;
         let held = test.live.client().get("counter").uuid("a").await?;
         let connection = held.connect().await?;

@@ -16,7 +16,7 @@ enum Going {
 
 #[tokio::test]
 async fn what_changed_while_it_was_killed_is_put_right() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         put_right(test, Going::Killed).await
     })
     .await
@@ -24,7 +24,7 @@ async fn what_changed_while_it_was_killed_is_put_right() -> Result<()> {
 
 #[tokio::test]
 async fn what_changed_while_it_was_ended_is_put_right() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         put_right(test, Going::Asked).await
     })
     .await
@@ -102,7 +102,7 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
 
 #[tokio::test]
 async fn a_failover_while_it_was_away_is_shown() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("away").await?;
         let counter = test.counter(&namespace, &kind, "c", 1).await?;

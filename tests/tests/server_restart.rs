@@ -5,7 +5,6 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use huly_client::{ErrorKind, Json, RequestOptions};
 use huly_tests::{Counter, Layout, Live, Object, SOON, Scenario, eventually, measured, scenario};
-use kube::core::DynamicObject;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -64,20 +63,8 @@ async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
         // The kind's idle time is known again, too, and ends nothing that is claimed.
         test.network.operator.await_ready().await?;
         for counter in &claims {
-            let name = &counter.name;
-            let versions = counter.claim.versions().into_iter().map(|seen| seen.object);
-            let bound = |object: &Option<DynamicObject>| {
-                object.as_ref().is_some_and(|object| object.is("Bound"))
-            };
-            for object in versions.skip_while(|object| !bound(object)) {
-                let object = object.context("it was not deleted")?;
-                assert!(
-                    object.is("Bound"),
-                    "{name} was not Bound for a moment: {}",
-                    object.shown()
-                );
-            }
-            let now = test.cluster.claims(&namespace).get(name).await?;
+            counter.stayed_bound()?;
+            let now = test.cluster.claims(&namespace).get(&counter.name).await?;
             assert!(now.is("Bound"), "{}", now.shown());
             assert_eq!(now.number("/status/failovers"), 0);
             counter.lives_on(&test.live).await?;
@@ -97,7 +84,7 @@ async fn nothing_is_restarted_and_claims_stay_bound() -> Result<()> {
 
 #[tokio::test]
 async fn claims_made_and_deleted_meanwhile_are_put_right() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let short = json!({"lifecycle": {"idleTimeoutSeconds": 1}});
         let kind = test.cluster.kind("counter", short).await?;
         let namespace = test.cluster.namespace("restart").await?;
@@ -129,7 +116,7 @@ async fn claims_made_and_deleted_meanwhile_are_put_right() -> Result<()> {
         .await?;
         assert_eq!(test.live.value("stays").await?, 3);
         assert_eq!(test.live.references("stays").await?, 1);
-        Ok(())
+        test.end_load().await?.nothing_restarted()
     })
     .await
 }
@@ -222,7 +209,7 @@ fn keep_counting(
 
 #[tokio::test]
 async fn requests_run_at_most_once_across_restarts() -> Result<()> {
-    scenario(Layout::agents(1), async |test| {
+    scenario(Layout::agents(1).loaded(), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("once").await?;
         let claim = test
@@ -258,7 +245,7 @@ async fn requests_run_at_most_once_across_restarts() -> Result<()> {
             tally.unknown <= 3,
             "more than one request a restart has no outcome: {tally:?}"
         );
-        Ok(())
+        test.end_load().await?.nothing_restarted()
     })
     .await
 }

@@ -24,7 +24,7 @@ async fn until_standbys(test: &Scenario, kind: &str, count: usize) -> Result<()>
 
 #[tokio::test]
 async fn a_claim_of_a_stateless_uuid_fails_over_to_a_standby() -> Result<()> {
-    scenario(Layout::agents(3), async |test| {
+    scenario(Layout::agents(3).loaded(), async |test| {
         test.network.settled().await?;
         let zones = ["0", "1"];
         let selector = json!({"matchExpressions": [

@@ -215,3 +215,21 @@ async fn an_operator_in_another_namespace_has_the_higher_number() -> Result<()> 
     })
     .await
 }
+
+/// Nothing else happens that would make it look at itself.
+#[tokio::test]
+async fn a_leader_without_work_says_that_it_leads_no_more() -> Result<()> {
+    scenario(Layout::agents(1), async |test| {
+        test.network.operator.terminate().await?;
+        let mut first = test.network.another_operator("operator-a", &SHORT)?;
+        first.start().await?;
+        until_it_leads(&first, SOON).await?;
+        let mut second = test.network.another_operator("operator-b", &SHORT)?;
+        second.start().await?;
+        first.freeze().await?;
+        until_it_leads(&second, FOLLOWED).await?;
+        first.thaw()?;
+        looks_on(&first, "operator-b").await
+    })
+    .await
+}

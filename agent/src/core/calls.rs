@@ -8,7 +8,7 @@ use huly_protocol::{
 
 use super::answers::{Key, Seen};
 use super::config::Config;
-use super::container::{Container, State};
+use super::container::Container;
 use super::link::read_ext;
 use super::types::{
     Asked, CallNumber, Conn, Door, Effect, EndReport, Id, Observed, Route, Run, Token,
@@ -165,15 +165,15 @@ impl Agent {
 
     /// Hands over what waits, in the order in which it came; returns whether it may.
     pub(super) fn dispatch_waiting(&mut self, uuid: &Id) -> bool {
-        if self.lease.is_fenced() {
+        let Some(container) = self.containers.get(uuid) else {
+            return false;
+        };
+        if !container.is_live() || !self.has_lease_for(container) {
             return false;
         }
         let Some(container) = self.containers.get_mut(uuid) else {
             return false;
         };
-        if !matches!(container.state, State::Live) {
-            return false;
-        }
         let run = container.run;
         for asked in container.waiting.drain(..) {
             self.waiting -= 1;

@@ -7,6 +7,7 @@ use huly_protocol::{
 };
 
 use super::config::Config;
+use super::gate::Permit;
 use super::types::{Asked, CallNumber, Id, Role, Run, Seed, Token};
 
 /// A container of this agent.
@@ -29,6 +30,12 @@ pub(super) struct Container {
     pub(super) told: StartExt,
     pub(super) endpoint: String,
     pub(super) state: State,
+    /// Whether the server has said in this session that it is this agent's.
+    pub(super) confirmed: bool,
+    /// Whether the lease for it had lasted until this session began.
+    pub(super) kept: bool,
+    /// What its worker was told of that.
+    pub(super) permit: Permit,
     /// How many registrations had been sent when its start was asked for.
     pub(super) asked_after: u64,
     pub(super) last_visit: Duration,
@@ -126,6 +133,8 @@ pub(super) struct Start {
     pub(super) waiters: Vec<Token>,
     /// How many registrations had been sent when it was asked for.
     pub(super) asked_after: u64,
+    /// Whether it was asked for in the session of the day.
+    pub(super) confirmed: bool,
 }
 
 impl Container {
@@ -153,6 +162,9 @@ impl Container {
             state: State::Starting {
                 waiters: start.waiters,
             },
+            confirmed: start.confirmed,
+            kept: false,
+            permit: Permit::default(),
             asked_after: start.asked_after,
             last_visit: now,
             waiting: VecDeque::new(),
@@ -218,7 +230,7 @@ impl Container {
         }
     }
 
-    pub(super) fn record(&self, config: &Config) -> ContainerRecord {
+    pub(super) fn record(&self, config: &Config, leased: bool) -> ContainerRecord {
         let told = &self.told;
         ContainerRecord {
             agent_id: config.agent.clone(),
@@ -242,6 +254,7 @@ impl Container {
                     Role::Standby => Some(Stateless::Standby),
                     Role::Owner => Some(Stateless::Owner),
                 },
+                leased,
             }),
         }
     }

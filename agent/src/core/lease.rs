@@ -1,6 +1,12 @@
 use std::time::Duration;
 
+use super::gate::{Gate, Sight};
+
 /// The agent's lease, and whether it was overslept.
+///
+/// It lasts from the sending of the last ping that was answered, and only in a session in which the
+/// agent is registered: as long as it does, no server has given the agent up. Containers of exclusive
+/// kinds accept nothing without it.
 ///
 /// A lease that runs out under a thread that is awake means that the server is away: containers of
 /// ordinary kinds go on, for nobody who is there has placed them elsewhere unseen. A lease that ran
@@ -15,6 +21,12 @@ pub(super) struct Lease {
     until: Option<Duration>,
     fenced: bool,
     registered: bool,
+    /// Whether it was there when that was last looked at.
+    held: bool,
+    /// Until when that of the former session would have lasted.
+    former: Option<Duration>,
+    /// How often the fence was put up or the lease was lost.
+    closings: u64,
 }
 
 impl Lease {
@@ -25,6 +37,9 @@ impl Lease {
             until: None,
             fenced: false,
             registered: false,
+            held: false,
+            former: None,
+            closings: 0,
         }
     }
 
@@ -38,11 +53,13 @@ impl Lease {
         self.last_wake = now;
         // Without a lease ever, nothing was promised: there is no server, or one that knows none.
         let over = self.until.is_some_and(|until| until <= now);
-        let overslept = over && gap > self.length / 2;
+        let overslept = over && gap > Sight::longest_sleep(self.length);
         if overslept {
+            self.closings += 1;
             self.fenced = true;
             self.registered = false;
         }
+        self.note_lapse(now);
         overslept
     }
 
@@ -58,6 +75,15 @@ impl Lease {
         self.registered = true;
     }
 
+    /// The server's session is another one: the agent has to be registered in it first.
+    pub(super) fn session_over(&mut self, now: Duration) {
+        if self.holds(now) {
+            self.former = self.until;
+        }
+        self.registered = false;
+        self.note_lapse(now);
+    }
+
     /// Ends the fence if it may be ended; returns whether it was.
     pub(super) fn lift(&mut self, now: Duration) -> bool {
         let held = self.until.is_some_and(|until| until > now);
@@ -66,7 +92,39 @@ impl Lease {
         lifted
     }
 
+    /// Whether it is there again, since this was last asked.
+    pub(super) fn begins(&mut self, now: Duration) -> bool {
+        let holds = self.holds(now);
+        holds && !std::mem::replace(&mut self.held, holds)
+    }
+
     pub(super) fn is_fenced(&self) -> bool {
         self.fenced
+    }
+
+    /// Whether it is there.
+    pub(super) fn holds(&self, now: Duration) -> bool {
+        self.registered && !self.fenced && self.until.is_some_and(|until| until > now)
+    }
+
+    /// Whether the former session's would be there still.
+    pub(super) fn former_holds(&self, now: Duration) -> bool {
+        self.former.is_some_and(|until| until > now)
+    }
+
+    /// What workers are to know of it.
+    pub(super) fn gate(&self) -> Gate {
+        Gate {
+            open: !self.fenced,
+            closings: self.closings,
+            leased_until: self.until.filter(|_| self.registered),
+        }
+    }
+
+    fn note_lapse(&mut self, now: Duration) {
+        if self.held && !self.holds(now) {
+            self.held = false;
+            self.closings += 1;
+        }
     }
 }

@@ -24,11 +24,12 @@ impl Agent {
         self.registrations += 1;
         self.reports_soon = false;
         let living = || self.containers.values().filter(|c| c.is_live());
-        let containers: Vec<ContainerRecord> = living().map(|c| c.record(&self.config)).collect();
+        let containers = living().map(|c| c.record(&self.config, self.is_leased(c)));
+        let containers: Vec<ContainerRecord> = containers.collect();
         // No uuid has to wait for a standby.
         let stopping = self.containers.values().filter(|c| c.is_stopping());
         let stopping = stopping.filter(|c| !c.is_standby());
-        let stopping = stopping.map(|c| c.record(&self.config)).collect();
+        let stopping = stopping.map(|c| c.record(&self.config, false)).collect();
         self.reported = living().map(|c| (c.uuid.clone(), c.run)).collect();
         let config = &self.config;
         let endpoint = Endpoint {
@@ -103,6 +104,7 @@ impl Agent {
             method::SET_KIND => self.set_kinds(&call.params).map(Some),
             method::REMOVE_KINDS => self.remove_kinds(&call.params).map(Some),
             method::SET_HOLDERS => self.set_holders(&call.params).map(Some),
+            method::CONFIRM => self.confirm(&call.params).map(Some),
             other => Err(error(
                 ErrorCode::BadRequest,
                 format!("an agent knows no method {other:?}"),
@@ -131,7 +133,7 @@ impl Agent {
             .values()
             .filter(|container| container.is_live() && !container.is_standby())
             .filter(|container| kind.is_none_or(|kind| *container.kind == *kind))
-            .map(|container| container.record(&self.config))
+            .map(|container| container.record(&self.config, false))
             .collect()
     }
 
@@ -149,6 +151,7 @@ impl Agent {
                 self.specs.insert(spec.kind.clone(), spec);
             }
         }
+        self.say_permits();
         self.plan_standbys();
         Ok(json("ok"))
     }
@@ -158,6 +161,7 @@ impl Agent {
         for kind in kinds {
             self.specs.remove(&kind);
         }
+        self.say_permits();
         self.plan_standbys();
         Ok(json("ok"))
     }

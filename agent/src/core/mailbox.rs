@@ -61,9 +61,9 @@ impl Mailbox {
         let running = self.running;
         match input {
             Input::Wake => {}
-            Input::CaughtUp { closings } => self.heard = self.heard.max(closings),
+            Input::CaughtUp { closings } => self.heard = closings,
             Input::Request { asked, closings } => {
-                self.heard = self.heard.max(closings);
+                self.heard = closings;
                 self.take(at, asked, out);
             }
             Input::Hook(hook) => {

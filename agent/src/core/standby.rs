@@ -132,6 +132,7 @@ impl Agent {
                 },
                 waiters: Vec::new(),
                 asked_after: self.registrations,
+                confirmed: true,
             };
             self.launch(start, Role::Standby);
         }
@@ -167,6 +168,7 @@ impl Agent {
             return Err(error(ErrorCode::Busy, message));
         }
         container.take_over(start, now);
+        let uuid = container.uuid.clone();
         let run = container.run;
         let late = now + container.start_timeout();
         container.starts_until = late;
@@ -175,6 +177,7 @@ impl Agent {
         self.uncount(&kind, Role::Standby);
         self.count(&kind, Role::Owner);
         self.deadlines.insert((late, Deadline::Start(run)));
+        self.say_permit(&uuid);
         self.effect(Effect::Activate { run, seed });
         Ok(None)
     }
@@ -201,6 +204,7 @@ impl Agent {
                 told: container.told.clone(),
                 waiters: Vec::new(),
                 asked_after: self.registrations,
+                confirmed: true,
             };
             // One that is being ended has nobody who waits for it.
             let _ = self.activate(start);
@@ -286,6 +290,7 @@ impl Container {
         self.serial = is_serial(&start.told);
         self.told = start.told;
         self.asked_after = start.asked_after;
+        self.confirmed = start.confirmed;
         self.last_visit = now;
         self.state = State::Starting {
             waiters: start.waiters,

@@ -50,8 +50,10 @@ impl Agent {
             told,
             waiters: vec![token],
             asked_after: self.registrations,
+            confirmed: true,
         };
         if self.containers.contains_key(&uuid) {
+            self.is_ours(&uuid, start.told.epoch);
             return self.get_known(token, start);
         }
         self.start(start)
@@ -167,7 +169,9 @@ impl Agent {
         });
         self.count(&container.kind, role);
         self.runs.insert(run, container.uuid.clone());
-        self.containers.insert(container.uuid.clone(), container);
+        let uuid = container.uuid.clone();
+        self.containers.insert(uuid.clone(), container);
+        self.say_permit(&uuid);
     }
 
     pub(super) fn has_started(&mut self, run: Run, result: Result<(), ErrorPayload>) {

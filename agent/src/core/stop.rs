@@ -94,6 +94,8 @@ impl Agent {
             }
         };
         self.deadlines.insert((grace, Deadline::Stop(run)));
+        // What it was handed and has not begun with is not to begin while the end is on its way.
+        self.say_permit(uuid);
         self.give_up_waiting(uuid);
         if !waiters.is_empty() {
             self.observe_start(uuid, "interrupted");
@@ -140,7 +142,7 @@ impl Agent {
             self.effect(Effect::Update(NetworkEvent {
                 agents: Vec::new(),
                 containers: vec![ContainerEvent {
-                    container: container.record(&self.config),
+                    container: container.record(&self.config, false),
                     event: EventKind::Removed,
                 }],
             }));

@@ -4,6 +4,7 @@ mod budgets;
 mod deadlines;
 mod direct;
 mod ends;
+mod exclusive;
 mod lease;
 mod own_router;
 mod pings;

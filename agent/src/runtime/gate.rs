@@ -1,59 +1,47 @@
-//! The lease as the workers see it.
-//!
-//! The core checks the lease before it hands a request over, but a request may then lie in a
-//! container's queue while the whole process is paused. So the workers look once more, right before
-//! a request begins: at whether the core closed the gate, and at when the agent's thread was awake
-//! last, for after a pause a worker may run before that thread does.
+//! Carries what the core says of the lease to the workers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use huly_client::Clock;
 use tokio::sync::watch;
 
+use crate::core;
 use crate::core::mailbox::Moment;
-
-#[derive(Debug, Clone, Copy)]
-struct Position {
-    open: bool,
-    /// How often it was closed: a request that was handed over before a closing is told by it.
-    closings: u64,
-}
+use crate::core::{Permit, Sight};
 
 /// The agent's thread's side.
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
-    position: watch::Sender<Position>,
+    gate: watch::Sender<core::Gate>,
     awake: Arc<AtomicU64>,
 }
 
-/// A worker's side.
+/// A worker's side; each container has its own permit.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate {
-    position: watch::Receiver<Position>,
+    gate: watch::Receiver<core::Gate>,
     awake: Arc<AtomicU64>,
+    permit: Arc<AtomicU8>,
     clock: Clock,
-    pause: Duration,
+    lease: Duration,
 }
 
 /// A gate for leases of that length by that clock.
 pub(crate) fn gate(lease: Duration, clock: Clock) -> (Gatekeeper, Gate) {
-    let (position, seen) = watch::channel(Position {
-        open: true,
-        closings: 0,
-    });
+    let (gate, seen) = watch::channel(core::Gate::NEW);
     let awake = Arc::new(AtomicU64::new(millis(clock.now())));
     let keeper = Gatekeeper {
-        position,
+        gate,
         awake: awake.clone(),
     };
     let gate = Gate {
-        position: seen,
+        gate: seen,
         awake,
+        permit: Arc::default(),
         clock,
-        // The same gap by which the core tells a pause.
-        pause: lease / 2,
+        lease,
     };
     (keeper, gate)
 }
@@ -64,31 +52,44 @@ impl Gatekeeper {
         self.awake.store(millis(now), Ordering::Release);
     }
 
-    pub(crate) fn set(&self, open: bool) {
-        self.position.send_modify(|position| {
-            position.open = open;
-            position.closings += u64::from(!open);
-        });
+    /// Returns what it was before.
+    pub(crate) fn set(&self, gate: core::Gate) -> core::Gate {
+        self.gate.send_replace(gate)
+    }
+
+    /// A permit has changed: whoever waits looks again.
+    pub(crate) fn remind(&self) {
+        self.gate.send_modify(|_| {});
     }
 }
 
 impl Gate {
+    /// One with a permit of its own, for a container that starts.
+    pub(crate) fn of_container(&self) -> Self {
+        Self {
+            permit: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn set_permit(&self, permit: Permit) {
+        self.permit.store(number(permit), Ordering::Release);
+    }
+
     /// How often it was closed so far.
     pub(crate) fn closings(&self) -> u64 {
-        self.position.borrow().closings
+        self.gate.borrow().closings
     }
 
     /// What a container's mailbox judges by: asked right before a request begins.
     pub(crate) fn moment(&self) -> Moment {
-        let awake = self.awake.load(Ordering::Acquire);
-        let now = self.clock.now();
-        let slept = millis(now).saturating_sub(awake);
-        let Position { open, closings } = *self.position.borrow();
-        Moment {
-            now,
-            open: open && u128::from(slept) <= self.pause.as_millis(),
-            closings,
-        }
+        let sight = Sight {
+            gate: *self.gate.borrow(),
+            awake: Duration::from_millis(self.awake.load(Ordering::Acquire)),
+        };
+        let permit = self.permit();
+        // The clock last: what was seen before it is not newer than what it shows.
+        sight.moment(permit, self.lease, self.clock.now())
     }
 
     /// Waits until then, by the agent's clock.
@@ -98,14 +99,30 @@ impl Gate {
 
     /// Waits until a request may begin.
     pub(crate) async fn opened(&mut self) {
+        let again = Sight::longest_sleep(self.lease) / 2;
         while !self.moment().open {
-            let changed = self.position.changed();
+            let changed = self.gate.changed();
             // The thread's waking is no change of the gate: it is looked for now and then.
-            if let Ok(Err(_)) = tokio::time::timeout(self.pause / 2, changed).await {
+            if let Ok(Err(_)) = tokio::time::timeout(again, changed).await {
                 // The agent's thread has ended: nothing begins any more.
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    fn permit(&self) -> Permit {
+        let permits = [Permit::Always, Permit::Leased];
+        let seen = self.permit.load(Ordering::Acquire);
+        let known = permits.into_iter().find(|permit| number(*permit) == seen);
+        known.unwrap_or(Permit::Never)
+    }
+}
+
+fn number(permit: Permit) -> u8 {
+    match permit {
+        Permit::Always => 0,
+        Permit::Leased => 1,
+        Permit::Never => 2,
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 
 use crate::container::{Activation, Broadcaster, ContainerContext, ContainerError};
 use crate::core::mailbox::{self, Hook};
-use crate::core::{Asked, EndReport, Id, Input, Role, Run, Seed};
+use crate::core::{Asked, EndReport, Id, Input, Permit, Role, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
 use crate::runtime::watchdog::{Mark, Watch};
@@ -23,6 +23,7 @@ struct Hosted {
     commands: mpsc::UnboundedSender<mailbox::Input>,
     abort: AbortHandle,
     mark: Arc<Mark>,
+    gate: Gate,
 }
 
 /// The containers that run.
@@ -74,6 +75,7 @@ impl Hosting {
             end: end.clone(),
             tasks,
         };
+        let gate = self.gate.of_container();
         let life = Life {
             run,
             uuid: seed.uuid.clone(),
@@ -81,7 +83,7 @@ impl Hosting {
             commands: taken,
             spawned,
             end,
-            gate: self.gate.clone(),
+            gate: gate.clone(),
             reports: self.reports.clone(),
         };
         let factory = self.kinds.factory_of(&seed.kind, &seed.uuid);
@@ -115,6 +117,7 @@ impl Hosting {
             commands,
             abort,
             mark,
+            gate,
         };
         self.hosted.insert(run, hosted);
     }
@@ -148,6 +151,13 @@ impl Hosting {
     pub(crate) fn request(&self, run: Run, asked: Asked) {
         let closings = self.gate.closings();
         self.tell(run, mailbox::Input::Request { asked, closings });
+    }
+
+    /// What it may begin with.
+    pub(crate) fn permit(&self, run: Run, permit: Permit) {
+        if let Some(hosted) = self.hosted.get(&run) {
+            hosted.gate.set_permit(permit);
+        }
     }
 
     pub(crate) fn connected(&self, run: Run, client: Id) {

@@ -35,6 +35,7 @@ pub(crate) struct Metrics {
     clients: IntGauge,
     waiting: IntGauge,
     session_up: IntGauge,
+    leased: IntGauge,
     blocked_workers: IntGauge,
     worker_blocks: IntCounterVec,
 }
@@ -106,6 +107,10 @@ impl Metrics {
                 "session_up",
                 "1 while the agent is registered at a server that it reaches.",
             ))?,
+            leased: IntGauge::with_opts(named(
+                "leased",
+                "1 while the agent has its lease: containers of exclusive kinds accept requests.",
+            ))?,
             blocked_workers: IntGauge::with_opts(named(
                 "blocked_workers",
                 "Workers that a container blocks now: it does not reach an await.",
@@ -141,7 +146,7 @@ impl Metrics {
     }
 
     fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 13] = [
+        let all: [Box<dyn Collector>; 14] = [
             Box::new(self.containers.clone()),
             Box::new(self.standbys.clone()),
             Box::new(self.requests.clone()),
@@ -153,6 +158,7 @@ impl Metrics {
             Box::new(self.clients.clone()),
             Box::new(self.waiting.clone()),
             Box::new(self.session_up.clone()),
+            Box::new(self.leased.clone()),
             Box::new(self.blocked_workers.clone()),
             Box::new(self.worker_blocks.clone()),
         ];
@@ -203,6 +209,7 @@ impl Metrics {
         self.clients.set(whole(figures.clients));
         self.waiting.set(whole(figures.waiting));
         self.session_up.set(i64::from(figures.registered));
+        self.leased.set(i64::from(figures.leased));
     }
 
     /// A container blocks its worker.

@@ -250,15 +250,17 @@ impl Serving {
                 Door::Container(run) => self.doors.send(run, conn.name, frame),
             },
             Effect::CloseDoor { run } => self.doors.close(run),
-            Effect::Gate { open } => {
-                match open {
-                    true => tracing::info!("registered after the pause; requests go on"),
-                    false => tracing::warn!(
-                        "the agent was paused for longer than its lease; nothing is dispatched \
-                         until it is registered again"
-                    ),
-                }
-                self.gatekeeper.set(open);
+            Effect::Gate(gate) => match (self.gatekeeper.set(gate).open, gate.open) {
+                (false, true) => tracing::info!("registered after the pause; requests go on"),
+                (true, false) => tracing::warn!(
+                    "the agent was paused for longer than its lease; nothing is dispatched \
+                     until it is registered again"
+                ),
+                _ => {}
+            },
+            Effect::Permit { run, permit } => {
+                self.hosting.permit(run, permit);
+                self.gatekeeper.remind();
             }
             Effect::Start { run, seed } => self.start(run, *seed),
             Effect::Activate { run, seed } => self.hosting.activate(run, seed),

@@ -191,6 +191,20 @@ async fn what_nobody_waits_for_any_more_may_ask_back() {
 }
 
 #[tokio::test]
+async fn what_goes_round_without_anybody_waiting_may_go_round_for_ever() {
+    let mut rig = Rig::new(true).await;
+    let round = [("b", Way::Later), ("a", Way::Later)].repeat(50);
+    assert_eq!(rig.goes(&round).await, "later");
+    let mut said = Vec::new();
+    while said.len() < round.len() {
+        said.push(rig.told.recv().await.unwrap());
+    }
+    let last = said.iter().position(|one| one == "reached");
+    said.remove(last.expect("the end of the round"));
+    assert!(said.iter().all(|one| one == "later"), "{said:?}");
+}
+
+#[tokio::test]
 async fn a_task_of_tokios_has_no_chain_and_waits_until_its_deadline() {
     let rig = Rig::new(true).await;
     let said = rig.goes(&[("b", Way::Lost), ("a", Way::Routed)]).await;

@@ -4,6 +4,7 @@
 mod chain;
 mod cuts;
 mod errors;
+mod exclusive;
 mod life;
 mod own_router;
 mod serial;

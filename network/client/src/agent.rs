@@ -1,5 +1,6 @@
 //! Serving an agent over the client's connection: registration, lease, the server's calls.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use huly_protocol::{
     AgentRegistration, AgentUuid, ErrorCode, ErrorPayload, Json, NetworkEvent, method,
 };
 use huly_session::Call;
-use huly_session::registration::{chunks, plain};
+use huly_session::registration::{Registrar, RegistrarEffect, RegistrarError, RegistrarInput};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -130,7 +131,7 @@ struct Shared {
     link: u64,
     events: mpsc::WeakUnboundedSender<LinkEvent>,
     agent: Mutex<Option<String>>,
-    registering: Mutex<Option<AbortHandle>>,
+    registering: Mutex<Registering>,
 }
 
 impl AgentLink {
@@ -141,7 +142,7 @@ impl AgentLink {
             link,
             events: sender.downgrade(),
             agent: Mutex::new(None),
-            registering: Mutex::new(None),
+            registering: Mutex::default(),
             handle,
         };
         // If the client is closed, the channel has ended.
@@ -193,26 +194,13 @@ impl AgentHandle {
     ///
     /// Must be called within a tokio runtime. An earlier registration under way is given up.
     pub fn register(&self, registration: AgentRegistration) {
-        let shared = self.shared.clone();
-        *lock(&shared.agent) = Some(registration.uuid.clone());
-        let mut registering = Box::pin({
-            let shared = shared.clone();
-            async move {
-                let event = match shared.register(registration).await {
-                    Ok(end) => LinkEvent::Registered { end },
-                    Err(error) if error.kind == ErrorKind::Interrupted => return,
-                    Err(error) => LinkEvent::RegisterFailed(error),
-                };
-                shared.tell(event);
-            }
-        });
-        if let Some(before) = lock(&shared.registering).take() {
-            before.abort();
-        }
-        // Begun before this returns, as what is said next is to come after it.
-        if registering.as_mut().now_or_never().is_none() {
-            let registering = tokio::spawn(registering).abort_handle();
-            *lock(&shared.registering) = Some(registering);
+        let shared = &self.shared;
+        let agent = registration.uuid.clone();
+        *lock(&shared.agent) = Some(agent.clone());
+        let link = shared.link;
+        match shared.handle.send(Command::Serves { link, agent }) {
+            Ok(()) => shared.registrar(RegistrarInput::Register(Box::new(registration))),
+            Err(error) => shared.tell(LinkEvent::RegisterFailed(error.of(Operation::Agent))),
         }
     }
 
@@ -287,48 +275,90 @@ impl Shared {
         self.handle.call(call).await.during(Operation::Agent)
     }
 
-    async fn register(&self, registration: AgentRegistration) -> Result<Vec<String>, Error> {
-        self.register_chunks(registration)
-            .await
-            .during(Operation::Agent)
-    }
-
-    async fn register_chunks(&self, registration: AgentRegistration) -> Result<Vec<String>, Error> {
-        self.handle.send(Command::Serves {
-            link: self.link,
-            agent: registration.uuid.clone(),
-        })?;
-        // One whole belongs to one session: a half of it means nothing to the next.
-        if self.handle.state.borrow().session.is_none() {
-            self.handle.ready().await;
-        }
-        let state = self.handle.state.borrow().clone();
-        let session = state.session;
-        let parts = match &state.server {
-            None => vec![plain(registration)],
-            Some(server) => chunks(registration, server.limits.message_bytes),
-        };
-        let last = parts.len().saturating_sub(1);
-        let mut end = Vec::new();
-        for (number, part) in parts.into_iter().enumerate() {
-            let params = Json::of(&part).map_err(|error| Error::unwritable(&error))?;
-            let call = Call {
-                only_in: session.clone(),
-                registers: number == last,
-                ..Call::new(self.handle.number(), method::REGISTER_AGENT, params)
-            };
-            let answer = self.handle.call(call).await?;
-            if number == last {
-                let read = answer.read::<Option<Vec<String>>>();
-                end = read
-                    .map_err(|error| Error::protocol("the answer to a registration", &error))?
-                    .unwrap_or_default();
+    /// Tells the registrar something, and does what it says.
+    fn registrar(self: &Arc<Self>, input: RegistrarInput<Error>) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut effects = Vec::new();
+            lock(&self.registering)
+                .registrar
+                .handle(input, &mut effects);
+            for effect in effects {
+                match effect {
+                    RegistrarEffect::AwaitSession => inputs.extend(self.session_or_later()),
+                    RegistrarEffect::GiveUp { number } => {
+                        let call = lock(&self.registering).calls.remove(&number);
+                        if let Some(call) = call {
+                            call.abort();
+                        }
+                    }
+                    RegistrarEffect::Call { number, call } => self.registers(number, *call),
+                    RegistrarEffect::Registered { original, end } => {
+                        self.tell(LinkEvent::Server { original });
+                        self.tell(LinkEvent::Registered { end });
+                    }
+                    RegistrarEffect::Failed(error) => {
+                        self.tell(LinkEvent::RegisterFailed(error.of(Operation::Agent)));
+                    }
+                }
             }
         }
-        self.tell(LinkEvent::Server {
-            original: state.server.is_none(),
+    }
+
+    /// The session, or nothing where it comes later.
+    fn session_or_later(self: &Arc<Self>) -> Option<RegistrarInput<Error>> {
+        if self.handle.state.borrow().session.is_some() {
+            return Some(self.session());
+        }
+        let shared = self.clone();
+        tokio::spawn(async move {
+            shared.handle.ready().await;
+            shared.registrar(shared.session());
         });
-        Ok(end)
+        None
+    }
+
+    fn session(&self) -> RegistrarInput<Error> {
+        let state = self.handle.state.borrow();
+        RegistrarInput::Session {
+            uuid: state.session.clone(),
+            message_bytes: state.server.as_ref().map(|of| of.limits.message_bytes),
+        }
+    }
+
+    /// Sends a piece of a registration before it returns, as what is said next is to come after it.
+    fn registers(self: &Arc<Self>, number: u64, call: Call) {
+        let shared = self.clone();
+        let token = self.handle.number();
+        let mut calling = Box::pin(async move {
+            let result = shared.handle.call(Call { token, ..call }).await;
+            lock(&shared.registering).calls.remove(&number);
+            shared.registrar(RegistrarInput::Answered { number, result });
+        });
+        // It is not answered before its task runs: the command has only been sent.
+        if calling.as_mut().now_or_never().is_none() {
+            let mut registering = lock(&self.registering);
+            let call = tokio::spawn(calling).abort_handle();
+            registering.calls.insert(number, call);
+        }
+    }
+}
+
+/// An agent's registration that is under way.
+#[derive(Debug, Default)]
+struct Registering {
+    registrar: Registrar,
+    /// Its calls without an answer.
+    calls: HashMap<u64, AbortHandle>,
+}
+
+impl RegistrarError for Error {
+    fn is_interrupted(&self) -> bool {
+        self.kind == ErrorKind::Interrupted
+    }
+
+    fn wrong(what: &str, error: &serde_json::Error) -> Self {
+        Self::protocol(what, error)
     }
 }
 

@@ -184,7 +184,7 @@ impl Client {
         let asking = self.routed(ContainerRequest {
             timeout: options.timeout,
             idempotent: options.idempotent,
-            chain: CallChain::current().into_inner(),
+            chain: CallChain::current().chain(),
             ..ContainerRequest::new(uuid, operation, data)
         });
         self.during(Operation::Request, asking).await

@@ -63,7 +63,7 @@ impl ContainerRef {
         ContainerRequest {
             timeout: options.timeout,
             idempotent: options.idempotent,
-            chain: CallChain::current().into_inner(),
+            chain: CallChain::current().chain(),
             epoch: self.hold.location.borrow().epoch(),
             ..ContainerRequest::new(self.uuid(), operation, data)
         }

@@ -236,6 +236,10 @@ impl Network {
                 Duration::ZERO => settle,
                 settle => settle.max(defaults.lease),
             },
+            former_lease: match settle {
+                Duration::ZERO => settle,
+                _ => defaults.former_lease,
+            },
             grace: self.grace,
             ..defaults
         };

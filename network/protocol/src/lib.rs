@@ -36,7 +36,9 @@ pub use get::{
 pub use hello::{Hello, HelloAnswer, HelloExt, Limits, MAX_CLIENT_ID_BYTES, PROTOCOL_VERSION};
 pub use json::Json;
 pub use kind::{KindSpec, LabelSelector, Operator, Requirement, Strategy};
-pub use params::{AgentUuid, Connect, Find, Holders, KindBarrier, OneOrMany, Sync, Synced, Uuid};
+pub use params::{
+    AgentUuid, Confirmed, Connect, Find, Holders, KindBarrier, OneOrMany, Sync, Synced, Uuid,
+};
 pub use record::{
     AgentExt, AgentInfo, AgentInfoExt, AgentRegistration, ContainerRecord, Failover, PodRef,
     RecordExt, Stateless,

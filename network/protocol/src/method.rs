@@ -49,6 +49,9 @@ pub const SET_KIND: &str = "ks";
 /// [`KindBarrier`](crate::KindBarrier) → `[kind]` that were removed; server → agent,
 /// `[agent, [kind]]` to be forgotten.
 pub const REMOVE_KINDS: &str = "kr";
+/// Say that containers of exclusive kinds are the agent's (extension): server → agent,
+/// `[agent, [Confirmed]]` → `"ok"`.
+pub const CONFIRM: &str = "xc";
 /// List the specifications of kinds (extension): client → server, `{}` → `[KindSpec]`.
 pub const LIST_KIND_SPECS: &str = "kl";
 /// Sync durable references (extension, control): client → server, [`Sync`](crate::Sync) →

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::Failover;
+use crate::{Epoch, Failover};
 
 /// Parameters that name a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,4 +98,15 @@ pub struct Holders {
         skip_serializing_if = "Option::is_none"
     )]
     pub last_failover: Option<Failover>,
+}
+
+/// A container of an exclusive kind that is this agent's and nobody else's, now that a client
+/// session has begun (extension).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// The container.
+    pub uuid: String,
+    /// The life that is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }

@@ -67,6 +67,10 @@ pub struct RecordExt {
     /// What its agent takes it for, if it makes one under its uuid beforehand (W19).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stateless: Option<Stateless>,
+    /// Of an exclusive kind: its agent's lease has lasted from when a server last said that the
+    /// container is this agent's until this session began, so nobody has placed it elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leased: bool,
 }
 
 /// What an agent takes its container of a stateless uuid for (extension).

@@ -223,14 +223,21 @@ impl Registry {
         if self.agents.contains_key(agent) {
             self.served_by(client, agent)?;
             let reason = self.leaves_because(agent, "AgentUnregistered");
-            self.agent_gone(agent, reason, self.now.mono);
+            self.agent_gone(agent, reason, self.now.mono, None);
         }
         now("ok")
     }
 
     /// An agent is gone: what it hosted and is held is placed elsewhere.
-    /// `since` is the last sign of life, from which a failover's time counts.
-    pub(crate) fn agent_gone(&mut self, agent: &Id, reason: &'static str, since: Duration) {
+    /// `since` is the last sign of life, from which a failover's time counts; `heard` when its client
+    /// was heard of last, by which its lease is over, none of one that leaves in order.
+    pub(crate) fn agent_gone(
+        &mut self,
+        agent: &Id,
+        reason: &'static str,
+        since: Duration,
+        heard: Option<Duration>,
+    ) {
         let Some(gone) = self.agents.remove(agent) else {
             return;
         };
@@ -243,6 +250,9 @@ impl Registry {
             session.agents.remove(agent);
         }
         self.publish_removed_agent(&gone);
+        if let Some(heard) = heard {
+            self.fence_all(&gone, heard);
+        }
         self.fail_calls(agent, None);
         for uuid in &gone.containers {
             self.lose(uuid, agent, reason, since);

@@ -275,6 +275,7 @@ impl Registry {
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
         let ext = self.epoch_ext(agent, entry.epoch);
         self.call(agent, method::TERMINATE, &params, ext, CallKind::Other);
+        self.fence(uuid, self.now.mono);
     }
 
     /// Requests that an agent (or one container of it) will not answer any more: they may have run.

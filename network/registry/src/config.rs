@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use huly_protocol::Secret;
+use huly_protocol::{Limits, Secret};
 
 /// What a registry is told once, at its start.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Config {
     pub calls_per_container: u32,
     /// An agent's lease, from its sending of the ping that was answered.
     pub lease: Duration,
+    /// The longest lease that a server before this one may have given.
+    pub former_lease: Duration,
     /// How long after the start, or after the first peer that knew another server, a container that
     /// is not known yet may still be registered by its agent: no uuid is placed anew before.
     pub settle: Duration,
@@ -54,6 +56,7 @@ impl Config {
             requests_in_flight: 4_096,
             calls_per_container: 8_192,
             lease: Duration::from_secs(1),
+            former_lease: Limits::LONGEST_LEASE,
             settle: Duration::from_millis(1_500),
             orphan_grace: Duration::from_secs(60),
             grace: Duration::from_millis(750),

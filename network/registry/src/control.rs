@@ -1,10 +1,11 @@
 //! What the operator says: specifications of kinds, the full set of durable references.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use huly_protocol::{ErrorCode, ErrorPayload, KindSpec, Sync, Synced, method};
 
 use crate::calls::CallKind;
+use crate::entry::Entry;
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
 
@@ -56,8 +57,17 @@ impl Registry {
             .of_kind(&kind)
             .map(|entry| entry.uuid.clone())
             .collect();
+        let mut by_agent: BTreeMap<Id, Vec<Id>> = BTreeMap::new();
         for uuid in of_kind {
             self.mind_idle(&uuid);
+            let agent = self.entries.get(&uuid).and_then(Entry::agent).cloned();
+            if let Some(agent) = agent.filter(|_| spec.exclusive) {
+                by_agent.entry(agent).or_default().push(uuid);
+            }
+        }
+        // What lives becomes exclusive, and is where it is.
+        for (agent, uuids) in by_agent {
+            self.confirm(&agent, uuids);
         }
         self.place_waiting();
         now("ok")

@@ -23,6 +23,7 @@ impl Registry {
                 Timer::Idle(uuid) => self.check_idle(&uuid),
                 Timer::Stop(uuid) => self.stop_again(&uuid),
                 Timer::Place(uuid) => self.place_again(&uuid),
+                Timer::Fence(uuid) => self.check_fence(&uuid),
                 Timer::Call(call) => self.call_timed_out(call),
                 Timer::Hold(uuid) => self.check_held(&uuid),
                 Timer::Events => self.send_batch(),

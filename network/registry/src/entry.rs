@@ -144,6 +144,8 @@ pub(crate) struct Entry {
     pub(crate) short_lives: u32,
     /// It is not placed before.
     pub(crate) not_before: Option<Duration>,
+    /// No life of it that another server placed can accept requests any more.
+    pub(crate) alone: bool,
     /// Bytes of its get that are counted while it has no agent.
     pub(crate) counted_bytes: usize,
     /// Its agent was told to end it and has not, in the time that it has for that.
@@ -184,6 +186,7 @@ impl Entry {
             live_since: None,
             short_lives: 0,
             not_before: None,
+            alone: false,
             counted_bytes: 0,
             stop_is_late: false,
             last_visit: 0.0,
@@ -303,6 +306,7 @@ impl Entry {
                 first_client: self.first_client.as_deref().map(str::to_owned),
                 by_uuid: self.by_uuid,
                 stateless: self.stateless.then_some(Stateless::Owner),
+                leased: false,
             }),
         }
     }

@@ -138,7 +138,8 @@ impl Registry {
         let agents = std::mem::take(&mut session.agents);
         self.forget_flights(client, flights);
         for agent in agents {
-            self.agent_gone(&agent, "ConnectionClosed", self.now.mono);
+            let now = self.now.mono;
+            self.agent_gone(&agent, "ConnectionClosed", now, Some(now));
         }
     }
 

@@ -16,6 +16,7 @@ mod drive;
 mod entry;
 mod failover;
 mod feed;
+mod fence;
 mod get;
 mod held;
 mod hello;

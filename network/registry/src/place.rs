@@ -44,11 +44,14 @@ impl Registry {
         if let Some(at) = entry.not_before.filter(|at| *at > self.now.mono) {
             return self.timers.set(at, Timer::Place(uuid.clone()));
         }
-        let kind = entry.kind.clone();
+        let (kind, anywhere) = (entry.kind.clone(), entry.on.is_none());
+        if self.is_fenced(uuid) {
+            return;
+        }
         match self.pick_for(uuid, &kind) {
             Ok((seq, agent)) => {
                 // Where it had to go says nothing of where the next one goes.
-                if entry.on.is_none() {
+                if anywhere {
                     self.cursors.insert(kind, seq);
                     self.last_pick = seq;
                 }
@@ -117,6 +120,7 @@ impl Registry {
         entry.epoch = Some(epoch);
         entry.stateless = stateless;
         entry.not_before = None;
+        entry.alone = true;
         entry.spec = spec;
         entry.told_holders = entry.durable_holders();
         let mut request = entry.request.clone();
@@ -169,8 +173,29 @@ impl Registry {
                 );
                 self.start_failed(agent, uuid, &ErrorPayload::new(ErrorCode::Failed, message));
             }
+            Err(error) if self.leaves(agent, &error) => self.start_elsewhere(agent, uuid),
             Err(error) => self.start_failed(agent, uuid, &error),
         }
+    }
+
+    /// Whether an agent has started nothing because it leaves: it takes nothing new, or has ended
+    /// what it was starting.
+    fn leaves(&self, agent: &Id, error: &ErrorPayload) -> bool {
+        let leaves = self.agents.get(agent).is_some_and(|a| a.rust && a.draining);
+        let code = error.code;
+        leaves && matches!(code, Some(ErrorCode::Busy | ErrorCode::Interrupted))
+    }
+
+    /// Who waits for the container goes on waiting: an agent that leaves is not asked again.
+    fn start_elsewhere(&mut self, agent: &Id, uuid: &Id) {
+        Counted::add(&mut self.counted.starts, "failed");
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.state = State::Waiting;
+        let kind = entry.kind.clone();
+        self.detach(agent, uuid, &kind);
+        self.place(uuid);
     }
 
     fn has_started(&mut self, agent: &Id, uuid: &Id, endpoint: String) {

@@ -37,7 +37,7 @@ impl Registry {
             .get(uuid)
             .filter(|entry| entry.wanted() && (!entry.is_live() || entry.epoch == *epoch));
         let Some(asked) = next.and_then(|_| read(&call.payload)) else {
-            return self.respond_error(client, request, error);
+            return self.respond_error(client, request, terms.refusal(error));
         };
         let routed = Routed {
             client,

@@ -48,6 +48,7 @@ impl Registry {
         let mut end = Vec::new();
         let mut standbys = BTreeSet::new();
         let mut seen = came.clone();
+        let mut taken_up = Vec::new();
         for record in &registration.containers {
             if record.uuid.is_empty() || record.uuid.len() > MAX_TEXT {
                 self.bad_message("bad_record");
@@ -58,8 +59,14 @@ impl Registry {
             if left.contains(&uuid) || (stands_by(record) && came.contains(&uuid)) {
                 continue;
             }
+            let entry = self.entries.get(&uuid);
+            let known_here = entry.and_then(Entry::agent) == Some(&agent);
             match self.claim(&agent, &uuid, record) {
-                Claim::Stays => {}
+                Claim::Stays if known_here => {}
+                Claim::Stays => {
+                    let leased = record.huly.as_ref().is_some_and(|ext| ext.leased);
+                    taken_up.push((uuid, leased));
+                }
                 Claim::StandsBy => {
                     standbys.insert(uuid);
                 }
@@ -88,6 +95,11 @@ impl Registry {
             },
         );
         self.exchange_specs(&agent, ext.specs);
+        // Only now it is known which kinds are exclusive.
+        for (uuid, leased) in taken_up {
+            self.mind_former_lives(&uuid, leased);
+        }
+        self.confirm_all(&agent);
         Ok(Some(serde_json::to_vec(&end).unwrap_or_default()))
     }
 
@@ -117,6 +129,7 @@ impl Registry {
 
     /// Notes what an agent says of itself; returns whether it was known.
     fn note_agent(&mut self, client: &Id, id: &Id, said: &AgentRegistration) -> bool {
+        self.taken_over(id, client);
         let rust = said.huly.is_some();
         let mut ext = said.huly.clone().unwrap_or_default();
         ext.specs.clear();
@@ -294,6 +307,10 @@ impl Registry {
             return;
         };
         let (kind, epoch) = (entry.kind.clone(), entry.epoch);
+        self.fence(uuid, self.now.mono);
+        let Some(entry) = self.entries.get(uuid) else {
+            return;
+        };
         if let State::Starting { call, .. } = entry.state {
             self.take_call(call);
         }

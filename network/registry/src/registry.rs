@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::control::KnownKind;
 use crate::entry::{Entry, HeldCall};
 use crate::feed::Feed;
+use crate::fence::Fence;
 use crate::get::EarlyGet;
 use crate::session::Session;
 use crate::stats::{Counted, Snapshot};
@@ -125,6 +126,8 @@ pub struct Registry {
     pub(crate) early_calls: BTreeMap<Id, Vec<HeldCall>>,
     /// Gets without uuid that may be answered with a container that is not registered yet.
     pub(crate) early_gets: Vec<EarlyGet>,
+    /// Lives of containers of exclusive kinds that may go on where this server knows of none.
+    pub(crate) fences: BTreeMap<Id, Fence>,
     /// Containers that wait for an agent.
     pub(crate) waiting: BTreeSet<Id>,
     pub(crate) held_bytes: usize,
@@ -169,6 +172,7 @@ impl Registry {
             calls: BTreeMap::new(),
             early_calls: BTreeMap::new(),
             early_gets: Vec::new(),
+            fences: BTreeMap::new(),
             waiting: BTreeSet::new(),
             held_bytes: 0,
             unplaced_bytes: 0,

@@ -140,13 +140,13 @@ impl Registry {
         if since + grace > self.now.mono {
             return self.timers.set(since + grace, Timer::Grace(client.clone()));
         }
-        let agents = session.agents.clone();
+        let (agents, heard) = (session.agents.clone(), session.last_heard);
         if let Some(session) = self.sessions.get_mut(client) {
             // They are to be registered again.
             session.sent |= !agents.is_empty();
         }
         for agent in agents {
-            self.agent_gone(&agent, "ConnectionClosed", since);
+            self.agent_gone(&agent, "ConnectionClosed", since, Some(heard));
         }
     }
 
@@ -198,6 +198,7 @@ impl Registry {
                 &agent,
                 reason,
                 session.closed_at.unwrap_or(session.last_heard),
+                Some(session.last_heard),
             );
         }
     }

@@ -81,6 +81,8 @@ impl Registry {
 
     /// What is ended at an agent is an earlier life of a container that lives elsewhere.
     pub(crate) fn leave_behind(&mut self, agent: &Id, uuid: &Id) {
+        // It may not have heard yet that it is to end.
+        self.fence(uuid, self.now.mono);
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };

@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Stop(Id),
     /// A container may be placed, another try.
     Place(Id),
+    /// No other life of a container can accept requests any more.
+    Fence(Id),
     /// A call to an agent may have taken too long.
     Call(u64),
     /// Calls held for a container may have waited too long.

@@ -67,6 +67,16 @@ impl Session {
             return self.queue.stage(key, Stage::Retry { at });
         }
         let result = match result {
+            Err(CallError::Failed(error)) if request.is_sent_twice() && says_not_run(&error) => {
+                let message = format!(
+                    "outcome unknown: it was sent directly before; now {}",
+                    error.message
+                );
+                Err(CallError::Failed(ErrorPayload::new(
+                    ErrorCode::OutcomeUnknown,
+                    message,
+                )))
+            }
             Err(CallError::Failed(error)) if self.is_unserved(key, &error) => {
                 return self.try_unserved_later(now, key, error);
             }
@@ -229,4 +239,18 @@ impl Session {
             });
         }
     }
+}
+
+/// Whether it says of a request to a container that it did not run.
+fn says_not_run(error: &ErrorPayload) -> bool {
+    matches!(
+        error.code,
+        Some(
+            ErrorCode::Busy
+                | ErrorCode::Gone
+                | ErrorCode::Interrupted
+                | ErrorCode::NoSuchContainer
+                | ErrorCode::TimedOut
+        )
+    )
 }

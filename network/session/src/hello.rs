@@ -218,7 +218,7 @@ impl Session {
             return;
         };
         if self.registered {
-            let until = sent + Duration::from_millis(answer.limits.lease_ms);
+            let until = sent + answer.limits.lease();
             out.push(Effect::Lease { until });
         }
     }

@@ -162,6 +162,12 @@ impl Pending {
         }
     }
 
+    /// Whether it was sent on another route before, by which it may run as well, or have run: who
+    /// answers on this one cannot know.
+    pub(crate) fn is_sent_twice(&self) -> bool {
+        self.is_container_call() && self.sent_before && !self.idempotent
+    }
+
     /// Whether it may have run in a life of the container that its caller cannot name.
     pub(crate) fn in_unknown_life(&self) -> bool {
         self.is_container_call() && self.epoch.is_none() && !self.idempotent

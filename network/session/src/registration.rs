@@ -1,7 +1,11 @@
 //! What an agent's registration is on the wire: for an original server, and in chunks that a server
 //! of ours takes.
 
+mod registrar;
+
 use huly_protocol::{AgentRegistration, ContainerRecord, Json};
+
+pub use registrar::{Registrar, RegistrarEffect, RegistrarError, RegistrarInput};
 
 /// Containers in one chunk of a registration.
 const CHUNK: usize = 500;

@@ -86,6 +86,10 @@ pub struct ContainerKindSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub kind_name: Option<String>,
+    /// Whether at most one container of a uuid accepts requests, also while agents are paused or cut
+    /// off: one whose agent has not reached the network server for a second waits. Immutable.
+    #[serde(default)]
+    pub exclusive: bool,
     /// Which agents host its containers.
     #[serde(default)]
     pub placement: Placement,

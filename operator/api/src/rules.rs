@@ -11,6 +11,9 @@ pub const KIND_NAME: &str =
 /// Refuses another stateless uuid for an existing kind.
 pub const STATELESS: &str =
     "stateless is immutable: delete the ContainerKind and create it with the other uuid";
+/// Refuses to make an existing kind exclusive, or no longer so.
+pub const EXCLUSIVE: &str =
+    "exclusive is immutable: delete the ContainerKind and create it with the other value";
 /// Refuses another kind for an existing claim.
 pub const CONTAINER_KIND_NAME: &str =
     "containerKindName is immutable: delete the claim and create one of the other kind";
@@ -44,6 +47,7 @@ pub fn kind_spec() -> Vec<Rule> {
     vec![
         required("networkName", NETWORK_NAME),
         optional("kindName", KIND_NAME),
+        required("exclusive", EXCLUSIVE),
         optional("stateless", STATELESS),
     ]
 }

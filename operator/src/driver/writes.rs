@@ -184,9 +184,15 @@ enum Unwritten {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response};
+    use huly_client::boot_clock;
     use huly_operator_api::{AgentStatus, EndpointMode, FailoverStatus};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
     use k8s_openapi::jiff::Timestamp;
+    use kube::client::Body;
 
     use super::*;
 
@@ -262,5 +268,72 @@ mod tests {
         let status = patch["status"].as_object().unwrap();
         assert_eq!(status.len(), KIND_FIELDS.len());
         assert_eq!(status["references"], Value::Null);
+    }
+
+    /// What comes of a write that the API server answers with this status.
+    async fn answered_with(status: u16, tenure: &Tenure) -> (Result<u64, WriteError>, usize) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let server = tower::service_fn(move |_: Request<Body>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let text = match status {
+                200 => json!({ "metadata": { "resourceVersion": "8" } }),
+                code => json!({ "kind": "Status", "status": "Failure", "code": code }),
+            };
+            let answer = Response::builder().status(status);
+            std::future::ready(answer.body(Body::from(text.to_string().into_bytes())))
+        });
+        let kube = kube::Client::new(server, "default");
+        let writer = Writer::new(kube, tenure.clone(), Duration::from_secs(5));
+        let claim = ClaimRef {
+            namespace: "demo".into(),
+            name: "c".into(),
+            uid: "uid".into(),
+        };
+        let status = ContainerClaimStatus::default();
+        let outcome = writer.write_claim(claim, 7, &status).await;
+        let Outcome::ClaimWritten { result, .. } = outcome else {
+            panic!("another outcome: {outcome:?}");
+        };
+        (result, asked.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_an_object_is_told_from_what_is_wrong_with_the_api_server() {
+        let tenure = Tenure::default();
+        tenure.last_until(boot_clock() + Duration::from_secs(3_600));
+        for (status, result) in [
+            (200, Ok(8)),
+            (404, Err(WriteError::Gone)),
+            (409, Err(WriteError::Conflict)),
+            (403, Err(WriteError::Refused)),
+            (422, Err(WriteError::Refused)),
+            (429, Err(WriteError::Away)),
+            (500, Err(WriteError::Away)),
+            (503, Err(WriteError::Away)),
+        ] {
+            assert_eq!(
+                answered_with(status, &tenure).await,
+                (result, 1),
+                "{status}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn who_leads_no_more_writes_nothing() {
+        let tenure = Tenure::default();
+        tenure.last_until(boot_clock());
+        assert_eq!(
+            answered_with(200, &tenure).await,
+            (Err(WriteError::Away), 0)
+        );
+        tenure.last_until(boot_clock() + Duration::from_secs(3_600));
+        assert_eq!(answered_with(200, &tenure).await, (Ok(8), 1));
+        tenure.end();
+        assert_eq!(
+            answered_with(200, &tenure).await,
+            (Err(WriteError::Away), 0)
+        );
     }
 }

@@ -3,8 +3,10 @@
 mod bounds;
 mod codes;
 mod copies;
+mod exclusive;
 mod kinds;
 mod limits;
+mod order;
 mod references;
 mod requests;
 pub(crate) mod served;
@@ -40,6 +42,8 @@ enum Check {
     News(fn(&World, &News) -> Option<String>),
     /// After each step of a program.
     Step(fn(&Limits, &Program) -> Option<String>),
+    /// After each event.
+    Event(fn(&World) -> Option<String>),
     /// All the time.
     Time(fn(&World) -> Option<String>),
     /// Once nothing has been wrong for a while.
@@ -59,6 +63,12 @@ pub const LAWS: &[Law] = &[
         name: "one-copy-per-epoch",
         sentence: "never do two containers accept requests under one uuid and one epoch",
         check: Check::News(copies::one_per_epoch),
+    },
+    Law {
+        name: "exclusive-one-accepting",
+        sentence: "under one server, never do two containers of an exclusive kind at Rust agents \
+                   accept requests under one uuid",
+        check: Check::Event(exclusive::one_accepting),
     },
     Law {
         name: "one-copy",
@@ -102,6 +112,17 @@ pub const LAWS: &[Law] = &[
         sentence: "no request runs twice in one life of a container, nor, unless it is idempotent \
                    or two servers are up, in two",
         check: Check::News(requests::once),
+    },
+    Law {
+        name: "starts-in-order",
+        sentence: "requests that a client sends once, over one connection, begin in the order sent in \
+                   each life of a container",
+        check: Check::News(order::in_order),
+    },
+    Law {
+        name: "serial-one-at-a-time",
+        sentence: "a container of a serial kind begins with a request when the one before is answered",
+        check: Check::News(order::one_at_a_time),
     },
     Law {
         name: "answered-in-time",
@@ -243,6 +264,16 @@ impl World {
             {
                 let what = format!("{} keeps {what}", self.process(id).name);
                 self.judged(law, Some(what));
+            }
+        }
+    }
+
+    /// Looks at what holds after each event.
+    pub(crate) fn judge_event(&mut self) {
+        for law in LAWS {
+            if let Check::Event(check) = law.check {
+                let what = check(self);
+                self.judged(law, what);
             }
         }
     }

@@ -15,17 +15,26 @@ pub(crate) enum Seen {
         run: u64,
         uuid: String,
         epoch: Option<Epoch>,
+        /// It is of a serial kind.
+        serial: bool,
     },
     /// It was told to end, or ended: it takes none any more.
     Refuses { run: u64, by_itself: bool },
     /// A container began with a request.
     Executed { run: u64, op: u64 },
+    /// It has answered it.
+    Ended { run: u64, op: u64 },
     /// A request is made that may take so long.
     Asked {
         op: u64,
         timeout: Duration,
         idempotent: bool,
+        /// Over which of its client's connections and by which route; absent where that does not
+        /// matter.
+        connection: Option<(u64, u64)>,
     },
+    /// A request may be on its way more than once.
+    SentAgain { op: u64 },
     /// It came to its end.
     Done { op: u64, outcome: Outcome },
     /// Another call than a request is made that may take so long, or came to its end.
@@ -72,6 +81,9 @@ pub(crate) struct Copy {
     pub(crate) uuid: String,
     pub(crate) epoch: Option<Epoch>,
     pub(crate) accepts: bool,
+    pub(crate) serial: bool,
+    /// The requests that it has begun with and not answered.
+    pub(crate) running: BTreeSet<u64>,
 }
 
 /// A request of a client.
@@ -81,6 +93,12 @@ pub(crate) struct Asked {
     pub(crate) at: Duration,
     pub(crate) deadline: Duration,
     pub(crate) idempotent: bool,
+    pub(crate) connection: Option<(u64, u64)>,
+    pub(crate) sent_again: bool,
+    /// Its place among all that began, when it did so last.
+    pub(crate) began: u64,
+    /// What ran in its serial container when it began.
+    pub(crate) beside: Option<u64>,
     /// What it came to, and when.
     pub(crate) outcome: Option<(Outcome, Duration)>,
     /// Whether it went out.
@@ -105,6 +123,8 @@ pub(crate) struct Ledger {
     pub(crate) unanswered: BTreeSet<u64>,
     /// When an agent's process was first registered at a server's.
     pub(crate) registered: BTreeMap<(ProcessId, ProcessId), Duration>,
+    /// How many requests began.
+    begun: u64,
     /// What changed since the laws were looked at.
     pub(crate) news: Vec<News>,
 }
@@ -119,19 +139,24 @@ pub(crate) enum News {
     },
     Executed(u64),
     Done(u64),
+    Placed(ProcessId, Placed),
     /// Another call came to its end, so much before its deadline.
     Called {
         call: u64,
         code: Option<ErrorCode>,
         early: Duration,
     },
-    Placed(ProcessId, Placed),
 }
 
 impl Ledger {
     pub(crate) fn note(&mut self, now: Duration, by: ProcessId, seen: Seen) {
         match seen {
-            Seen::Accepts { run, uuid, epoch } => {
+            Seen::Accepts {
+                run,
+                uuid,
+                epoch,
+                serial,
+            } => {
                 let copy = (by, run);
                 let all = self.accepting.entry(uuid.clone()).or_default();
                 all.insert(copy);
@@ -139,13 +164,33 @@ impl Ledger {
                     uuid,
                     epoch,
                     accepts: true,
+                    serial,
+                    running: BTreeSet::new(),
                 };
                 self.copies.insert(copy, known);
                 self.news.push(News::Accepts(copy));
             }
             Seen::Refuses { run, by_itself } => self.refuses((by, run), by_itself),
-            Seen::Executed { run, op } => {
+            Seen::Ended { run, op } => {
+                if let Some(copy) = self.copies.get_mut(&(by, run)) {
+                    copy.running.remove(&op);
+                }
+            }
+            Seen::SentAgain { op } => {
                 if let Some(asked) = self.asked.get_mut(&op) {
+                    asked.sent_again = true;
+                }
+            }
+            Seen::Executed { run, op } => {
+                let mut beside = None;
+                if let Some(copy) = self.copies.get_mut(&(by, run)) {
+                    beside = copy.running.first().copied().filter(|_| copy.serial);
+                    copy.running.insert(op);
+                }
+                self.begun += 1;
+                if let Some(asked) = self.asked.get_mut(&op) {
+                    asked.began = self.begun;
+                    asked.beside = beside;
                     asked.executed.push((by, run));
                     self.news.push(News::Executed(op));
                 }
@@ -154,12 +199,17 @@ impl Ledger {
                 op,
                 timeout,
                 idempotent,
+                connection,
             } => {
                 let asked = Asked {
                     by,
                     at: now,
                     deadline: now + timeout,
                     idempotent,
+                    connection,
+                    sent_again: false,
+                    began: 0,
+                    beside: None,
                     outcome: None,
                     sent: false,
                     executed: Vec::new(),

@@ -31,6 +31,10 @@ pub enum Sabotage {
     DropHolders,
     /// The agent's driver hands each request to its container twice.
     DoubleRequests,
+    /// The agent's driver hands requests to a container before those that it has not come to yet.
+    SwapRequests,
+    /// The containers' driver tells their mailboxes of requests that run that they have ended.
+    ForgetRunning,
     /// The client's driver drops answers that say that the time is over.
     DropTimeouts,
     /// The client's driver says of requests that may have run that they did not.
@@ -41,6 +45,8 @@ pub enum Sabotage {
     Unseeded,
     /// The server is given a configuration without limits.
     NoLimits,
+    /// The agent's driver says that leases last longer than they do.
+    LongLeases,
     /// The agent's driver drops answers to the server.
     DropReplies,
 }

@@ -235,6 +235,10 @@ impl Scenario {
             let (uuid, kind) = STATELESS;
             scenario.uuids.push((uuid.to_owned(), kind.to_owned()));
         }
+        if operator {
+            let (kinds, steps) = (&scenario.kinds, &mut scenario.steps);
+            scenario.breadth.make_exclusive(seed, kinds, steps);
+        }
         scenario.faults(mix, &mut random);
         scenario.steps.sort_by_key(|(at, _)| *at);
         scenario

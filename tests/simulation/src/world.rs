@@ -162,6 +162,7 @@ impl World {
             self.now = at;
             self.events_done += 1;
             self.happen(event);
+            self.judge_event();
             if self.events_done.is_multiple_of(TIME_CHECK) {
                 self.judge_time();
             }
@@ -206,6 +207,12 @@ impl World {
 
     pub(crate) fn process(&self, id: ProcessId) -> &Process {
         &self.processes[id.0 as usize]
+    }
+
+    /// What the monotonic clock of a place shows.
+    pub(crate) fn mono_at(&self, place: &str) -> Duration {
+        let clock = self.clocks.get(place);
+        clock.map_or(self.now, |clock| clock.mono(self.now))
     }
 
     /// The process that has a place now, if it runs.

@@ -7,6 +7,7 @@ use huly_protocol::{AgentRegistration, Chain, Epoch, ErrorPayload, Frame, Json, 
 
 use super::{CallNumber, Conn, Id, Run, Token};
 use crate::core::container::Reason;
+use crate::core::gate::{Gate, Permit};
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -43,10 +44,15 @@ pub enum Effect {
         /// Which.
         run: Run,
     },
-    /// Whether containers may begin with requests that they were handed.
-    Gate {
-        /// They may.
-        open: bool,
+    /// What the lease is from now on, by which containers may begin with requests that they were
+    /// handed.
+    Gate(Gate),
+    /// Whether a container may begin with those.
+    Permit {
+        /// Which.
+        run: Run,
+        /// Whether it may. Without a word: always.
+        permit: Permit,
     },
     /// Start a container.
     Start {
@@ -225,6 +231,8 @@ pub struct Figures<'a> {
     pub registered: bool,
     /// Whether the lease was overslept and not begun anew.
     pub fenced: bool,
+    /// Whether the agent has its lease.
+    pub leased: bool,
     /// Whether the agent is leaving.
     pub draining: bool,
 }

@@ -184,10 +184,11 @@ impl Work {
     fn begin(&mut self, asked: Asked) {
         let container = self.container.clone();
         let reports = self.reports.clone();
-        let chain = asked.chain.then(self.uuid.clone(), asked.call.0);
-        self.start(CallChain::of(chain).scope(async move {
-            let call = asked.call;
+        let call = asked.call;
+        let chain = CallChain::of(asked.chain.clone(), self.uuid.clone(), call.0);
+        self.start(chain.clone().scope(async move {
             let result = container.request(asked.into()).await;
+            chain.answered();
             let result = result.map_err(ErrorPayload::from);
             let _ = reports.send(Input::Answered { call, result });
             Piece::Request

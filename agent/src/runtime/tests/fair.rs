@@ -2,7 +2,7 @@
 
 use tokio::sync::Semaphore;
 
-use super::host::Host;
+use super::host::{CLOSED, Host, OPEN};
 use super::*;
 use crate::container::{Call, Container, ContainerContext, ContainerError, answer};
 use crate::core::{CallNumber, EndReport, Input};
@@ -47,11 +47,11 @@ async fn it_hears_what_it_is_told_all_the_same() {
     host.request(CallNumber(2), "nothing", None);
     assert_eq!(host.answered().await.0, CallNumber(2));
     // Behind the gate, too.
-    host.keeper.set(false);
+    host.keeper.set(CLOSED);
     host.request(CallNumber(3), "tell", None);
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
-    host.keeper.set(true);
+    host.keeper.set(OPEN);
     assert_eq!(host.answered().await.0, CallNumber(3));
     let told = patient(host.reports.recv()).await;
     assert!(matches!(told, Some(Input::Event { .. })), "{told:?}");

@@ -1,9 +1,9 @@
 use huly_client::Clock;
 use huly_protocol::ErrorCode;
 
-use super::host::Host;
+use super::host::{CLOSED, Host, OPEN};
 use super::*;
-use crate::core::{CallNumber, EndReport, Input};
+use crate::core::{CallNumber, EndReport, Gate, Input, Permit};
 use crate::runtime::gate::gate;
 use crate::runtime::watchdog::Watch;
 
@@ -19,10 +19,10 @@ async fn a_worker_that_runs_before_the_agents_thread_after_a_pause_waits_for_it(
     tokio::pin!(opened);
     assert!(futures::poll!(&mut opened).is_pending());
     // It wakes and finds the lease overslept.
-    keeper.set(false);
+    keeper.set(CLOSED);
     keeper.awake(boot_clock());
     assert!(futures::poll!(&mut opened).is_pending());
-    keeper.set(true);
+    keeper.set(OPEN);
     keeper.awake(boot_clock());
     patient(opened).await;
 }
@@ -33,7 +33,7 @@ async fn held() -> (Host, CallNumber) {
     // Handed over, and then the whole process is paused and wakes behind the fence.
     let call = CallNumber(1);
     host.request(call, "echo", None);
-    host.keeper.set(false);
+    host.keeper.set(CLOSED);
     (host, call)
 }
 
@@ -44,7 +44,7 @@ async fn what_was_handed_over_before_a_pause_begins_after_it_in_order() {
     tokio::task::yield_now().await;
     assert!(host.reports.try_recv().is_err());
     host.request(CallNumber(2), "begun", None);
-    host.keeper.set(true);
+    host.keeper.set(OPEN);
     assert_eq!(host.answered().await.0, first);
     let (call, begun) = host.answered().await;
     assert_eq!(call, CallNumber(2));
@@ -57,7 +57,7 @@ async fn what_was_handed_over_before_a_pause_does_not_begin_in_a_container_that_
     // The answer to the registration ends it, then the gate is opened, and only then the
     // container's task runs.
     host.hosting.stop(host.run);
-    host.keeper.set(true);
+    host.keeper.set(OPEN);
     let (answered, result) = host.answered().await;
     assert_eq!(answered, call);
     assert_eq!(result.unwrap_err().code, Some(ErrorCode::Interrupted));
@@ -77,7 +77,7 @@ async fn what_a_container_comes_to_after_its_caller_has_gone_does_not_run() {
     host.request(CallNumber(2), "echo", Some(boot_clock()));
     let later = boot_clock() + Duration::from_secs(3_600);
     host.request(CallNumber(3), "begun", Some(later));
-    host.keeper.set(true);
+    host.keeper.set(OPEN);
     // One that waits until it is too late is answered then; the rest keeps its order.
     let (call, late) = host.answered().await;
     assert_eq!(call, CallNumber(2));
@@ -86,4 +86,59 @@ async fn what_a_container_comes_to_after_its_caller_has_gone_does_not_run() {
     let (call, begun) = host.answered().await;
     assert_eq!(call, CallNumber(3));
     assert_eq!(begun.unwrap().text(), "[1,3]");
+}
+
+/// A gate by which the lease lasts for so long from now on.
+fn leased(closings: u64, time: Duration) -> Gate {
+    Gate {
+        leased_until: Some(boot_clock() + time),
+        closings,
+        ..Gate::NEW
+    }
+}
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn a_worker_begins_with_nothing_of_an_exclusive_kind_without_the_lease() {
+    let mut host = Host::start(kinds(), "probe", Watch::new()).await;
+    host.hosting.permit(host.run, Permit::Leased);
+    // Handed over with the lease, which is over when the container's task comes to it.
+    host.keeper.set(leased(0, LONG));
+    host.request(CallNumber(1), "echo", None);
+    host.keeper.set(leased(0, Duration::ZERO));
+    tokio::task::yield_now().await;
+    assert!(host.reports.try_recv().is_err());
+    // The lease is there again, but no server has said yet that the container is still here.
+    host.hosting.permit(host.run, Permit::Never);
+    host.keeper.set(leased(1, LONG));
+    tokio::task::yield_now().await;
+    assert!(host.reports.try_recv().is_err());
+    host.hosting.permit(host.run, Permit::Leased);
+    host.keeper.remind();
+    assert_eq!(host.answered().await.0, CallNumber(1));
+}
+
+#[tokio::test]
+async fn what_a_busy_worker_left_lying_does_not_begin_in_a_container_that_lives_elsewhere() {
+    let mut host = Host::start(kinds(), "probe", Watch::new()).await;
+    host.hosting.permit(host.run, Permit::Leased);
+    host.keeper.set(leased(0, LONG));
+    host.request(CallNumber(1), "echo", None);
+    // Before the task runs: the lease is lost, the agent is registered again and told to end the
+    // container, and has its lease for others.
+    host.hosting.permit(host.run, Permit::Never);
+    host.hosting.stop(host.run);
+    host.keeper.set(leased(1, LONG));
+    let (call, result) = host.answered().await;
+    assert_eq!(call, CallNumber(1));
+    assert_eq!(result.unwrap_err().code, Some(ErrorCode::Interrupted));
+}
+
+#[tokio::test]
+async fn an_ordinary_container_needs_no_lease() {
+    let mut host = Host::start(kinds(), "probe", Watch::new()).await;
+    host.keeper.set(leased(5, Duration::ZERO));
+    host.request(CallNumber(1), "echo", None);
+    assert_eq!(host.answered().await.0, CallNumber(1));
 }

@@ -2,10 +2,22 @@ use huly_client::Clock;
 use huly_protocol::Chain;
 
 use super::*;
-use crate::core::{Asked, CallNumber, Input, Role, Run, Seed};
+use crate::core::{Asked, CallNumber, Gate, Input, Role, Run, Seed};
 use crate::runtime::gate::{Gatekeeper, gate};
 use crate::runtime::hosting::Hosting;
 use crate::runtime::watchdog::Watch;
+
+/// Closed for the first time, as after a pause.
+pub(super) const CLOSED: Gate = Gate {
+    open: false,
+    closings: 1,
+    ..Gate::NEW
+};
+/// Open again.
+pub(super) const OPEN: Gate = Gate {
+    open: true,
+    ..CLOSED
+};
 
 /// One container without an agent's core.
 pub(super) struct Host {

@@ -12,6 +12,7 @@ mod chain;
 mod chunks;
 mod ends;
 mod events;
+mod exclusive;
 mod failover;
 mod gets;
 mod hostile;

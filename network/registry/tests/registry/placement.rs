@@ -1,5 +1,6 @@
 //! Which agent gets a container, and what is said when none can (W15).
 
+use huly_protocol::Op;
 use serde_json::{Value, json};
 
 use crate::support::{Plain, Rust, World};
@@ -192,6 +193,27 @@ fn a_draining_agent_gets_nothing_and_keeps_what_it_has() {
     assert!(world.ask(client, "cs", json!(["u", "op", 1])).is_ok());
     let agents = world.ask(client, "al", json!({})).unwrap();
     assert_eq!(agents[0]["huly"]["state"], "Draining");
+}
+
+/// A get that reached an agent as it began to leave.
+#[test]
+fn what_a_leaving_agent_does_not_start_any_more_starts_elsewhere() {
+    for code in ["busy", "interrupted"] {
+        let mut world = World::new();
+        let leaving = world.agent("a", Rust, &["k"]);
+        let client = world.client("c", Rust);
+        world[leaving].sim().mute = vec!["gg"];
+        let got = world.request(client, "gg", json!(["k", {"uuid": "u"}]));
+        let start = world[leaving].sim().called("gg")[0].clone();
+        world.agent("b", Rust, &["k"]);
+        world.ask(leaving, "xg", json!({"uuid": "a"})).unwrap();
+        let error = json!({"message": "it leaves", "stack": "", "code": code});
+        world.say(leaving, Op::ResponseError, &start.id, error.to_string());
+        let answer = world.answer(client, &got).expect("it is answered");
+        assert_eq!(answer.unwrap()[0], "u", "{code}");
+        assert_eq!(world.home(client, "u").as_deref(), Some("b"), "{code}");
+        assert_eq!(world.registry.snapshot().counted.failovers.len(), 0);
+    }
 }
 
 #[test]

@@ -152,3 +152,15 @@ fn a_containers_own_error_is_an_answer() {
     let error = world.answer(client, &id).unwrap().unwrap_err();
     assert_eq!(error["code"], "failed");
 }
+
+#[test]
+fn of_one_that_was_sent_before_the_agent_cannot_say_that_it_did_not_run() {
+    let (mut world, first, _, client) = ending();
+    let epoch = world[first].sim().containers["u"].huly["epoch"].clone();
+    let again = json!(["u", "op", 1, {"epoch": epoch, "timeoutMs": 5_000}]);
+    let id = world.request(client, "cs", again);
+    world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+    refuse(&mut world, first, 0, "noSuchContainer");
+    let error = world.answer(client, &id).expect("it is answered");
+    assert_eq!(error.unwrap_err()["code"], "outcomeUnknown");
+}

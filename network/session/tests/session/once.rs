@@ -215,6 +215,19 @@ fn what_waits_to_be_placed_is_asserted_again_as_well() {
     assert!(again.iter().any(|(method, _)| method == "xr"), "{again:?}");
 }
 
+#[test]
+fn what_was_sent_on_another_route_is_not_said_not_to_have_run() {
+    let mut rig = Rig::new(config());
+    let (token, _) = ask(&mut rig, |call| {
+        call.timeout = Some(ms(400));
+        call.epoch = Some(EPOCH);
+        call.sent_before = true;
+    });
+    // The network server is not reached in time.
+    let late = rig.run(ms(500));
+    assert_eq!(ended(&late), [(token, Some(ErrorCode::OutcomeUnknown))]);
+}
+
 /// The server takes no id again over a connection that it has answered there and that has not come
 /// again: it takes that for what was sent again before the answer came.
 #[test]
@@ -243,14 +256,22 @@ fn an_idempotent_request_that_was_answered_before_its_turn_came_has_another_id()
 }
 
 #[test]
-fn what_was_sent_on_another_route_is_not_said_not_to_have_run() {
-    let mut rig = Rig::new(config());
-    let (token, _) = ask(&mut rig, |call| {
-        call.timeout = Some(ms(400));
-        call.epoch = Some(EPOCH);
-        call.sent_before = true;
-    });
-    // The network server is not reached in time.
-    let late = rig.run(ms(500));
-    assert_eq!(ended(&late), [(token, Some(ErrorCode::OutcomeUnknown))]);
+fn nobody_can_say_of_what_was_sent_directly_that_it_did_not_run() {
+    let mut rig = Rig::up();
+    let cases = [
+        (ErrorCode::Busy, ErrorCode::OutcomeUnknown),
+        (ErrorCode::Gone, ErrorCode::OutcomeUnknown),
+        (ErrorCode::NoSuchContainer, ErrorCode::OutcomeUnknown),
+        (ErrorCode::Failed, ErrorCode::Failed),
+    ];
+    for (said, told) in cases {
+        let (token, asked) = ask(&mut rig, |call| {
+            call.epoch = Some(EPOCH);
+            call.sent_before = true;
+        });
+        let error = ErrorPayload::new(said, "no").bytes();
+        let id = sent(&asked)[0].id.clone();
+        let answered = rig.frame(Frame::new(Op::ResponseError, id, error));
+        assert_eq!(ended(&answered), [(token, Some(told))], "{said:?}");
+    }
 }

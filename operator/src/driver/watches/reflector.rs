@@ -15,6 +15,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+#[cfg(test)]
+mod tests;
+
 use super::Audience;
 use super::delays::Delays;
 use crate::core::{Input, Object, Watched};

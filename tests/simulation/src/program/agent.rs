@@ -6,8 +6,9 @@ mod registering;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use huly_agent::core::{self, Agent, Effect, Input, ServerCall, Token};
+use huly_agent::core::{self, Agent, Effect, Input, Run, ServerCall, Token};
 use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, method};
+use huly_session::registration::Registrar;
 use huly_session::{self as session, Call, CallError};
 use serde::Serialize;
 
@@ -18,13 +19,15 @@ use crate::ledger::{Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use doors::Doors;
-use registering::Registering;
 
 /// How often the agent's thread wakes, as a part of its lease: that of the native runtime.
 const TICKS: u32 = 8;
 
 /// How long the server may take to note that the agent leaves.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// By how much leases are too long when that is the sabotage.
+const LONG: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct AgentProgram {
@@ -38,8 +41,9 @@ pub(crate) struct AgentProgram {
     tick: Duration,
     next_tick: Duration,
     tokens: u64,
-    /// The registration that goes on.
-    registering: Option<Registering>,
+    registrar: Registrar,
+    /// The registrar's call that waits for its answer.
+    registering: Option<(u64, session::Token)>,
     /// The call by which the agent leaves.
     leaving: Option<session::Token>,
     inputs: VecDeque<Input>,
@@ -67,6 +71,7 @@ impl AgentProgram {
             tick: lease / TICKS,
             next_tick: now,
             tokens: 0,
+            registrar: Registrar::default(),
             registering: None,
             leaving: None,
             inputs: VecDeque::new(),
@@ -79,6 +84,11 @@ impl AgentProgram {
 
     pub(crate) fn core(&self) -> &Agent {
         &self.core
+    }
+
+    /// Whether a container of an exclusive kind would begin with a request now.
+    pub(crate) fn accepts_alone(&self, run: u64, now: Duration) -> bool {
+        self.hosting.accepts_alone(Run(run), now)
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
@@ -144,14 +154,26 @@ impl AgentProgram {
         use session::Effect as E;
         for effect in effects {
             match effect {
-                E::Up { fresh: true, .. } => self.inputs.push_back(Input::Register),
+                E::Up { fresh, .. } => {
+                    self.registers_in_session(cx);
+                    if fresh {
+                        self.inputs.push_back(Input::Register);
+                    }
+                }
                 E::Down => self.inputs.push_back(Input::Down),
                 E::BackCall {
                     call,
                     method,
                     params,
                 } => self.back_call(cx, call, method, &params),
-                E::Lease { until } => self.inputs.push_back(Input::Lease { until }),
+                E::Lease { until } => {
+                    let more = match cx.does(Sabotage::LongLeases) {
+                        true => LONG,
+                        false => Duration::ZERO,
+                    };
+                    let until = until + more;
+                    self.inputs.push_back(Input::Lease { until });
+                }
                 E::Term(term) => self.inputs.push_back(Input::Term(term)),
                 E::Answered { token, result } => self.answered(cx, token, result),
                 E::Stopped(reason) => {
@@ -246,13 +268,20 @@ impl AgentProgram {
                 self.say(cx, method::UNREGISTER_AGENT, &AgentUuid { uuid });
             }
             Effect::Answer { token, result } => self.reply(cx, token.0, result),
-            Effect::Gate { open } => {
-                cx.tell(if open {
-                    "goes on after its pause"
-                } else {
-                    "was paused: nothing is dispatched"
-                });
-                self.hosting.set_gate(open);
+            Effect::Gate(gate) => {
+                let before = self.hosting.set_gate(gate);
+                match (before.open, gate.open) {
+                    (false, true) => cx.tell("goes on after its pause"),
+                    (true, false) => cx.tell("was paused: nothing is dispatched"),
+                    _ => {}
+                }
+                if before.leased_until.is_none() && gate.leased_until.is_some() {
+                    cx.tell("has a lease");
+                }
+            }
+            Effect::Permit { run, permit } => {
+                cx.tell(format!("permit of run {}: {permit:?}", run.0));
+                self.hosting.set_permit(run, permit);
             }
             Effect::Start { run, seed } => {
                 let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
@@ -273,7 +302,7 @@ impl AgentProgram {
                 self.hosting.request(cx, run, asked);
             }
             Effect::Stop { .. } | Effect::Abort { .. } if cx.does(Sabotage::DropStops) => {}
-            Effect::Stop { run } => self.hosting.stop(cx, run, &mut reports),
+            Effect::Stop { run } => self.hosting.stop(cx, run),
             Effect::Abort { run } => self.hosting.abort(cx, run, &mut reports),
             Effect::Observed(core::Observed::End { kind, reason }) => {
                 cx.tell(format!("a container of kind {kind} ended: {reason}"));

@@ -5,7 +5,7 @@ mod direct;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{ErrorCode, GetExt, GetParams, GetRequest, GotContainer, Json};
+use huly_protocol::{ErrorCode, GetExt, GetParams, GetRequest, GotContainer, Json, Op};
 use huly_session::direct::{ContainerRequest, Setback};
 use huly_session::{CallError, Config, Effect, Input, Location, Token};
 
@@ -61,6 +61,8 @@ enum Waits {
 #[derive(Debug)]
 pub(crate) struct ClientProgram {
     link: Link,
+    /// How often one of its connections was up.
+    connections: u64,
     directs: Directs,
     wishes: Wishes,
     random: Random,
@@ -87,6 +89,7 @@ impl ClientProgram {
         Self {
             directs: Directs::new(config.clone()),
             link: Link::new(config),
+            connections: 0,
             wishes,
             random,
             ops,
@@ -141,6 +144,9 @@ impl ClientProgram {
             Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
                 let starts = matches!(came, Came::Start);
+                if matches!(&came, Came::Frame { frame, .. } if frame.op == Op::Retry) {
+                    self.sends_again(cx);
+                }
                 if let Some(came) = self.take_direct(cx, came) {
                     let effects = self.link.take(cx, came);
                     self.effects(cx, effects);
@@ -193,6 +199,7 @@ impl ClientProgram {
                         belief.take(update);
                     }
                 }
+                Effect::Up { .. } => self.is_up(cx),
                 Effect::Stopped(reason) => {
                     let why = format!("the session is over: {reason:?}");
                     cx.actions.push(Action::Exit { why });
@@ -253,6 +260,21 @@ impl ClientProgram {
                 self.handles.push(got.uuid);
             }
             Err(error) => cx.tell(format!("a get failed: {:?}", error.code())),
+        }
+    }
+
+    /// One of its connections is up, for the first time or again.
+    fn is_up(&mut self, cx: &mut Context) {
+        self.connections += 1;
+        self.sends_again(cx);
+    }
+
+    /// What has no answer may go out once more.
+    fn sends_again(&self, cx: &mut Context) {
+        for waits in self.waits.values() {
+            if let Waits::Request { op } | Waits::Direct { op, .. } = waits {
+                cx.saw(Seen::SentAgain { op: *op });
+            }
         }
     }
 
@@ -393,6 +415,7 @@ impl ClientProgram {
             op,
             timeout,
             idempotent,
+            connection: Some((self.connections, self.directs.route_to(&request.uuid))),
         });
         self.send_request(cx, op, request);
     }

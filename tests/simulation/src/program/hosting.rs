@@ -1,15 +1,24 @@
-//! The containers of an agent: each takes its time to start, to answer and to end, and looks at the
-//! agent's gate before it begins with a request, as those of the native runtime do.
+//! The containers of an agent: each takes its time to start, to answer and to end. What it begins with
+//! and when, its mailbox says, which is that of the native runtime.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use huly_agent::core::{Asked, CallNumber, EndReport, Input, Role, Run, Seed};
+use huly_agent::core::mailbox::{self, Effect, Hook, Mailbox, Moment};
+use huly_agent::core::{Asked, CallNumber, EndReport, Gate, Input, Permit, Role, Run, Seed, Sight};
 use huly_protocol::{ErrorCode, ErrorPayload, Json};
 
 use super::Context;
 use crate::ledger::Seen;
 use crate::random::Random;
+use crate::sabotage::Sabotage;
+
+/// How long a worker may take to come to what a container is told, in ms.
+const TURN_MS: u64 = 2;
+
+/// The longest answer of a serial container, in ms: asked faster than it answers, by TypeScript clients,
+/// which wait for ever, it would never be done.
+const SERIAL_MS: u64 = 20;
 
 /// What a container does next.
 #[derive(Debug)]
@@ -17,11 +26,8 @@ enum Job {
     Started,
     /// What stood by has its uuid.
     Activated,
-    /// It comes to a request.
-    Begin {
-        asked: Box<Asked>,
-        closings: u64,
-    },
+    /// It comes to what it was told next.
+    Turn,
     Answer {
         call: CallNumber,
         data: Json,
@@ -33,11 +39,13 @@ enum Job {
 struct Hosted {
     seed: Seed,
     live: bool,
+    /// The core has told it to end.
     stopping: bool,
-    stopped: bool,
+    mailbox: Mailbox,
+    /// What it was told and has not come to.
+    commands: VecDeque<mailbox::Input>,
+    permit: Permit,
     running: BTreeSet<CallNumber>,
-    /// Requests that the gate holds up.
-    held: Vec<Asked>,
 }
 
 /// How containers behave.
@@ -58,12 +66,8 @@ pub(crate) struct Hosting {
     hosted: BTreeMap<Run, Hosted>,
     jobs: BTreeMap<(Duration, u64), (Run, Job)>,
     jobs_made: u64,
-    /// As the agent's gate: whether it is open, how often it was closed, when the agent's thread was
-    /// awake last, and how long a sleep of it counts as a pause.
-    open: bool,
-    closings: u64,
-    awake: Duration,
-    pause: Duration,
+    sight: Sight,
+    lease: Duration,
 }
 
 impl Hosting {
@@ -74,15 +78,18 @@ impl Hosting {
             hosted: BTreeMap::new(),
             jobs: BTreeMap::new(),
             jobs_made: 0,
-            open: true,
-            closings: 0,
-            awake: now,
-            pause: lease / 2,
+            sight: Sight {
+                gate: Gate::NEW,
+                awake: now,
+            },
+            lease,
         }
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
-        self.jobs.first_key_value().map(|((at, _), _)| *at)
+        let job = self.jobs.first_key_value().map(|((at, _), _)| *at);
+        let mailboxes = self.hosted.values().filter_map(|h| h.mailbox.next_wake());
+        mailboxes.chain(job).min()
     }
 
     fn job(&mut self, now: Duration, longest_ms: u64, run: Run, job: Job) {
@@ -93,12 +100,13 @@ impl Hosting {
 
     pub(crate) fn start(&mut self, cx: &Context, run: Run, seed: Seed) {
         let hosted = Hosted {
+            mailbox: Mailbox::new(seed.serial),
             seed,
             live: false,
             stopping: false,
-            stopped: false,
+            commands: VecDeque::new(),
+            permit: Permit::default(),
             running: BTreeSet::new(),
-            held: Vec::new(),
         };
         self.hosted.insert(run, hosted);
         let slow_ms = self.manners.slow_ms;
@@ -107,33 +115,37 @@ impl Hosting {
 
     /// What stood by is to have its uuid: a start again.
     pub(crate) fn activate(&mut self, cx: &Context, run: Run, seed: Seed) {
+        let told = Hook::Activated(Box::new(seed.clone()));
         if let Some(hosted) = self.hosted.get_mut(&run) {
             hosted.seed = seed;
-            let slow_ms = self.manners.slow_ms;
-            self.job(cx.now, slow_ms, run, Job::Activated);
+            self.tell(cx, run, mailbox::Input::Hook(told));
         }
     }
 
     pub(crate) fn request(&mut self, cx: &Context, run: Run, asked: Asked) {
-        let closings = self.closings;
-        let asked = Box::new(asked);
-        self.job(cx.now, 2, run, Job::Begin { asked, closings });
+        let closings = self.sight.gate.closings;
+        self.tell(cx, run, mailbox::Input::Request { asked, closings });
     }
 
-    /// Requests that wait at the gate did not run.
-    pub(crate) fn stop(&mut self, cx: &mut Context, run: Run, reports: &mut Vec<Input>) {
-        let Some(hosted) = self.hosted.get_mut(&run).filter(|h| !h.stopping) else {
+    pub(crate) fn stop(&mut self, cx: &mut Context, run: Run) {
+        if let Some(hosted) = self.hosted.get_mut(&run).filter(|h| !h.stopping) {
+            hosted.stopping = true;
+            cx.saw(refuses(run, false));
+            self.tell(cx, run, mailbox::Input::Stop);
+        }
+    }
+
+    /// Tells a container's worker, which comes to it in its own time and in order.
+    fn tell(&mut self, cx: &Context, run: Run, command: mailbox::Input) {
+        let Some(hosted) = self.hosted.get_mut(&run) else {
             return;
         };
-        hosted.stopping = true;
-        cx.saw(refuses(run, false));
-        give_up(&mut hosted.held, reports);
-        if !hosted.live {
-            // While it starts it is told nothing but to stop.
-            return self.ended(cx, run, EndReport::Stopped, reports);
+        let request = matches!(command, mailbox::Input::Request { .. });
+        match request && cx.does(Sabotage::SwapRequests) {
+            true => hosted.commands.push_front(command),
+            false => hosted.commands.push_back(command),
         }
-        let slow_ms = self.manners.slow_ms;
-        self.job(cx.now, slow_ms, run, Job::Stopped);
+        self.job(cx.now, TURN_MS, run, Job::Turn);
     }
 
     pub(crate) fn abort(&mut self, cx: &mut Context, run: Run, reports: &mut Vec<Input>) {
@@ -166,25 +178,41 @@ impl Hosting {
         reports
     }
 
-    pub(crate) fn set_gate(&mut self, open: bool) {
-        self.open = open;
-        self.closings += u64::from(!open);
+    /// Returns what it was before.
+    pub(crate) fn set_gate(&mut self, gate: Gate) -> Gate {
+        std::mem::replace(&mut self.sight.gate, gate)
+    }
+
+    pub(crate) fn set_permit(&mut self, run: Run, permit: Permit) {
+        if let Some(hosted) = self.hosted.get_mut(&run) {
+            hosted.permit = permit;
+        }
     }
 
     /// The agent's thread is awake and has judged the lease.
     pub(crate) fn awake(&mut self, now: Duration) {
-        self.awake = now;
+        self.sight.awake = now;
     }
 
-    fn is_open(&self, now: Duration) -> bool {
-        self.open && now.saturating_sub(self.awake) <= self.pause
+    /// What a container judges by, as its mailbox would.
+    fn moment(&self, run: Run, now: Duration) -> Option<Moment> {
+        let permit = self.hosted.get(&run)?.permit;
+        Some(self.sight.moment(permit, self.lease, now))
+    }
+
+    /// Whether a container would begin with a request now, as one of an exclusive kind.
+    pub(crate) fn accepts_alone(&self, run: Run, now: Duration) -> bool {
+        let hosted = self.hosted.get(&run).filter(|h| h.live && !h.stopping);
+        let exclusive = hosted.is_some_and(|hosted| hosted.permit != Permit::Always);
+        exclusive && self.moment(run, now).is_some_and(|moment| moment.open)
     }
 
     /// Does what is due; what the agent is told of it is returned.
     pub(crate) fn run(&mut self, cx: &mut Context) -> Vec<Input> {
         let mut reports = Vec::new();
-        if self.is_open(cx.now) {
-            self.begin_held(cx, &mut reports);
+        let runs: Vec<Run> = self.hosted.keys().copied().collect();
+        for run in runs {
+            self.look(cx, run, &mut reports);
         }
         while let Some(entry) = self.jobs.first_entry() {
             if entry.key().0 > cx.now {
@@ -196,8 +224,86 @@ impl Hosting {
         reports
     }
 
+    /// What waits in a container's mailbox may go on, or has waited for too long.
+    fn look(&mut self, cx: &mut Context, run: Run, reports: &mut Vec<Input>) {
+        let Some(moment) = self.moment(run, cx.now) else {
+            return;
+        };
+        let Some(hosted) = self.hosted.get_mut(&run) else {
+            return;
+        };
+        let late = hosted.mailbox.next_wake().is_some_and(|at| at <= cx.now);
+        let gate_opened = moment.open && hosted.mailbox.waits_for_gate();
+        if !late && !gate_opened {
+            return;
+        }
+        // What was said before the gate opened comes first: it may be the end.
+        let said = match gate_opened {
+            true => std::mem::take(&mut hosted.commands),
+            false => VecDeque::new(),
+        };
+        for command in said {
+            self.take(cx, run, command, reports);
+        }
+        let closings = moment.closings;
+        let looks = match gate_opened {
+            true => mailbox::Input::CaughtUp { closings },
+            false => mailbox::Input::Wake,
+        };
+        self.take(cx, run, looks, reports);
+    }
+
+    /// A container's mailbox takes something, and what it says is done.
+    fn take(
+        &mut self,
+        cx: &mut Context,
+        run: Run,
+        input: mailbox::Input,
+        reports: &mut Vec<Input>,
+    ) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let Some(moment) = self.moment(run, cx.now) else {
+                return;
+            };
+            let Some(hosted) = self.hosted.get_mut(&run) else {
+                return;
+            };
+            let mut effects = Vec::new();
+            hosted.mailbox.handle(moment, input, &mut effects);
+            for effect in effects {
+                match effect {
+                    Effect::Begin(asked) => {
+                        self.begin(cx, run, asked);
+                        inputs.push_back(match cx.does(Sabotage::ForgetRunning) {
+                            true => mailbox::Input::Ended,
+                            false => mailbox::Input::Wake,
+                        });
+                    }
+                    Effect::Refuse { call, cause } => {
+                        let result = Err(cause);
+                        reports.push(Input::Answered { call, result });
+                    }
+                    Effect::Hook(Hook::Activated(_)) => {
+                        let slow_ms = self.manners.slow_ms;
+                        self.job(cx.now, slow_ms, run, Job::Activated);
+                    }
+                    Effect::Stop => {
+                        let slow_ms = self.manners.slow_ms;
+                        self.job(cx.now, slow_ms, run, Job::Stopped);
+                    }
+                    // No client connects to the agent's ROUTER, and containers are well.
+                    Effect::Hook(_) | Effect::Ping { .. } => {}
+                }
+            }
+        }
+        let done = |hosted: &Hosted| hosted.mailbox.is_done();
+        if self.hosted.get(&run).is_some_and(done) {
+            self.ended(cx, run, EndReport::Stopped, reports);
+        }
+    }
+
     fn do_job(&mut self, cx: &mut Context, run: Run, job: Job, reports: &mut Vec<Input>) {
-        let open = self.is_open(cx.now);
         let failing = self.manners.failing;
         let Some(hosted) = self.hosted.get_mut(&run) else {
             return;
@@ -222,73 +328,45 @@ impl Hosting {
                     run: run.0,
                     uuid: hosted.seed.uuid.to_string(),
                     epoch: hosted.seed.epoch,
+                    serial: hosted.seed.serial,
                 });
                 let result = Ok(());
                 reports.push(Input::Started { run, result });
             }
-            Job::Begin { asked, closings } => {
-                if hosted.stopping {
-                    give_up(&mut vec![*asked], reports);
-                } else if open && closings == self.closings && hosted.held.is_empty() {
-                    self.begin(cx, run, *asked, reports);
-                } else {
-                    hosted.held.push(*asked);
+            // While it starts it is told nothing but to stop.
+            Job::Turn if !hosted.live => self.ended(cx, run, EndReport::Stopped, reports),
+            Job::Turn => {
+                if let Some(command) = hosted.commands.pop_front() {
+                    self.take(cx, run, command, reports);
                 }
             }
             Job::Answer { call, data } => {
                 if hosted.running.remove(&call) {
+                    let op = data.read::<u64>().unwrap_or_default();
+                    cx.saw(Seen::Ended { run: run.0, op });
                     let result = Ok(data);
                     reports.push(Input::Answered { call, result });
                 }
-                self.end_if_done(cx, run, reports);
+                if !cx.does(Sabotage::ForgetRunning) {
+                    self.take(cx, run, mailbox::Input::Ended, reports);
+                }
             }
-            Job::Stopped => {
-                hosted.stopped = true;
-                self.end_if_done(cx, run, reports);
-            }
+            Job::Stopped => self.take(cx, run, mailbox::Input::Stopped, reports),
         }
     }
 
-    fn end_if_done(&mut self, cx: &mut Context, run: Run, reports: &mut Vec<Input>) {
-        let hosted = self.hosted.get(&run);
-        if hosted.is_some_and(|hosted| hosted.stopped && hosted.running.is_empty()) {
-            self.ended(cx, run, EndReport::Stopped, reports);
-        }
-    }
-
-    fn begin_held(&mut self, cx: &mut Context, reports: &mut Vec<Input>) {
-        let mut begun = Vec::new();
-        for (run, hosted) in &mut self.hosted {
-            begun.extend(hosted.held.drain(..).map(|asked| (*run, asked)));
-        }
-        for (run, asked) in begun {
-            self.begin(cx, run, asked, reports);
-        }
-    }
-
-    fn begin(&mut self, cx: &mut Context, run: Run, asked: Asked, reports: &mut Vec<Input>) {
-        let call = asked.call;
-        if asked.until.is_some_and(|until| cx.now > until) {
-            let message = "the container came to it too late; the request did not run";
-            let result = Err(ErrorPayload::new(ErrorCode::TimedOut, message));
-            return reports.push(Input::Answered { call, result });
-        }
+    fn begin(&mut self, cx: &mut Context, run: Run, asked: Asked) {
         let op = asked.data.read::<u64>().unwrap_or_default();
         cx.saw(Seen::Executed { run: run.0, op });
+        let mut work_ms = self.manners.work_ms;
         if let Some(hosted) = self.hosted.get_mut(&run) {
-            hosted.running.insert(call);
+            hosted.running.insert(asked.call);
+            if hosted.seed.serial {
+                work_ms = work_ms.min(SERIAL_MS);
+            }
         }
-        let (work_ms, data) = (self.manners.work_ms, asked.data);
+        let (call, data) = (asked.call, asked.data);
         self.job(cx.now, work_ms, run, Job::Answer { call, data });
-    }
-}
-
-fn give_up(held: &mut Vec<Asked>, reports: &mut Vec<Input>) {
-    for asked in held.drain(..) {
-        let message = "the container is being ended; the request did not run";
-        let result = Err(ErrorPayload::new(ErrorCode::Interrupted, message));
-        let call = asked.call;
-        reports.push(Input::Answered { call, result });
     }
 }
 

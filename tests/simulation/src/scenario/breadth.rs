@@ -53,6 +53,9 @@ pub(crate) struct Breadth {
     random: Random,
 }
 
+/// By a chance of its own, so that a seed is otherwise what it is without it.
+const EXCLUSIVE: u64 = 0xa10e_0000_0000;
+
 impl Breadth {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed ^ OWN);
@@ -71,6 +74,33 @@ impl Breadth {
     pub(super) fn specify(&mut self, kinds: &[String]) {
         if self.random.percent(40) {
             self.specs = kinds.iter().map(|kind| self.spec(kind, 1)).collect();
+        }
+    }
+
+    /// Some of them are exclusive, from the beginning to the end; those have specifications.
+    pub(super) fn make_exclusive(
+        &mut self,
+        seed: u64,
+        kinds: &[String],
+        steps: &mut [(Duration, Step)],
+    ) {
+        let mut random = Random::new(seed ^ EXCLUSIVE);
+        for kind in kinds.iter().filter(|_| random.percent(40)) {
+            match self.specs.iter_mut().find(|spec| spec.kind == *kind) {
+                Some(spec) => spec.exclusive = true,
+                None => self.specs.push(KindSpec {
+                    revision: 1,
+                    exclusive: true,
+                    ..KindSpec::defaults(kind)
+                }),
+            }
+            for (_, step) in &mut *steps {
+                if let Step::SetKind(spec) = step
+                    && spec.kind == *kind
+                {
+                    spec.exclusive = true;
+                }
+            }
         }
     }
 
@@ -170,6 +200,7 @@ impl Breadth {
             idle_timeout_ms: [None, Some(500), Some(9_000)][random.index(3)],
             start_timeout_ms: [None, Some(1_000)][random.index(2)],
             termination_grace_ms: [None, Some(300)][random.index(2)],
+            serial: random.percent(40),
             ..KindSpec::defaults(kind)
         }
     }

@@ -186,6 +186,7 @@ impl AgentSim {
                 }
                 Ok(json!("ok"))
             }
+            "xc" => Ok(json!("ok")),
             "ks" => {
                 self.specs = params.clone();
                 Ok(json!("ok"))

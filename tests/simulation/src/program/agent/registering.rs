@@ -1,11 +1,9 @@
-//! A registration: one at a time, in chunks where it is much, within one session.
-
-use std::collections::VecDeque;
+//! The agent is registered: the real registrar, over the session's calls.
 
 use bytes::Bytes;
 use huly_agent::core::Input;
-use huly_protocol::{AgentRegistration, ContainerRecord, Epoch, ErrorCode, Json, method};
-use huly_session::registration::chunks;
+use huly_protocol::{AgentRegistration, ContainerRecord, Epoch, Json};
+use huly_session::registration::{RegistrarEffect, RegistrarInput};
 use huly_session::{self as session, Call, CallError, Token};
 
 use super::AgentProgram;
@@ -13,58 +11,61 @@ use crate::ledger::Seen;
 use crate::program::Context;
 use crate::sabotage::Sabotage;
 
-/// The registration that goes on.
-#[derive(Debug)]
-pub(super) struct Registering {
-    /// The call that waits for its answer.
-    call: Token,
-    /// The session that it belongs to: a half of it means nothing to the next.
-    session: String,
-    /// The chunks that follow.
-    rest: VecDeque<AgentRegistration>,
-}
-
 impl AgentProgram {
-    /// An earlier one under way is given up.
     pub(super) fn register(&mut self, cx: &mut Context, mut registration: AgentRegistration) {
-        if let Some(Registering { call: token, .. }) = self.registering.take() {
-            self.link_input(cx, session::Input::Cancel { token });
-        }
-        let Some(session) = self.link.session().uuid().map(str::to_owned) else {
-            return; // The next one asks for it.
-        };
         if cx.does(Sabotage::LowerEpochs) {
             registration.containers.iter_mut().for_each(lower_epoch);
         }
-        let server = self.link.session().peer_answer();
-        let message_bytes = server.map_or(u64::MAX, |server| server.limits.message_bytes);
-        let rest = VecDeque::from(chunks(registration, message_bytes));
-        if rest.len() > 1 {
-            cx.tell(format!("registers in {} chunks", rest.len()));
-        }
-        self.register_next(cx, session, rest);
+        let registration = Box::new(registration);
+        self.registrar(cx, RegistrarInput::Register(registration));
     }
 
-    fn register_next(
-        &mut self,
-        cx: &mut Context,
-        session: String,
-        mut rest: VecDeque<AgentRegistration>,
-    ) {
-        let Some(part) = rest.pop_front() else { return };
-        self.tokens += 1;
-        let params = Json::of(&part).unwrap_or_else(|_| Json::null());
-        let call = Call {
-            only_in: Some(session.clone()),
-            registers: rest.is_empty(),
-            ..Call::new(self.tokens, method::REGISTER_AGENT, params)
+    fn registrar(&mut self, cx: &mut Context, input: RegistrarInput<CallError>) {
+        let mut effects = Vec::new();
+        self.registrar.handle(input, &mut effects);
+        for effect in effects {
+            match effect {
+                RegistrarEffect::AwaitSession => self.registers_in_session(cx),
+                RegistrarEffect::GiveUp { number } => {
+                    let call = self.registering.take_if(|(of, _)| *of == number);
+                    if let Some((_, token)) = call {
+                        self.link_input(cx, session::Input::Cancel { token });
+                    }
+                }
+                RegistrarEffect::Call { number, call } => {
+                    self.tokens += 1;
+                    let token = self.tokens;
+                    self.registering = Some((number, token));
+                    let call = Call { token, ..*call };
+                    self.link_input(cx, session::Input::Call(call));
+                }
+                RegistrarEffect::Registered { original, end } => {
+                    cx.tell(format!("is registered; is to end {end:?}"));
+                    cx.saw(Seen::Registered);
+                    self.inputs.push_back(Input::Server { original });
+                    self.inputs.push_back(Input::Registered { end });
+                }
+                RegistrarEffect::Failed(_) => self.inputs.push_back(Input::RegisterFailed),
+            }
+        }
+    }
+
+    /// Where there is no session yet, it says so itself.
+    pub(super) fn registers_in_session(&mut self, cx: &mut Context) {
+        let session = self.link.session();
+        let Some(uuid) = session.uuid().map(str::to_owned) else {
+            return;
         };
-        self.registering = Some(Registering {
-            call: self.tokens,
-            session,
-            rest,
-        });
-        self.link_input(cx, session::Input::Call(call));
+        let server = session.peer_answer();
+        let message_bytes = server.map(|server| server.limits.message_bytes);
+        let uuid = Some(uuid);
+        self.registrar(
+            cx,
+            RegistrarInput::Session {
+                uuid,
+                message_bytes,
+            },
+        );
     }
 
     pub(super) fn registration_answered(
@@ -73,26 +74,16 @@ impl AgentProgram {
         token: Token,
         result: Result<Bytes, CallError>,
     ) {
-        let Some(registering) = self.registering.take_if(|one| one.call == token) else {
+        let Some((number, _)) = self.registering.take_if(|(_, call)| *call == token) else {
             return;
         };
-        match result {
-            Ok(_) if !registering.rest.is_empty() => {
-                self.register_next(cx, registering.session, registering.rest);
-            }
-            Ok(answer) => {
-                let original = self.link.session().peer_answer().is_none();
-                self.inputs.push_back(Input::Server { original });
-                let end = serde_json::from_slice::<Option<Vec<String>>>(&answer);
-                let end = end.ok().flatten().unwrap_or_default();
-                cx.tell(format!("is registered; is to end {end:?}"));
-                cx.saw(Seen::Registered);
-                self.inputs.push_back(Input::Registered { end });
-            }
-            // The session is another one: it says so itself.
-            Err(error) if error.code() == Some(ErrorCode::Interrupted) => {}
-            Err(_) => self.inputs.push_back(Input::RegisterFailed),
-        }
+        let read = |answer: Bytes| match answer.is_empty() {
+            true => Ok(Json::null()),
+            false => serde_json::from_slice(&answer)
+                .map_err(|error| CallError::Protocol(error.to_string())),
+        };
+        let result = result.and_then(read);
+        self.registrar(cx, RegistrarInput::Answered { number, result });
     }
 }
 

@@ -10,6 +10,7 @@ use huly_session::direct::{
 use huly_session::{CallError, Config, Effect, Input, Location, Peer, Token};
 
 use super::{ClientProgram, Waits};
+use crate::ledger::Seen;
 use crate::program::link::Link;
 use crate::program::{Action, Came, Context};
 use crate::random::Random;
@@ -94,6 +95,11 @@ impl Directs {
     /// A container's new request id, good on both routes.
     fn request_id(&self, op: u64) -> String {
         format!("{}d{op}", self.config.request_prefix)
+    }
+
+    /// By which route a container is asked now: zero through the server.
+    pub(super) fn route_to(&self, uuid: &str) -> u64 {
+        self.open_link(uuid).map_or(0, |(number, _)| number)
     }
 
     /// The link by which a container is asked directly now, if it is.
@@ -205,7 +211,10 @@ impl ClientProgram {
                     self.is_answered(cx, number, token);
                     self.answered(cx, token, result);
                 }
-                Effect::Up { .. } => self.link_is_up(cx, number),
+                Effect::Up { .. } => {
+                    self.is_up(cx);
+                    self.link_is_up(cx, number);
+                }
                 Effect::Stopped(_) => drop(self.directs.links.remove(&number)),
                 _ => {}
             }
@@ -447,6 +456,7 @@ impl ClientProgram {
             return false;
         }
         cx.tell(format!("request {op} goes through the server: {error:?}"));
+        cx.saw(Seen::SentAgain { op });
         if cx.does(Sabotage::FreshIds) {
             request.id = None;
         }

@@ -205,6 +205,7 @@ impl PlainAgent {
             run: hosted.run,
             uuid: uuid.to_owned(),
             epoch: None,
+            serial: false,
         });
         for id in std::mem::take(&mut hosted.waiters) {
             self.session.answer(cx, id, Ok(json!([uuid, endpoint])));

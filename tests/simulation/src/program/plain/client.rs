@@ -336,6 +336,7 @@ impl PlainClient {
                     op,
                     timeout: NEVER,
                     idempotent: true,
+                    connection: None,
                 });
                 let params = json!([uuid, "count", op]);
                 let request = self.session.request(cx, method::CONTAINER_REQUEST, &params);

@@ -1,6 +1,9 @@
 //! An agent whose containers answer as those in the recorded transcripts did.
 
+mod logbook;
+
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +12,7 @@ use huly_agent::{
     AgentOptions, Call, Container, ContainerContext, ContainerError, Json, Kinds, answer,
 };
 use huly_program::{LogArgs, init_tracing};
+use logbook::Logbook;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -85,11 +89,20 @@ struct CommandLine {
     /// The uuid of a container of the kind `leader` that is made beforehand.
     #[arg(long, value_name = "UUID")]
     leader: Option<String>,
+    /// The file that containers of the kinds `logbook` and `notebook` write to.
+    #[arg(long, env = "HULY_TEST_LOGBOOK", value_name = "FILE")]
+    logbook: Option<PathBuf>,
 }
 
-fn kinds(leader: Option<String>) -> Kinds {
+fn kinds(leader: Option<String>, logbook: Option<PathBuf>) -> Kinds {
     let start = |context| async { Ok(Recorded::new(context)) };
-    let kinds = Kinds::new().serve("chat-room", start).serve("room", start);
+    let mut kinds = Kinds::new().serve("chat-room", start).serve("room", start);
+    if let Some(file) = logbook {
+        for kind in ["logbook", "notebook"] {
+            let file = file.clone();
+            kinds = kinds.serve(kind, move |context| Logbook::open(context, file.clone()));
+        }
+    }
     match leader {
         Some(uuid) => kinds.stateless("leader", uuid, start),
         None => kinds,
@@ -99,7 +112,7 @@ fn kinds(leader: Option<String>) -> Kinds {
 fn run() -> anyhow::Result<()> {
     let line = CommandLine::parse();
     init_tracing(&line.log)?;
-    huly_agent::run_with(line.agent, kinds(line.leader))
+    huly_agent::run_with(line.agent, kinds(line.leader, line.logbook))
 }
 
 fn main() -> ExitCode {

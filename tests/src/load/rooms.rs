@@ -1,0 +1,239 @@
+//! Clients that talk in rooms, without a pause.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use huly_client::{Client, Connection, ContainerRef, Error, Json};
+use huly_protocol::Epoch;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::fates::Fates;
+use super::journal::Journal;
+use super::{AGAIN, DEADLINE};
+
+/// The kind of the rooms.
+pub(super) const KIND: &str = "chat-room";
+
+/// How often something is said in each room, whatever became of what was said before.
+const PACE: Duration = Duration::from_millis(100);
+
+/// By which way a client talks in a room that it holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// Through the network server.
+    Routed,
+    /// Past it.
+    Direct,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Routed => "routed",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+/// A room in which one client talks.
+pub(super) struct Room {
+    way: Way,
+    seat: Arc<Seat>,
+    events: BoxStream<'static, Json>,
+    /// Its life at the first message.
+    epoch: Epoch,
+    journal: Journal,
+    fates: Fates,
+    answered: Instant,
+}
+
+enum Seat {
+    Routed(ContainerRef),
+    Direct(Connection),
+}
+
+/// Something that was said in a room: its place, and the number that it was said under.
+#[derive(Deserialize)]
+struct Message {
+    id: u64,
+    text: String,
+}
+
+impl Room {
+    /// Gets a room, connects by the way, and has a first message answered.
+    ///
+    /// # Errors
+    /// When that does not come about.
+    pub(super) async fn enter(client: &Client, name: &str, way: Way) -> Result<Self> {
+        let held = client.get(KIND).uuid(name).await?;
+        let placement = held.placement().context("a room has a place")?;
+        let epoch = placement.epoch.context("a room has an epoch")?;
+        let (seat, events) = match way {
+            Way::Routed => (Seat::Routed(held), futures::stream::pending().boxed()),
+            Way::Direct => {
+                let connection = held.connect().await?;
+                ensure!(connection.is_direct(), "the agent of {name} is not reached");
+                let events = connection.events().boxed();
+                (Seat::Direct(connection), events)
+            }
+        };
+        let mut room = Self {
+            way,
+            seat: Arc::new(seat),
+            events,
+            epoch,
+            journal: Journal::default(),
+            fates: Fates::default(),
+            answered: Instant::now(),
+        };
+        let number = room.journal.say(Instant::now());
+        let first = room.seat.say(number).await;
+        room.came_to(number, &first)?;
+        first?;
+        Ok(room)
+    }
+
+    /// Talks until it is told to stop; then everything that was said has come to something, the
+    /// room answers once more, and what it remembers fits.
+    ///
+    /// # Errors
+    /// When something does not fit.
+    pub(super) async fn talk(mut self, mut stop: watch::Receiver<bool>) -> Result<Fates> {
+        let name = self.seat.held().uuid().to_owned();
+        self.talk_on(&mut stop).await.context(name.clone())?;
+        self.end().await.context(name)
+    }
+
+    async fn talk_on(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
+        let mut pace = interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut under_way = JoinSet::new();
+        self.answered = Instant::now();
+        loop {
+            tokio::select! {
+                _ = pace.tick() => {
+                    let number = self.journal.say(Instant::now());
+                    let seat = Arc::clone(&self.seat);
+                    under_way.spawn(async move { (number, seat.say(number).await) });
+                }
+                Some(done) = under_way.join_next() => {
+                    let (number, outcome) = done?;
+                    self.came_to(number, &outcome)?;
+                }
+                Some(event) = self.events.next() => self.heard(&event)?,
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        while let Some(done) = under_way.join_next().await {
+            let (number, outcome) = done?;
+            self.came_to(number, &outcome)?;
+        }
+        Ok(())
+    }
+
+    fn came_to(&mut self, number: u64, outcome: &Result<u64, Error>) -> Result<()> {
+        let now = Instant::now();
+        let took = now - self.journal.sent(number)?;
+        let way = self.way.name();
+        self.fates.note(way, outcome, took, DEADLINE)?;
+        self.journal.came_to(number, outcome, now)?;
+        if outcome.is_ok() {
+            self.fates.was_silent(way, now - self.answered);
+            self.answered = now;
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, event: &Json) -> Result<()> {
+        let message: Message = event.read().context("a room's event")?;
+        let number = message.text.parse().context("what a room says")?;
+        self.journal.ran(number, message.id).context("heard")
+    }
+
+    async fn end(mut self) -> Result<Fates> {
+        // What went wrong is over.
+        let began = Instant::now();
+        loop {
+            let number = self.journal.say(Instant::now());
+            let last = self.seat.say(number).await;
+            self.came_to(number, &last)?;
+            match last {
+                Ok(_) => break,
+                Err(error) if began.elapsed() > AGAIN => bail!("it does not answer again: {error}"),
+                Err(_) => {}
+            }
+        }
+        let remembered = self.seat.history().await?;
+        let remembered = remembered
+            .into_iter()
+            .map(|message| Ok((message.id, message.text.parse()?)))
+            .collect::<Result<Vec<(u64, u64)>>>()?;
+        let placement = self.seat.held().placement();
+        let epoch = placement.and_then(|placement| placement.epoch);
+        let same = epoch == Some(self.epoch);
+        self.fates.restarted = usize::from(!same);
+        while let Ok(Some(event)) = timeout(Duration::ZERO, self.events.next()).await {
+            self.heard(&event)?;
+        }
+        self.journal.compare(&remembered, same)?;
+        drop(self.events);
+        if let Some(seat) = Arc::into_inner(self.seat) {
+            seat.leave().await?;
+        }
+        Ok(self.fates)
+    }
+}
+
+impl Seat {
+    fn held(&self) -> &ContainerRef {
+        match self {
+            Self::Routed(held) => held,
+            Self::Direct(connection) => connection.container(),
+        }
+    }
+
+    async fn say(&self, number: u64) -> Result<u64, Error> {
+        #[derive(Deserialize)]
+        struct Place {
+            id: u64,
+        }
+        let message = json!({ "text": number.to_string() });
+        let Place { id } = match self {
+            Self::Routed(held) => held.request("say", &message).deadline(DEADLINE).await?,
+            Self::Direct(connection) => {
+                let saying = connection.request("say", &message);
+                saying.deadline(DEADLINE).await?
+            }
+        };
+        Ok(id)
+    }
+
+    async fn history(&self) -> Result<Vec<Message>, Error> {
+        let all = json!(null);
+        match self {
+            Self::Routed(held) => held.request("history", &all).deadline(DEADLINE).await,
+            Self::Direct(connection) => {
+                let asked = connection.request("history", &all);
+                asked.deadline(DEADLINE).await
+            }
+        }
+    }
+
+    async fn leave(self) -> Result<(), Error> {
+        match self {
+            Self::Routed(held) => held.release().await,
+            Self::Direct(connection) => {
+                let held = connection.container().clone();
+                connection.close().await;
+                held.release().await
+            }
+        }
+    }
+}

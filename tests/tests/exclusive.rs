@@ -1,0 +1,353 @@
+//! Exclusive kinds on real programs: what two lives of a container execute never overlaps, by what
+//! they wrote down.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use huly_client::{Client, Connection, ContainerRef, Error, ErrorKind};
+use huly_tests::{Layout, Link, Logbook, Object, SOON, Scenario, eventually, measured, scenario};
+use serde_json::{Value, json};
+use tokio::sync::{RwLock, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// How long a client waits between two requests.
+const PACE: Duration = Duration::from_millis(20);
+
+/// How many clients there are of each way: so many requests may lie in a paused agent's sockets.
+const CLIENTS: usize = 4;
+
+/// How long the last answers may take: more than the network holds a request.
+const LAST_ANSWER: Duration = Duration::from_secs(60);
+
+/// A network whose agents have a logbook, and a claim of a container of an exclusive kind, `alone`.
+async fn alone(test: &mut Scenario) -> Result<(Logbook, String)> {
+    let logbook = Logbook::of(&mut test.network)?;
+    for agent in &mut test.network.agents {
+        agent.start().await?;
+    }
+    let agent = claimed(test).await?;
+    Ok((logbook, agent))
+}
+
+/// Claims it; says on which agent it is.
+async fn claimed(test: &Scenario) -> Result<String> {
+    let exclusive = json!({"exclusive": true});
+    let kind = test.cluster.kind("logbook", exclusive).await?;
+    let namespace = test.cluster.namespace("exclusive").await?;
+    let spec = json!({"uuid": "alone"});
+    let claim = test.cluster.claim(&namespace, "alone", &kind, spec).await?;
+    let (bound, _) = claim.until_ready().await?;
+    Ok(bound.text("/status/agent").to_owned())
+}
+
+enum Way {
+    Routed(ContainerRef),
+    Direct(Connection),
+}
+
+impl Way {
+    async fn to(address: &str, kind: &str, uuid: &str, direct: bool) -> Result<Self> {
+        let client = Client::builder(address).build();
+        let held = client.get(kind).uuid(uuid).await?;
+        if !direct {
+            return Ok(Self::Routed(held));
+        }
+        let connection = held.connect().await?;
+        eventually(SOON, "the agent's ROUTER is reached", async || {
+            ensure!(connection.is_direct());
+            Ok(())
+        })
+        .await?;
+        Ok(Self::Direct(connection))
+    }
+
+    async fn write(&self, number: u64) -> Result<Value, Error> {
+        self.write_within(LAST_ANSWER, number).await
+    }
+
+    async fn write_within(&self, time: Duration, number: u64) -> Result<Value, Error> {
+        let request = match self {
+            Self::Routed(held) => held.request("write", &number),
+            Self::Direct(connection) => connection.request("write", &number),
+        };
+        request.deadline(time).await
+    }
+}
+
+/// Clients that ask one container to write numbers, each another one.
+struct Load {
+    stop: watch::Sender<bool>,
+    /// Who has it to write sees no request under way.
+    turn: Arc<RwLock<()>>,
+    clients: JoinSet<BTreeMap<u64, Result<Value, ErrorKind>>>,
+}
+
+impl Load {
+    async fn start(test: &Scenario, kind: &str, uuid: &str) -> Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let (turn, numbers) = (Arc::new(RwLock::new(())), Arc::new(AtomicU64::new(1)));
+        let mut clients = JoinSet::new();
+        for direct in [false, true].repeat(CLIENTS) {
+            let way = Way::to(&test.network.address, kind, uuid, direct).await?;
+            let (turn, numbers) = (turn.clone(), numbers.clone());
+            let stopped = stopped.clone();
+            clients.spawn(async move {
+                let mut fates = BTreeMap::new();
+                while !*stopped.borrow() {
+                    let begun = turn.read().await;
+                    let number = numbers.fetch_add(1, Ordering::Relaxed);
+                    let answer = way.write(number).await;
+                    drop(begun);
+                    fates.insert(number, answer.map_err(|error| error.kind));
+                    sleep(PACE).await;
+                }
+                fates
+            });
+        }
+        Ok(Self {
+            stop,
+            turn,
+            clients,
+        })
+    }
+
+    async fn stop(mut self) -> Result<BTreeMap<u64, Result<Value, ErrorKind>>> {
+        self.stop.send_replace(true);
+        let mut all = BTreeMap::new();
+        while let Some(fates) = timeout(LAST_ANSWER, self.clients.join_next()).await? {
+            all.extend(fates?);
+        }
+        Ok(all)
+    }
+}
+
+/// What callers were told agrees with what was written down; returns how many lives there were.
+fn agree(
+    logbook: &Logbook,
+    fates: &BTreeMap<u64, Result<Value, ErrorKind>>,
+) -> Result<Vec<String>> {
+    let executed = logbook.checked("alone")?;
+    let ran: BTreeMap<u64, &str> = executed
+        .iter()
+        .map(|executed| (executed.data, executed.agent.as_str()))
+        .collect();
+    for (number, fate) in fates {
+        let on = ran.get(number).copied();
+        match fate {
+            Ok(answer) => ensure!(on == answer["agent"].as_str(), "{number}: {answer}, {on:?}"),
+            // It may have run, or the caller gave it up by itself.
+            Err(ErrorKind::OutcomeUnknown | ErrorKind::TimedOut) => {}
+            Err(kind) => ensure!(on.is_none(), "{number} ran on {on:?} and failed: {kind:?}"),
+        }
+    }
+    let mut lives: Vec<String> = executed
+        .into_iter()
+        .map(|executed| executed.agent)
+        .collect();
+    lives.dedup();
+    Ok(lives)
+}
+
+/// Waits until a container has executed something elsewhere than on that agent.
+async fn until_elsewhere(logbook: &Logbook, agent: &str) -> Result<Instant> {
+    eventually(SOON, "another life executes", async || {
+        let executed = logbook.executed("alone")?;
+        let last = executed.last().context("nothing was executed")?;
+        ensure!(last.agent != agent, "{last:?}");
+        Ok(Instant::now())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_paused_agents_container_never_overlaps_with_its_next_life() -> Result<()> {
+    scenario(Layout::agents(2).started(0), async |test| {
+        let (logbook, agent) = alone(test).await?;
+        let load = Load::start(test, "logbook", "alone").await?;
+        eventually(SOON, "each client was answered", async || {
+            ensure!(logbook.executed("alone")?.len() > 4 * CLIENTS);
+            Ok(())
+        })
+        .await?;
+
+        // Not between a worker's look at the lease and what it does then.
+        let turn = load.turn.write().await;
+        let frozen = Instant::now();
+        test.network.agent(&agent)?.freeze().await?;
+        drop(turn);
+        let at = until_elsewhere(&logbook, &agent).await?;
+        let what = "agent paused → its exclusive container executes elsewhere";
+        measured(what, at - frozen);
+
+        test.network.agent(&agent)?.thaw()?;
+        let program = test.network.agent(&agent)?;
+        eventually(SOON, "the old life is ended", async || {
+            let labels = [("kind", "logbook"), ("reason", "LivesElsewhere")];
+            let metrics = program.metrics().await?;
+            ensure!(metrics.sum("huly_agent_ends_total", &labels)? == 1.0);
+            Ok(())
+        })
+        .await?;
+        let before = logbook.executed("alone")?.len();
+        eventually(SOON, "the new life goes on", async || {
+            ensure!(logbook.executed("alone")?.len() > before + 4 * CLIENTS);
+            Ok(())
+        })
+        .await?;
+        let fates = load.stop().await?;
+        let lives = agree(&logbook, &fates)?;
+        ensure!(lives.len() == 2, "{lives:?}");
+        let answered = fates.values().filter(|fate| fate.is_ok()).count();
+        ensure!(answered > 8 * CLIENTS, "{answered} of {}", fates.len());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_killed_agents_container_goes_on_elsewhere_when_its_lease_is_over() -> Result<()> {
+    scenario(Layout::agents(2).started(0), async |test| {
+        let (logbook, agent) = alone(test).await?;
+        let load = Load::start(test, "logbook", "alone").await?;
+        let killed = Instant::now();
+        test.network.agent(&agent)?.kill().await?;
+        let at = until_elsewhere(&logbook, &agent).await?;
+        let what = "agent killed → its exclusive container executes elsewhere";
+        measured(what, at - killed);
+        let fates = load.stop().await?;
+        let lives = agree(&logbook, &fates)?;
+        ensure!(lives.len() <= 2, "{lives:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// An agent is cut off from the network server, together with clients that reach it directly. Of an
+/// ordinary kind both lives execute meanwhile: what is seen here of an exclusive one could be otherwise.
+#[tokio::test]
+async fn a_cut_off_agents_container_executes_nothing_once_another_may() -> Result<()> {
+    scenario(Layout::agents(2).started(0), async |test| {
+        let logbook = Logbook::of(&mut test.network)?;
+        let server = test.network.address.clone();
+        let link = Link::to(&server).await?;
+        test.network.agents[0].set_flag("--network", &link.address)?;
+        test.network.agents[0].start().await?;
+        let agent = claimed(test).await?;
+        let inside = Way::to(&link.address, "logbook", "alone", true).await?;
+        let ordinary = Way::to(&link.address, "notebook", "beside", true).await?;
+        let outside = Way::to(&server, "logbook", "alone", false).await?;
+        let others = Way::to(&server, "notebook", "beside", false).await?;
+        test.network.agents[1].start().await?;
+
+        link.cut();
+        // Until its lease is over it executes, and then nothing more.
+        let mut number = 100;
+        while let Ok(answer) = inside.write_within(Duration::from_secs(1), number).await {
+            ensure!(answer["agent"] == *agent, "{answer}");
+            number += 1;
+        }
+        for uuid in ["alone", "beside"] {
+            eventually(SOON, "it lives elsewhere", async || {
+                let container = test.live.container(uuid).await?;
+                let container = container.with_context(|| format!("{uuid} is nowhere"))?;
+                ensure!(container.agent_id == "agent-1", "{container:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        outside.write(1).await?;
+        others.write(2).await?;
+        let both = ordinary.write(3).await?;
+        ensure!(both["agent"] == *agent, "of an ordinary kind there are two");
+        let late = inside.write_within(Duration::from_secs(1), 4).await;
+        ensure!(late.is_err(), "{late:?}");
+
+        link.mend();
+        let program = test.network.agent(&agent)?;
+        eventually(SOON, "the old lives are ended", async || {
+            let labels = [("reason", "LivesElsewhere")];
+            let metrics = program.metrics().await?;
+            ensure!(metrics.sum("huly_agent_ends_total", &labels)? == 2.0);
+            Ok(())
+        })
+        .await?;
+        inside.write(5).await?;
+        outside.write(6).await?;
+        let executed = logbook.checked("alone")?;
+        ensure!(executed.iter().all(|executed| executed.data != 4));
+        ensure!(
+            logbook.checked("beside").is_err(),
+            "of an ordinary kind they overlap"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until an agent has its lease, or has none.
+async fn until_leased(test: &mut Scenario, agent: &str, leased: bool) -> Result<()> {
+    let program = test.network.agent(agent)?;
+    eventually(SOON, "the agent's lease", async || {
+        let metrics = program.metrics().await?;
+        let now = metrics.sum("huly_agent_leased", &[])?;
+        ensure!(now == f64::from(u8::from(leased)), "{now}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn without_a_server_exclusive_containers_wait_and_ordinary_ones_answer() -> Result<()> {
+    scenario(Layout::agents(1).started(0), async |test| {
+        let (logbook, agent) = alone(test).await?;
+        let exclusive = Way::to(&test.network.address, "logbook", "alone", true).await?;
+        let ordinary = Way::to(&test.network.address, "notebook", "beside", true).await?;
+        exclusive.write(1).await?;
+        ordinary.write(2).await?;
+        let epoch = test.live.epoch("alone").await?;
+
+        test.network.server.kill().await?;
+        until_leased(test, &agent, false).await?;
+        let waits = tokio::spawn(async move {
+            let answer = exclusive.write(3).await;
+            (exclusive, answer)
+        });
+        for number in 4..20 {
+            ordinary.write(number).await?;
+        }
+        ensure!(!waits.is_finished());
+        ensure!(logbook.checked("alone")?.len() == 1, "it waits");
+        ensure!(logbook.checked("beside")?.len() == 17);
+
+        let started = Instant::now();
+        test.network.server.start().await?;
+        let (exclusive, answer) = timeout(LAST_ANSWER, waits).await??;
+        let what =
+            "server started again after longer than the lease → an exclusive container answers";
+        measured(what, started.elapsed());
+        answer?;
+        exclusive.write(20).await?;
+        let executed = logbook.checked("alone")?;
+        let numbers: Vec<u64> = executed.iter().map(|executed| executed.data).collect();
+        ensure!(numbers == [1, 3, 20], "{numbers:?}");
+        ensure!(executed.iter().all(|executed| executed.epoch == epoch));
+
+        // Away for a moment: the lease lasts, or nearly so.
+        test.network.server.kill().await?;
+        let started = Instant::now();
+        test.network.server.start().await?;
+        exclusive.write(21).await?;
+        let what = "server killed and started at once → an exclusive container answers";
+        measured(what, started.elapsed());
+        eventually(SOON, "the server knows the same life", async || {
+            ensure!(test.live.epoch("alone").await? == epoch);
+            Ok(())
+        })
+        .await
+    })
+    .await
+}
