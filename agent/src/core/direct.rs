@@ -200,7 +200,11 @@ impl Agent {
         let bytes = frame.payload.len();
         if counts && !session.in_flight.takes(&id, bytes, &self.config) {
             return match session.is_rust() {
-                true => self.too_many(conn, frame.id),
+                true => {
+                    let ext = request.ok().and_then(|request| said_beside(door, &request));
+                    let again = ext.is_some_and(|ext| ext.epoch.is_some());
+                    self.too_many(conn, frame.id, again);
+                }
                 false => self.retry(conn, frame.id),
             };
         }
@@ -227,13 +231,21 @@ impl Agent {
         self.send(conn, Frame::new(Op::Retry, id, Bytes::from_static(b"1")));
     }
 
-    /// A Rust client is told: it knows better than to try again at once.
-    fn too_many(&mut self, conn: Conn, id: String) {
+    /// A Rust client is told: it knows better than to try again at once. Of what was sent before it is
+    /// not looked up here whether it ran.
+    fn too_many(&mut self, conn: Conn, id: String, again: bool) {
         let message = format!(
             "agent {} takes {} requests of a client at once, of {} bytes",
             self.config.agent, self.config.requests_in_flight, self.config.bytes_in_flight
         );
-        let payload = error(ErrorCode::Busy, message).bytes();
+        let cause = match again {
+            true => {
+                let message = format!("outcome unknown: it was sent before; now {message}");
+                error(ErrorCode::OutcomeUnknown, message)
+            }
+            false => error(ErrorCode::Busy, message),
+        };
+        let payload = cause.bytes();
         self.send(conn, Frame::new(Op::ResponseError, id, payload));
     }
 
@@ -357,4 +369,12 @@ impl Agent {
 fn read_params<T: serde::de::DeserializeOwned>(params: &str) -> Result<T, ErrorPayload> {
     serde_json::from_str(params)
         .map_err(|cause| error(ErrorCode::BadRequest, format!("wrong parameters: {cause}")))
+}
+
+/// What a client says beside a request to a container.
+fn said_beside(door: Door, request: &Request<'_>) -> Option<CallerExt> {
+    match door {
+        Door::Agent => read_call(request.params.get()).ok()?.ext,
+        Door::Container(_) => read_params(request.ext?.get()).ok(),
+    }
 }

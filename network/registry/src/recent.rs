@@ -3,10 +3,10 @@
 use indexmap::{Equivalent, IndexMap};
 use std::hash::Hash;
 
-/// Half of what is remembered at most.
-const HALF: usize = 2_048;
+/// How many of the last are remembered at least; never twice as many and more.
+const HALF: usize = 4_096;
 
-/// The latest of what was noted: all of the last [`HALF`], none beyond twice as many.
+/// The latest of what was noted: all of the last [`HALF`], none before twice as many.
 #[derive(Debug)]
 pub(crate) struct Recent<K, V> {
     now: IndexMap<K, V>,

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::registry::{Id, Registry};
+use crate::routed::Terms;
 use crate::session::Flight;
 
 /// What a request comes to at once: an answer, an error, or an answer later.
@@ -63,6 +64,7 @@ fn in_flight_limit(method: &str, limit: u32) -> usize {
 
 impl Registry {
     pub(crate) fn request(&mut self, client: &Id, frame: Frame) {
+        let time = self.now.mono;
         let Some(session) = self.sessions.get_mut(client) else {
             return;
         };
@@ -84,6 +86,12 @@ impl Registry {
             }
             let busy = format!("{limit} requests are in flight already");
             let error = ErrorPayload::new(ErrorCode::Busy, busy);
+            // One that was sent before may have run then.
+            let terms = request.as_ref().ok().and_then(|it| Terms::read(it, time));
+            let error = match terms {
+                Some(terms) => terms.refusal(error),
+                None => error,
+            };
             return self.send_error(client, &frame.id, "unknown", error);
         }
         let (method, outcome) = match request {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use huly_protocol::{CallExt, Chain, ContainerCall, Epoch, ErrorCode, ErrorPayload, method};
+use huly_protocol::{
+    CallExt, Chain, ContainerCall, Epoch, ErrorCode, ErrorPayload, Request, method,
+};
 use serde_json::value::RawValue;
 
 use crate::calls::{CallKind, LATE_ANSWER, call_payload};
@@ -44,6 +46,13 @@ impl Terms {
             last_word: ext.patience().map(after),
             chain: ext.chain,
         }
+    }
+
+    /// Those of a request to a container; nothing of another one.
+    pub(crate) fn read(request: &Request<'_>, now: Duration) -> Option<Self> {
+        let asks = request.method == method::CONTAINER_REQUEST;
+        let call = serde_json::from_str(request.params.get()).ok();
+        call.filter(|_| asks).map(|call| Self::of(&call, now))
     }
 
     /// Why a request is not handed on now. Of one that was sent before nobody here can say that it

@@ -46,7 +46,7 @@ fn is_noticed(sabotage: Sabotage, law: &str) -> bool {
 
 #[test]
 fn what_is_done_wrong_is_noticed_by_its_law() {
-    let missed: Vec<&(Sabotage, &str)> = DEEDS
+    let missed: Vec<_> = DEEDS
         .iter()
         .filter(|(sabotage, law)| !is_noticed(*sabotage, law))
         .collect();
@@ -56,7 +56,7 @@ fn what_is_done_wrong_is_noticed_by_its_law() {
 #[test]
 fn every_law_has_its_deed() {
     let mut laws: Vec<&str> = LAWS.iter().map(|law| law.name).collect();
-    let mut deeds = DEEDS.iter().map(|(_, law)| *law).collect::<Vec<_>>();
+    let mut deeds: Vec<&str> = DEEDS.iter().map(|(_, law)| *law).collect();
     laws.sort_unstable();
     deeds.sort_unstable();
     // Some are broken in more than one way.

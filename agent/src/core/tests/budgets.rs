@@ -83,6 +83,10 @@ fn a_client_of_the_router_has_a_budget_too() {
             true => assert_eq!(sent_code(&sent), ErrorCode::Busy),
             false => assert_eq!(sent[0].1, Frame::new(Op::Retry, "r2", "1")),
         }
+        if rust {
+            let sent = rig.ask("x", "r9", "u", json!({ "epoch": [1, 1] }));
+            assert_eq!(sent_code(&sent), ErrorCode::OutcomeUnknown, "sent before");
+        }
         assert_eq!(rig.dispatched().len(), 2);
         // It is the client's alone, whatever it asks for besides goes through.
         rig.hello("y", "c2");

@@ -356,6 +356,19 @@ fn above_its_limit_a_client_waits_or_is_told_busy() {
     }
 }
 
+/// Nobody here knows whether it ran when it was sent before.
+#[test]
+fn above_the_limit_a_request_that_was_sent_before_is_not_said_not_to_have_run() {
+    let mut config = config();
+    config.requests_in_flight = 1;
+    let mut world = World::starting(config);
+    let peer = world.client("r", Rust);
+    world.request(peer, "cs", json!(["u", "op", null]));
+    let sent_before = json!(["u", "op", null, {"epoch": [1, 1], "timeoutMs": 1_000}]);
+    let error = world.ask(peer, "cs", sent_before).unwrap_err();
+    assert_eq!(error["code"], "outcomeUnknown");
+}
+
 #[test]
 fn pongs_repeat_what_the_ping_said() {
     let mut world = World::new();

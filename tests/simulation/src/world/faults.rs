@@ -201,7 +201,7 @@ impl World {
             if id.is_some_and(|id| self.process(id).paused) {
                 steps.push(Step::Thaw(place.clone()));
             }
-            if self.isolated.contains(&place) {
+            if self.isolated.contains(&place) || self.parted.contains(&place) {
                 steps.push(Step::Join(place.clone()));
             }
             if self.slow.contains_key(&place) {
