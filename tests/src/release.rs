@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::future::try_join_all;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -140,12 +141,30 @@ impl Release {
         self.only(Component::Server).await
     }
 
-    /// The operator's Pod, once there is exactly one and it is ready.
+    /// The Pod of the operator that leads, once there are as many as there should be and all are ready.
     ///
     /// # Errors
-    /// When there is not, in time.
+    /// When there are not, in time.
     pub async fn operator(&self) -> Result<ReleasePod> {
-        self.only(Component::Operator).await
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
+        eventually(PATIENCE, "one operator leads", async || {
+            let selector = ListParams::default().labels(&selector(Component::Operator));
+            let deployments = deployments.list(&selector).await?.items.into_iter();
+            let replicas = deployments.filter_map(|it| it.spec?.replicas);
+            let expected = usize::try_from(replicas.sum::<i32>())?;
+            let pods = self.pods(Component::Operator).await?;
+            ensure!(pods.len() == expected, "there are {}: {pods:?}", pods.len());
+            let mut leaders = Vec::new();
+            for pod in pods {
+                pod.ensure_ready()?;
+                if pod.metrics().await?.sum("huly_operator_leader", &[])? == 1.0 {
+                    leaders.push(pod);
+                }
+            }
+            ensure!(leaders.len() == 1, "{leaders:?} lead");
+            leaders.pop().context("there is none")
+        })
+        .await
     }
 
     /// The agents' Pods, once there is one on each node and all are ready.
@@ -183,11 +202,8 @@ impl Release {
     /// When the API server does not say.
     pub async fn pods(&self, component: Component) -> Result<Vec<ReleasePod>> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        let selector = format!(
-            "app.kubernetes.io/instance={NAME},app.kubernetes.io/component={}",
-            component.name()
-        );
-        let found = pods.list(&ListParams::default().labels(&selector)).await?;
+        let selector = ListParams::default().labels(&selector(component));
+        let found = pods.list(&selector).await?;
         found.items.into_iter().map(ReleasePod::of).collect()
     }
 
@@ -336,6 +352,12 @@ async fn service(client: &Client, namespace: &str) -> Result<String> {
         (None, _) => bail!("there is no Service of {NAME} in {namespace}"),
         (Some(_), Some(_)) => bail!("there are several Services of {NAME} in {namespace}"),
     }
+}
+
+/// What a component's objects are selected by.
+fn selector(component: Component) -> String {
+    let component = component.name();
+    format!("app.kubernetes.io/instance={NAME},app.kubernetes.io/component={component}")
 }
 
 fn gone_is_fine<T>(outcome: kube::Result<T>) -> Result<()> {

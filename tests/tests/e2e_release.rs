@@ -180,13 +180,14 @@ impl Life<'_> {
         .await
     }
 
-    /// Everything in the namespace but Events, which go by themselves.
+    /// Everything in the namespace but Events, which go by themselves, and the operators' Lease, which
+    /// stays.
     async fn inside(&self) -> Result<BTreeSet<String>> {
         let place = ["--namespace", &self.namespace];
         let all = everything("--namespaced=true", &place).await?;
         Ok(all
             .into_iter()
-            .filter(|name| !name.starts_with("event"))
+            .filter(|name| !name.starts_with("event") && !name.starts_with("lease"))
             .collect())
     }
 }
