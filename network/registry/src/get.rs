@@ -233,8 +233,8 @@ impl Registry {
         self.index_entry(entry);
     }
 
-    /// An entry takes no room from what clients ask for any more.
-    pub(crate) fn uncount_bytes(&mut self, uuid: &Id) {
+    /// A container that waits takes nothing of the room for gets: an agent has it.
+    pub(crate) fn takes_no_room(&mut self, uuid: &Id) {
         if let Some(entry) = self.entries.get_mut(uuid) {
             self.unplaced_bytes -= std::mem::take(&mut entry.counted_bytes);
         }

@@ -105,8 +105,7 @@ impl Registry {
                 false => State::Waiting,
             };
             self.add_entry(uuid, &kind, &GetRequest::default(), true, state);
-            // An agent said it, not a client: what clients ask for has no less room.
-            self.uncount_bytes(uuid);
+            self.takes_no_room(uuid);
         }
         let Some(entry) = self.entries.get(uuid) else {
             return Claim::StandsBy;

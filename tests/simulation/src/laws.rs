@@ -9,6 +9,7 @@ mod limits;
 mod order;
 mod references;
 mod requests;
+pub(crate) mod served;
 mod standbys;
 mod told;
 
@@ -84,6 +85,12 @@ pub const LAWS: &[Law] = &[
         name: "served-again",
         sentence: "once faults stop, every referenced container is served again within its bound",
         check: Check::Calm(references::served),
+    },
+    Law {
+        name: "served-in-time",
+        sentence: "once faults stop, what is held is served when the time is over that each fault \
+                   takes to be got over",
+        check: Check::Time(served::in_bound),
     },
     Law {
         name: "references-are-held",

@@ -139,13 +139,13 @@ pub(crate) enum News {
     },
     Executed(u64),
     Done(u64),
-    Placed(ProcessId, Placed),
     /// Another call came to its end, so much before its deadline.
     Called {
         call: u64,
         code: Option<ErrorCode>,
         early: Duration,
     },
+    Placed(ProcessId, Placed),
 }
 
 impl Ledger {

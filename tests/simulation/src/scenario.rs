@@ -250,6 +250,19 @@ impl Scenario {
         all.map(|spec| (spec.kind.clone(), spec.clone())).collect()
     }
 
+    pub(crate) fn has_plain_agents(&self) -> bool {
+        self.plain_agents > 0
+    }
+
+    pub(crate) fn has_plain_clients(&self) -> bool {
+        self.plain_clients > 0
+    }
+
+    /// Whether containers of the uuid are made beforehand.
+    pub(crate) fn is_beforehand(&self, uuid: &str) -> bool {
+        self.breadth.beforehand.is_some() && uuid == STATELESS.0
+    }
+
     /// Who there may be.
     pub(crate) fn places(&self) -> Vec<String> {
         let mut places = vec!["server".to_owned()];

@@ -100,6 +100,8 @@ pub(crate) struct World {
     pub(crate) disturbed: BTreeMap<String, Duration>,
     /// The specifications of kinds, as the operator sees them.
     pub(crate) specs: BTreeMap<String, KindSpec>,
+    /// When what is held is served, after all that happened.
+    pub(crate) served_by: Duration,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -133,6 +135,7 @@ impl World {
             routes: BTreeMap::new(),
             disturbed: BTreeMap::new(),
             specs: scenario.specs(),
+            served_by: Duration::ZERO,
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),

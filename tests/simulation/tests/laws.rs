@@ -7,12 +7,13 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 24] = [
+const DEEDS: [(Sabotage, &str); 25] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::LongLeases, "exclusive-one-accepting"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
     (Sabotage::DropStarts, "served-again"),
+    (Sabotage::DropStarts, "served-in-time"),
     (Sabotage::DropReleases, "references-are-held"),
     (Sabotage::DropHolders, "durable-survives"),
     (Sabotage::DropReassertions, "restart-ends-nothing"),

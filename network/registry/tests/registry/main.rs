@@ -6,6 +6,7 @@
 )]
 
 mod again;
+mod arithmetic;
 mod calls;
 mod chain;
 mod chunks;
@@ -17,6 +18,7 @@ mod gets;
 mod hostile;
 mod pinned;
 mod placement;
+mod placement_property;
 mod property;
 mod references;
 mod refused;

@@ -345,3 +345,36 @@ fn failover_figures_survive_the_server() {
         assert_eq!(after[member], before[member], "{member}");
     }
 }
+
+/// What is not known yet is kept until agents register, and that is bounded: a client that is told
+/// `busy` asserts again a little later.
+#[test]
+fn references_are_asserted_as_far_as_there_is_room() {
+    let mut world = World::starting(huly_registry::Config {
+        hold_bytes: 1_000,
+        ..config()
+    });
+    let client = world.client("c", Rust);
+    let gets = |uuids: &[&str]| {
+        let get = |uuid: &&str| json!({"uuid": uuid, "kind": "k", "request": {"uuid": uuid}});
+        json!({"gets": uuids.iter().map(get).collect::<Vec<_>>()})
+    };
+    assert!(world.ask(client, "xr", gets(&["u0", "u1", "u2"])).is_ok());
+    let full = world.ask(client, "xr", gets(&["u3", "u4"])).unwrap_err();
+    assert_eq!(full["code"], "busy");
+    assert_eq!(
+        world.registry.snapshot().references.values().sum::<usize>(),
+        3
+    );
+    // What is known takes no more.
+    assert!(world.ask(client, "xr", gets(&["u0", "u1"])).is_ok());
+    let agent = world.peer("client-of-a", Rust);
+    let mut sim = AgentSim::new("a", Rust, &["k"]);
+    for uuid in ["u0", "u1", "u2"] {
+        sim.put(uuid, "k", json!({"epoch": [1, 1]}));
+    }
+    world[agent].agent = Some(sim);
+    world.connect(agent);
+    world.register(agent);
+    assert!(world.ask(client, "xr", gets(&["u3", "u4"])).is_ok());
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Peer, Plain, Rust, Side, World, config, text};
+use crate::support::{AgentSim, Peer, Plain, Rust, Side, World, config, text};
 
 const LEADER: &str = "leader";
 
@@ -53,14 +53,6 @@ fn told(world: &mut World, plain: Peer) -> Vec<String> {
 
 fn standbys(world: &World) -> usize {
     world.registry.snapshot().standbys["service"]
-}
-
-#[test]
-fn what_stands_by_takes_no_room_from_what_clients_ask_for() {
-    let mut world = World::starting(config());
-    standby(&mut world, "a", Rust);
-    assert!(world.registry.snapshot().settling);
-    assert_eq!(world.registry.snapshot().held, (0, 0));
 }
 
 #[test]
@@ -430,4 +422,16 @@ fn standbys_are_no_containers() {
         .ask(asker, "gg", json!({"kind": "service"}))
         .unwrap_err();
     assert_eq!(error["code"], "noSuchKind");
+}
+
+#[test]
+fn what_stands_by_takes_no_room_of_gets_that_wait() {
+    let mut world = World::starting(config());
+    let agent = world.peer("client-of-a", Rust);
+    let mut sim = AgentSim::new("a", Rust, &["k"]);
+    sim.stand_by(LEADER, "k");
+    world[agent].agent = Some(sim);
+    world.connect(agent);
+    world.register(agent);
+    assert_eq!(world.registry.snapshot().held, (0, 0));
 }

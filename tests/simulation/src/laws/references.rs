@@ -82,6 +82,10 @@ pub(super) fn restart(world: &World, news: &News) -> Option<String> {
         return None;
     };
     let uuid = &world.ledger.copies.get(copy)?.uuid;
+    // A TypeScript agent's, of which nothing is seen here, may have registered first (W19).
+    if world.scenario.is_beforehand(uuid) && world.scenario.has_plain_agents() {
+        return None;
+    }
     let calm = |place: &str| world.calm_for(place) > IN_TOUCH;
     let agent = world.process(copy.0);
     if !world.ledger.accepting(uuid).is_empty() || !calm(&agent.place) || !calm("") {

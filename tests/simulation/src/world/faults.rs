@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Event, ProcessId, World};
+use crate::laws::served;
 use crate::program::{Came, Told};
 use crate::scenario::Step;
 
@@ -78,6 +79,8 @@ impl World {
 
     /// Whom it concerns; the empty place stands for all.
     fn note_disturbance(&mut self, step: &Step) {
+        let served_by = self.now + served::after(step, &self.scenario);
+        self.served_by = self.served_by.max(served_by);
         let is_restart = matches!(step, Step::Start(_) | Step::Crash { .. });
         match step.disturbs() {
             Some("server") if is_restart => {}
@@ -187,8 +190,39 @@ impl World {
         }
     }
 
+    /// What happens as everything is mended.
+    fn all_that_is_mended(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for place in self.scenario.places() {
+            let id = self.at(&place);
+            if id.is_none() {
+                steps.push(Step::Start(place.clone()));
+            }
+            if id.is_some_and(|id| self.process(id).paused) {
+                steps.push(Step::Thaw(place.clone()));
+            }
+            if self.isolated.contains(&place) {
+                steps.push(Step::Join(place.clone()));
+            }
+            if self.slow.contains_key(&place) {
+                steps.push(Step::Slow { place, ms: 0 });
+            }
+        }
+        if !self.routes.is_empty() {
+            steps.push(Step::Single);
+        }
+        if self.wires.values().any(|wire| wire.cut) {
+            steps.push(Step::Join(String::new()));
+        }
+        steps
+    }
+
     /// Nothing is wrong any more: everybody is there and reaches everybody.
     pub(crate) fn mend(&mut self) {
+        for step in self.all_that_is_mended() {
+            let served_by = self.now + served::after(&step, &self.scenario);
+            self.served_by = self.served_by.max(served_by);
+        }
         self.single();
         self.isolated.clear();
         self.parted.clear();

@@ -1,0 +1,81 @@
+//! The law of how soon what is held is served: each fault has a time after which it is got over.
+
+use std::time::Duration;
+
+use crate::program::Program;
+use crate::scenario::{Scenario, Step};
+use crate::world::World;
+
+/// Silence after which a peer is gone, or in which the end of a connection is noticed at the latest.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How long containers stay with an agent whose connection ended.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long a peer takes to dial and be greeted: it waits a quarter of a second, a dial half of one.
+const DIAL: Duration = Duration::from_millis(800);
+/// For how long a server waits for agents, from the first peer that knew the server before.
+const SETTLE: Duration = Duration::from_millis(1_500);
+/// How long a container waits that has ended again soon after its start.
+const SHORT_LIFE: Duration = Duration::from_secs(10);
+/// How long five starts that fail one after another keep a container.
+const FAILED: Duration = Duration::from_secs(16);
+/// After which a TypeScript client tries a get again that failed.
+const GET_AGAIN: Duration = Duration::from_secs(1);
+/// What messages take, and what clocks differ.
+const SLACK: Duration = Duration::from_millis(300);
+/// Containers that a TypeScript client gets again, one after another.
+const MOST_PLAIN: u32 = 4;
+
+/// After a fault, when what is held is served: the old copy has ended, and a new one has started.
+pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
+    let manners = scenario.manners;
+    let (slow, work) = (manners.slow_ms, manners.work_ms);
+    let start = Duration::from_millis(slow) + SLACK;
+    let failed = if manners.failing > 0 {
+        FAILED
+    } else {
+        Duration::ZERO
+    };
+    let moved = Duration::from_millis(slow + work) + start + failed;
+    let plain = match scenario.has_plain_clients() {
+        true => GET_AGAIN + MOST_PLAIN * start,
+        false => Duration::ZERO,
+    };
+    let noticed = match step {
+        Step::SetClock { .. } => return Duration::ZERO,
+        Step::LoseContainer(_) => SHORT_LIFE,
+        // It goes on from where it is.
+        Step::Join(_) | Step::Meet(_) | Step::Thaw(_) | Step::Slow { ms: 0, .. } => DIAL + GRACE,
+        Step::Start(place) if place == "server" => 2 * DIAL + SETTLE,
+        Step::Start(_) => DIAL,
+        Step::Leave(_) | Step::Crash { silent: false, .. } => GRACE,
+        // From the first server's clients to the second one.
+        Step::Single | Step::Double { .. } => SILENCE + DIAL + SETTLE,
+        Step::Clog(_) | Step::Pause(_) | Step::Isolate(_) | Step::Part(_) | Step::Crash { .. } => {
+            SILENCE + DIAL
+        }
+        Step::Cut(_) | Step::Slow { .. } => SILENCE + GRACE + DIAL,
+        Step::SetKind(_) | Step::DeleteKind(_) => Duration::ZERO,
+    };
+    noticed + moved + plain
+}
+
+pub(super) fn in_bound(world: &World) -> Option<String> {
+    if world.now < world.scenario.mended.max(world.served_by) || !world.restarts {
+        return None;
+    }
+    world.running().find_map(|(_, process, program)| {
+        if matches!(program, Program::Server(_)) {
+            return None;
+        }
+        let unserved = |uuid: &String| {
+            let accepts = world.ledger.accepting.get(uuid);
+            accepts.is_none_or(|copies| copies.is_empty()) && !world.scenario.is_beforehand(uuid)
+        };
+        let uuid = program.held().into_iter().find(unserved)?;
+        let due = world.served_by.as_secs_f64();
+        let name = &process.name;
+        Some(format!(
+            "{name} holds {uuid}, which is not served; after the faults it should be by {due:.1} s"
+        ))
+    })
+}
