@@ -56,14 +56,6 @@ fn standbys(world: &World) -> usize {
 }
 
 #[test]
-fn what_stands_by_takes_no_room_from_what_clients_ask_for() {
-    let mut world = World::starting(config());
-    standby(&mut world, "a", Rust);
-    assert!(world.registry.snapshot().settling);
-    assert_eq!(world.registry.snapshot().held, (0, 0));
-}
-
-#[test]
 fn the_first_owns_the_uuid_and_a_standby_has_it_next_at_once() {
     let mut world = World::new();
     let plain = world.client("p", Plain);
