@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use huly_client::CallChain;
 use huly_protocol::{Epoch, ErrorCode, ErrorPayload, Json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -207,9 +208,12 @@ impl ContainerContext {
 
     /// Runs a future beside the requests, until the container ends. It never runs at the same
     /// instant as one of them, and its panic is the container's.
+    ///
+    /// What it calls counts as called in the request that it was spawned in, if that is not answered
+    /// yet: see [`CallChain`].
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // A container that has ended runs nothing.
-        let _ = self.tasks.send(Box::pin(task));
+        let _ = self.tasks.send(Box::pin(CallChain::current().scope(task)));
     }
 }
 

@@ -15,6 +15,7 @@ mod drain;
 mod events;
 mod lease;
 mod link;
+pub mod mailbox;
 mod ping;
 mod session;
 mod standby;

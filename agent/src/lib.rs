@@ -55,7 +55,7 @@ pub use kinds::Kinds;
 pub use options::{AgentOptions, HostPort};
 pub use run::{AgentHandle, run, run_with};
 
-pub use huly_client::{Client, Error, ErrorKind};
+pub use huly_client::{CallChain, Client, Error, ErrorKind};
 pub use huly_protocol::{ContainerRecord, Epoch, ErrorCode, Json};
 
 /// The example of the page about tests is a test.

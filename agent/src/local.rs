@@ -1,8 +1,8 @@
 //! What an application asks of its own agent.
 
 use futures::Stream;
-use huly_client::{Error, ErrorKind, Get};
-use huly_protocol::{ContainerRecord, ErrorPayload, Json, method};
+use huly_client::{CallChain, Error, ErrorKind, Get};
+use huly_protocol::{CallExt, ContainerRecord, ErrorPayload, Json, method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
@@ -43,7 +43,11 @@ impl AgentHandle {
         D: Serialize + ?Sized,
         A: DeserializeOwned,
     {
-        self.call(method::CONTAINER_REQUEST, &(uuid, operation, data))
+        let ext = CallExt {
+            chain: CallChain::current().into_inner(),
+            ..CallExt::default()
+        };
+        self.call(method::CONTAINER_REQUEST, &(uuid, operation, data), &ext)
             .await
     }
 
@@ -72,18 +76,20 @@ impl AgentHandle {
         &self,
         name: &str,
         params: &impl Serialize,
+        ext: &CallExt,
     ) -> Result<A, Error> {
         let unwritable = |error| {
             let message = format!("what is to be sent cannot be written as JSON: {error}");
             Error::new(ErrorKind::BadRequest, message)
         };
         let params = Json::of(params).map_err(unwritable)?;
+        let ext = Some(Json::of(ext).map_err(unwritable)?);
         let method = name.to_owned();
         let call = |reply| {
             Control::Call(LinkCall {
                 method,
                 params,
-                ext: None,
+                ext,
                 reply,
             })
         };

@@ -40,7 +40,12 @@ impl Container for Counter {
                 let before = self.count.fetch_add(by, Ordering::Relaxed);
                 answer(&(before + by))
             }
-            _ => Err(call.unknown(&["add"])),
+            // As one does that computes, or calls what blocks.
+            "block" => {
+                std::thread::sleep(Duration::from_millis(call.read()?));
+                answer(&self.count.load(Ordering::Relaxed))
+            }
+            _ => Err(call.unknown(&["add", "block"])),
         }
     }
 }
@@ -172,4 +177,27 @@ async fn an_application_asks_its_own_agent() {
     assert_eq!(nothing.unwrap_err().kind, ErrorKind::NoSuchContainer);
     drop(two);
     while patient(updates.next()).await.is_some() {}
+}
+
+/// They run on other threads than the agent's connection and lease.
+#[tokio::test]
+async fn containers_that_block_every_worker_do_not_lose_their_agent() {
+    let network = network();
+    let client = Client::builder(&network).build();
+    let _one = AgentHandle::start(options(&network, "one"), kinds()).unwrap();
+    agents(&client, 1).await;
+    let counter = patient(client.get("counter").uuid("u")).await.unwrap();
+    let _: u32 = patient(counter.request("add", &1)).await.unwrap();
+    let _other = AgentHandle::start(options(&network, "other"), kinds()).unwrap();
+    agents(&client, 2).await;
+    // Longer than the alive timeout, and than any lease.
+    let blocked = patient(counter.request::<_, u32>("block", &4_000)).await;
+    assert_eq!(blocked.unwrap(), 1);
+    let count: u32 = patient(counter.request("add", &1)).await.unwrap();
+    assert_eq!(count, 2);
+    let placement = counter.placement().unwrap();
+    assert_eq!(
+        (placement.agent_id.as_str(), placement.failovers),
+        ("one", 0)
+    );
 }

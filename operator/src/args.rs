@@ -1,11 +1,18 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::NonEmptyStringValueParser;
+use clap::error::ErrorKind;
 use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
 use huly_operator_api::DEFAULT_NETWORK;
 use huly_program::LogArgs;
 use huly_protocol::Secret;
+use kube::Client;
+use uuid::Uuid;
+
+use crate::election::Terms;
 
 /// The operator of the Huly network: ContainerKinds and ContainerClaims of Kubernetes.
 ///
@@ -76,7 +83,11 @@ impl FromArgMatches for Operating {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         match matches.subcommand_name() {
             Some(_) => Ok(Self(None)),
-            None => RunArgs::from_arg_matches(matches).map(|run| Self(Some(run))),
+            None => {
+                let run = RunArgs::from_arg_matches(matches)?;
+                run.check_terms()?;
+                Ok(Self(Some(run)))
+            }
         }
     }
 
@@ -111,6 +122,25 @@ pub struct RunArgs {
     /// Address of /metrics, /livez and /readyz.
     #[arg(long, env = "HULY_HTTP", default_value = "0.0.0.0:9092")]
     pub http: SocketAddr,
+    /// Namespace of the Lease by which one of several operators leads: the kubeconfig's or the Pod's
+    /// unless given.
+    #[arg(long, env = "HULY_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Who holds the Lease when this one leads; no two processes at a time have the same. The host's
+    /// name and something random unless given.
+    #[arg(long, env = "HULY_IDENTITY", value_parser = NonEmptyStringValueParser::new())]
+    pub identity: Option<String>,
+    /// How long the others wait for a leader that does not renew its Lease, in seconds.
+    #[arg(long, env = "HULY_LEASE_SECONDS", default_value_t = 15,
+          value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub lease_seconds: u32,
+    /// For how long a leader leads without renewing its Lease, in ms; below the above.
+    #[arg(long, env = "HULY_LEASE_RENEW_MS", default_value_t = 10_000)]
+    pub lease_renew_ms: u64,
+    /// Time between two tries to renew or get the Lease, in ms; below the above.
+    #[arg(long, env = "HULY_LEASE_RETRY_MS", default_value_t = 2_000,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub lease_retry_ms: u64,
 }
 
 fn address(text: &str) -> Result<String, String> {
@@ -123,6 +153,46 @@ fn address(text: &str) -> Result<String, String> {
 }
 
 impl RunArgs {
+    /// Each time of the Lease is longer than the next: else two might lead, or none for long.
+    fn check_terms(&self) -> Result<(), clap::Error> {
+        let Terms {
+            duration,
+            renew_deadline,
+            retry,
+        } = self.terms();
+        let (flag, value, other) = if renew_deadline >= duration {
+            ("--lease-renew-ms", renew_deadline, "--lease-seconds")
+        } else if retry >= renew_deadline {
+            ("--lease-retry-ms", retry, "--lease-renew-ms")
+        } else {
+            return Ok(());
+        };
+        let value = value.as_millis();
+        let why = format!("{flag} {value} is too long: it is below what {other} says\n");
+        Err(clap::Error::raw(ErrorKind::ValueValidation, why))
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            duration: Duration::from_secs(self.lease_seconds.into()),
+            renew_deadline: Duration::from_millis(self.lease_renew_ms),
+            retry: Duration::from_millis(self.lease_retry_ms),
+        }
+    }
+
+    pub(crate) fn namespace(&self, kube: &Client) -> String {
+        let otherwise = || kube.default_namespace().to_owned();
+        self.namespace.clone().unwrap_or_else(otherwise)
+    }
+
+    pub(crate) fn identity(&self) -> String {
+        self.identity.clone().unwrap_or_else(|| {
+            let host = rustix::system::uname();
+            let host = host.nodename().to_string_lossy();
+            format!("{host}_{}", Uuid::new_v4())
+        })
+    }
+
     pub(crate) fn control_secret(&self) -> anyhow::Result<Secret> {
         let path = &self.control_secret_file;
         let text = std::fs::read_to_string(path)
@@ -191,6 +261,25 @@ mod tests {
             assert!(error.to_string().contains(flag), "{error}");
             assert_eq!(error.exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn the_times_of_the_lease_are_in_order() {
+        for (wrong, flag) in [
+            (&["--lease-renew-ms", "15000"][..], "--lease-renew-ms"),
+            (&["--lease-seconds", "10"], "--lease-renew-ms"),
+            (&["--lease-retry-ms", "10000"], "--lease-retry-ms"),
+            (&["--lease-retry-ms", "0"], "--lease-retry-ms"),
+            (&["--lease-seconds", "0"], "--lease-seconds"),
+            (&["--identity", ""], "--identity"),
+        ] {
+            let error = Args::try_parse_from(RUN.iter().chain(wrong)).unwrap_err();
+            assert!(error.to_string().contains(flag), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+        let short = ["--lease-seconds", "3", "--lease-renew-ms", "2000"];
+        let args = Args::try_parse_from(RUN.iter().chain(&short)).unwrap_err();
+        assert!(args.to_string().contains("--lease-retry-ms"), "{args}");
     }
 
     #[test]

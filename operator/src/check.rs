@@ -24,10 +24,10 @@ use uuid::Uuid;
 
 use self::progress::Progress;
 use crate::args::CheckArgs;
+use crate::kubernetes;
 use crate::model::Kind;
 use crate::plan::conditions::{condition, is_true};
 use crate::plan::kinds::{KindState, plan_kinds};
-use crate::run::kubernetes;
 
 /// What an echo answers with what it is sent.
 const OPERATION: &str = "echo";
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: CheckArgs) -> anyhow::Result<()> {
     let mut shutdown = shutdown_signal()?;
     let patience = Duration::from_secs(args.timeout);
     let mut progress = Progress::default();
-    let check = Check::new(args, kubernetes().await?);
+    let check = Check::new(args, kubernetes::connect().await?);
     let mut made = Made::default();
     let outcome = tokio::select! {
         outcome = timeout(patience, check.steps(&mut progress, &mut made)) => match outcome {

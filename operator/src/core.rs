@@ -3,6 +3,7 @@
 //! Pure: inputs come in with the time, effects go out. The driver carries effects out and brings
 //! their outcomes back as inputs.
 
+mod api_server;
 mod claims;
 mod control;
 mod kinds;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use huly_protocol::{AgentInfo, KindSpec};
 use k8s_openapi::jiff::Timestamp;
 
+use self::api_server::ApiServer;
 use self::claims::ClaimEntry;
 use self::control::Control;
 use self::kinds::KindEntry;
@@ -37,8 +39,6 @@ use crate::plan::kinds::KindState;
 
 /// Gets and releases without an answer at once.
 const MAX_CALLS: usize = 512;
-/// Writes of claims' statuses without an answer at once.
-const MAX_WRITES: usize = 32;
 
 /// The time of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,12 @@ struct Dirty {
 #[derive(Debug)]
 pub(crate) struct Core {
     network: String,
+    /// Whether it does anything: one that does not looks on.
+    leads: bool,
     now: Now,
     listed: Listed,
+    /// What cannot be listed or watched now, and why.
+    unwatched: BTreeMap<&'static str, String>,
     kinds: BTreeMap<String, KindEntry>,
     states: BTreeMap<String, KindState>,
     /// By metadata.uid.
@@ -108,6 +112,7 @@ pub(crate) struct Core {
     /// Claims whose status waits to be written.
     write_queue: VecDeque<String>,
     writes: usize,
+    api_server: ApiServer,
     /// Events that wait until no status does.
     events: VecDeque<(ClaimRef, ClaimEvent)>,
     dirty: Dirty,
@@ -116,12 +121,14 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// The core of the operator of a network.
-    pub(crate) fn new(network: impl Into<String>, now: Now) -> Self {
+    /// The core of an operator of a network: of the one that leads, or of one that looks on.
+    pub(crate) fn new(network: impl Into<String>, leads: bool, now: Now) -> Self {
         Self {
             network: network.into(),
+            leads,
             now,
             listed: Listed::default(),
+            unwatched: BTreeMap::new(),
             kinds: BTreeMap::new(),
             states: BTreeMap::new(),
             claims: HashMap::new(),
@@ -138,6 +145,7 @@ impl Core {
             calls: 0,
             write_queue: VecDeque::new(),
             writes: 0,
+            api_server: ApiServer::default(),
             events: VecDeque::new(),
             dirty: Dirty::default(),
             timers: [(now.mono + NETWORK_GRACE, Timer::Network)].into(),
@@ -153,6 +161,12 @@ impl Core {
             Input::Kinds(watched) => self.kinds_watched(watched),
             Input::Claims(watched) => self.claims_watched(watched),
             Input::Namespaces(watched) => self.namespaces_watched(watched),
+            Input::Watch { what, trouble } => {
+                match trouble {
+                    Some(why) => self.unwatched.insert(what, why),
+                    None => self.unwatched.remove(what),
+                };
+            }
             Input::Session(facts) => self.session_changed(facts),
             Input::Feed(update) => self.feed_update(update),
             Input::Outcome(outcome) => self.outcome(outcome),
@@ -184,7 +198,7 @@ impl Core {
         self.now = now;
         self.take_due_timers();
         // Half of a list says nothing about what does not exist.
-        if self.listed.all() {
+        if self.leads && self.listed.all() {
             if std::mem::take(&mut self.dirty.kinds) {
                 self.plan_kinds();
             }
@@ -208,7 +222,7 @@ impl Core {
     /// Whether the feed is of use: before the lists it would tell of containers that nobody knows
     /// to be wanted.
     pub(crate) fn wants_feed(&self) -> bool {
-        self.listed.all() && self.dirty.uuids.is_empty()
+        self.leads && self.listed.all() && self.dirty.uuids.is_empty()
     }
 
     /// When [`settle`](Self::settle) is to be called again if nothing comes in.

@@ -1,25 +1,32 @@
 //! The driver of the core: watches, the network, writes, in one loop.
+//!
+//! It takes turns in leading and looking on. Each turn has a core, a session and channels of its own:
+//! what an earlier one began comes to nothing.
 
 mod calls;
 mod events;
 mod session;
+mod turn;
 mod watches;
 mod writes;
 
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
-use huly_client::{Client as NetworkClient, Update};
+use huly_client::Client as NetworkClient;
 use huly_program::Shutdown;
+use huly_protocol::Secret;
 use k8s_openapi::jiff::Timestamp;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::calls::call;
 use self::events::Events;
+use self::turn::Turn;
+use self::watches::Audience;
 use self::writes::Writer;
 use crate::args::RunArgs;
-use crate::core::{Core, Effect, FeedUpdate, Input, Now};
+use crate::core::{Core, Effect, Input, Now, Report};
+use crate::election::{Campaign, Candidate};
 use crate::health::Ask;
 use crate::metrics::Metrics;
 
@@ -32,109 +39,171 @@ const SHOW: Duration = Duration::from_secs(1);
 pub(crate) struct Driver {
     args: RunArgs,
     kube: kube::Client,
-    network: NetworkClient,
+    /// The operators of this network, whoever leads them, are one client.
+    client_id: String,
+    secret: Secret,
+    identity: String,
     metrics: Metrics,
     started: Instant,
-    core: Core,
-    writer: Writer,
     events: Events,
-    sender: UnboundedSender<Input>,
-    inputs: UnboundedReceiver<Input>,
-    feed: bool,
+    campaign: Campaign,
+    audience: watch::Sender<Audience>,
+    turn: Turn,
+    /// Why the network server did not let this one lead the last time.
+    superseded: Option<String>,
     shown: Option<Instant>,
 }
 
 impl Driver {
-    /// The driver of an operator; on a tokio runtime.
-    pub(crate) fn new(
+    /// The driver of an operator, which takes part in the election of the leader; on a tokio runtime.
+    pub(crate) fn start(
         args: RunArgs,
         kube: kube::Client,
-        network: NetworkClient,
+        client_id: String,
+        secret: Secret,
         metrics: Metrics,
+        candidate: Candidate,
     ) -> Self {
         let started = Instant::now();
-        let (sender, inputs) = unbounded_channel();
+        let turn = Turn::of_follower(Core::new(&args.network_name, false, now(started)));
+        let (audience, watched) = watch::channel(turn.audience(0));
+        watches::start(&kube, &args.network_name, &watched, &metrics);
         Self {
-            core: Core::new(&args.network_name, now(started)),
-            writer: Writer::new(kube.clone()),
             events: Events::start(kube.clone(), metrics.clone()),
             args,
             kube,
-            network,
+            client_id,
+            secret,
+            identity: candidate.identity.clone(),
             metrics,
             started,
-            sender,
-            inputs,
-            feed: false,
+            campaign: Campaign::start(candidate),
+            audience,
+            turn,
+            superseded: None,
             shown: None,
         }
     }
 
-    /// Operates until a signal; then leaves without releasing anything.
-    ///
-    /// # Errors
-    /// When another process of the operator has taken over.
-    pub(crate) async fn run(
-        mut self,
-        mut asks: UnboundedReceiver<Ask>,
-        mut shutdown: Shutdown,
-    ) -> anyhow::Result<()> {
-        watches::start(
-            &self.kube,
-            &self.args.network_name,
-            &self.sender,
-            &self.metrics,
-        );
-        let mut superseded = session::start(&self.network, &self.args, &self.sender).fuse();
+    /// Operates until a signal; then leaves without releasing any reference.
+    pub(crate) async fn run(mut self, mut asks: UnboundedReceiver<Ask>, mut shutdown: Shutdown) {
         loop {
             let deadline = self.deadline();
             tokio::select! {
-                Some(input) = self.inputs.recv() => self.take(input),
+                Some(input) = self.turn.inputs.recv() => self.take(input),
                 Some(ask) = asks.recv() => {
-                    ask.answer(self.core.report());
+                    ask.answer(self.report());
                     continue;
                 }
                 () = tokio::time::sleep_until(deadline) => {}
+                Ok(()) = self.campaign.standing.changed() => self.take_turns(),
                 signal = shutdown.recv() => {
                     tracing::info!(signal, "operator ends: what it holds stays held");
-                    self.inputs.close();
-                    self.network.detach().await;
-                    return Ok(());
+                    return self.leave().await;
                 }
-                Ok(why) = &mut superseded => anyhow::bail!("another operator took over: {why}"),
+                Ok(why) = &mut self.turn.superseded => {
+                    tracing::error!("the network server does not let this operator lead: {why}");
+                    self.superseded = Some(why);
+                    self.campaign.superseded();
+                }
             }
             self.settle();
         }
     }
 
+    /// Another one may lead as soon as this one does nothing any more.
+    async fn leave(self) {
+        self.turn.end().await;
+        self.campaign.leave().await;
+    }
+
+    /// Begins to lead, or to look on, as the campaign says.
+    fn take_turns(&mut self) {
+        let leadership = self
+            .campaign
+            .standing
+            .borrow_and_update()
+            .leadership
+            .clone();
+        let number = leadership.as_ref().map(|leadership| leadership.number);
+        if number == self.turn.number() {
+            return;
+        }
+        let core = Core::new(&self.args.network_name, number.is_some(), now(self.started));
+        let (turn, floor) = match leadership {
+            None => (Turn::of_follower(core), 0),
+            Some(leadership) => {
+                self.superseded = None;
+                let network = NetworkClient::builder(&self.args.network)
+                    .client_id(self.client_id.clone())
+                    .control_secret(self.secret.clone())
+                    .fencing(leadership.number)
+                    .build();
+                let floor = leadership.version;
+                let terms = self.args.terms();
+                let patience = terms.duration.saturating_sub(terms.renew_deadline);
+                let writer = Writer::new(self.kube.clone(), leadership.tenure.clone(), patience);
+                (
+                    Turn::of_leader(core, network, leadership, writer, &self.args),
+                    floor,
+                )
+            }
+        };
+        let before = std::mem::replace(&mut self.turn, turn);
+        tokio::spawn(before.end());
+        // The watches list anew.
+        self.audience.send_replace(self.turn.audience(floor));
+    }
+
+    fn report(&self) -> Report {
+        let standing = self.campaign.standing.borrow();
+        let mut report = self.turn.core.report();
+        report.waits.extend(standing.trouble.clone());
+        report.role = match (&standing.leadership, &standing.holder) {
+            (Some(leadership), _) => format!("leads, fencing number {}", leadership.number),
+            (None, Some(holder)) if *holder != self.identity => {
+                format!("looks on: {holder} leads")
+            }
+            (None, _) => {
+                report.waits.push("an operator to lead".to_owned());
+                report.waits.extend(self.superseded.clone());
+                "looks on: nobody leads".to_owned()
+            }
+        };
+        report
+    }
+
     fn deadline(&self) -> Instant {
-        let core = self.core.deadline().map(|at| self.started + at);
+        let core = self.turn.core.deadline().map(|at| self.started + at);
         let show = self.shown.map(|at| at + SHOW);
         let idle = Instant::now() + Duration::from_secs(60);
         core.into_iter().chain(show).fold(idle, Instant::min)
     }
 
     fn take(&mut self, input: Input) {
-        let now = now(self.started);
-        self.core.handle(now, input);
+        let (now, turn) = (now(self.started), &mut self.turn);
+        turn.core.handle(now, input);
         for _ in 1..BATCH {
-            let Ok(input) = self.inputs.try_recv() else {
+            let Ok(input) = turn.inputs.try_recv() else {
                 return;
             };
-            self.core.handle(now, input);
+            turn.core.handle(now, input);
         }
     }
 
     fn settle(&mut self) {
-        let effects = self.core.settle(now(self.started));
+        let effects = self.turn.core.settle(now(self.started));
         let changed = !effects.is_empty();
         for effect in effects {
-            self.carry_out(effect);
+            match effect {
+                Effect::Count(count) => self.metrics.count(count),
+                Effect::Event { claim, event } if self.turn.leads() => {
+                    self.events.tell(claim, event)
+                }
+                effect => self.turn.carry_out(effect),
+            }
         }
-        if !self.feed && self.core.wants_feed() {
-            self.feed = true;
-            self.follow_feed();
-        }
+        self.turn.follow_feed();
         self.show(changed);
     }
 
@@ -145,56 +214,10 @@ impl Driver {
             Some(at) if at + SHOW > now => {}
             None if !changed => {}
             _ => {
-                self.metrics.show(&self.core.report());
+                self.metrics.show(&self.turn.core.report());
                 self.shown = changed.then_some(now);
             }
         }
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        match effect {
-            Effect::Count(count) => self.metrics.count(count),
-            Effect::Event { claim, event } => self.events.tell(claim, event),
-            Effect::WriteClaim { claim, status } => {
-                let (writer, sender) = (self.writer.clone(), self.sender.clone());
-                tokio::spawn(async move {
-                    let outcome = writer.write_claim(claim, &status).await;
-                    let _ = sender.send(Input::Outcome(outcome));
-                });
-            }
-            Effect::WriteKind { name, uid, status } => {
-                let (writer, sender) = (self.writer.clone(), self.sender.clone());
-                tokio::spawn(async move {
-                    let outcome = writer.write_kind(name, uid, &status).await;
-                    let _ = sender.send(Input::Outcome(outcome));
-                });
-            }
-            effect => {
-                let (network, sender) = (self.network.clone(), self.sender.clone());
-                tokio::spawn(async move {
-                    if let Some(outcome) = call(&network, effect).await {
-                        let _ = sender.send(Input::Outcome(outcome));
-                    }
-                });
-            }
-        }
-    }
-
-    fn follow_feed(&self) {
-        let mut updates = self.network.updates();
-        let sender = self.sender.clone();
-        tokio::spawn(async move {
-            while let Some(update) = updates.next().await {
-                let update = match update {
-                    Update::Reset => FeedUpdate::Reset,
-                    Update::Snapshot(event) => FeedUpdate::Snapshot(event),
-                    Update::Event(event) => FeedUpdate::Event(event),
-                };
-                if sender.send(Input::Feed(update)).is_err() {
-                    return;
-                }
-            }
-        });
     }
 }
 

@@ -44,7 +44,8 @@ impl Probe for Health {
             if report.waits.is_empty() {
                 let sum = |counts: &crate::core::Counts| counts.values().sum::<u64>();
                 let (kinds, claims) = (sum(&report.kinds), sum(&report.claims));
-                return Ok(format!("ready\nkinds: {kinds}\nclaims: {claims}"));
+                let role = &report.role;
+                return Ok(format!("ready\n{role}\nkinds: {kinds}\nclaims: {claims}"));
             }
             Err(report.waits.join("\n"))
         })

@@ -15,10 +15,11 @@ const BOUND_BUCKETS: [f64; 13] = [
 ];
 
 /// The reasons of errors.
-const ERRORS: [&str; 14] = [
+const ERRORS: [&str; 15] = [
     "api_server",
     "event",
     "event_dropped",
+    "lease",
     "network",
     "not_placeable",
     "other_kind",
@@ -32,7 +33,7 @@ const ERRORS: [&str; 14] = [
     "watch_namespaces",
 ];
 /// How writes of statuses end.
-const WRITTEN: [&str; 3] = ["ok", "gone", "failed"];
+const WRITTEN: [&str; 4] = ["ok", "gone", "conflict", "failed"];
 /// Shown also when there are none: the claims that are as they should be.
 const ALL_CLAIMS: [&str; 2] = ["True", BOUND];
 /// The same of kinds.
@@ -50,6 +51,7 @@ pub(crate) struct Metrics {
     claims: IntGaugeVec,
     kinds: IntGaugeVec,
     session_up: IntGauge,
+    leader: IntGauge,
     status_writes: IntCounterVec,
     claim_bound: Histogram,
     failovers: IntCounter,
@@ -74,6 +76,10 @@ impl Metrics {
             session_up: IntGauge::with_opts(name(
                 "session_up",
                 "1 while the network server lets the operator do its work.",
+            ))?,
+            leader: IntGauge::with_opts(name(
+                "leader",
+                "1 while this operator leads: the others look on.",
             ))?,
             status_writes: IntCounterVec::new(
                 name("status_writes_total", "Writes of statuses."),
@@ -104,6 +110,7 @@ impl Metrics {
         registry.register(Box::new(metrics.claims.clone()))?;
         registry.register(Box::new(metrics.kinds.clone()))?;
         registry.register(Box::new(metrics.session_up.clone()))?;
+        registry.register(Box::new(metrics.leader.clone()))?;
         registry.register(Box::new(metrics.status_writes.clone()))?;
         registry.register(Box::new(metrics.claim_bound.clone()))?;
         registry.register(Box::new(metrics.failovers.clone()))?;
@@ -152,6 +159,7 @@ impl Metrics {
 
     pub(crate) fn show(&self, report: &Report) {
         self.session_up.set(i64::from(report.session_up));
+        self.leader.set(i64::from(report.leads));
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.claims = set(&self.claims, &shown.claims, &report.claims, ALL_CLAIMS);
         shown.kinds = set(&self.kinds, &shown.kinds, &report.kinds, ALL_KINDS);
@@ -204,7 +212,7 @@ mod tests {
             (registry.gather().len(), names)
         };
         let (families, before) = lines();
-        assert_eq!(families, 9, "{before:?}");
+        assert_eq!(families, 10, "{before:?}");
         metrics.count(Count::Sync("failed"));
         metrics.count(Count::Error("sample"));
         metrics.count(Count::StatusWrite {

@@ -81,6 +81,7 @@ impl Kind {
             start_timeout_ms: Some(milliseconds(lifecycle.start_timeout_seconds)),
             termination_grace_ms: Some(milliseconds(lifecycle.termination_grace_period_seconds)),
             stateless_uuid: self.spec.stateless.as_ref().map(|one| one.uuid.clone()),
+            serial: self.spec.serial,
         }
     }
 
@@ -202,6 +203,14 @@ mod tests {
         );
         assert!(spec.agent_selector.is_empty());
         assert_eq!((spec.max_per_agent, spec.stateless_uuid), (None, None));
+        assert!(!spec.serial);
+    }
+
+    #[test]
+    fn a_serial_kind_is_one_on_the_wire() {
+        let mut serial = kind(0, 1);
+        serial.spec.serial = true;
+        assert!(serial.wire_spec().serial);
     }
 
     #[test]

@@ -17,6 +17,9 @@ const OPERATOR: [Rule; 6] = [
     ("events.k8s.io", "events", &["create"]),
 ];
 
+/// What it does in its namespace: one of several leads.
+const LEADER: [Rule; 1] = [("coordination.k8s.io", "leases", &["get", "create", "patch"])];
+
 /// What `huly-operator check` does in the whole cluster. It lists, for the kind may be there.
 const CHECK_CLUSTER: [Rule; 1] = [(GROUP, "containerkinds", &["list", "create", "delete"])];
 
@@ -36,15 +39,20 @@ pub(crate) enum Printed {
 }
 
 /// The roles that the operator and its check need.
-pub(crate) fn roles() -> [Printed; 3] {
+pub(crate) fn roles() -> [Printed; 4] {
     [
         cluster_role("huly-operator", &OPERATOR),
+        role("huly-operator", &LEADER),
         cluster_role("huly-operator-check", &CHECK_CLUSTER),
-        Printed::Namespace(Role {
-            metadata: named("huly-operator-check"),
-            rules: Some(rules(&CHECK_NAMESPACE)),
-        }),
+        role("huly-operator-check", &CHECK_NAMESPACE),
     ]
+}
+
+fn role(name: &str, all: &[Rule]) -> Printed {
+    Printed::Namespace(Role {
+        metadata: named(name),
+        rules: Some(rules(all)),
+    })
 }
 
 fn cluster_role(name: &str, all: &[Rule]) -> Printed {

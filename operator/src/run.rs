@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use huly_client::Client as NetworkClient;
 use huly_operator_api::crds;
 use huly_program::{Shutdown, init_tracing, serve_http, shutdown_signal, with_causes};
 use k8s_openapi::api::core::v1::Namespace;
@@ -17,7 +16,9 @@ use crate::check;
 use crate::core::Report;
 use crate::documents::write_documents;
 use crate::driver::Driver;
+use crate::election::{Candidate, lease_name};
 use crate::health::{Ask, Health};
+use crate::kubernetes;
 use crate::metrics::Metrics;
 use crate::rbac::roles;
 
@@ -60,7 +61,7 @@ async fn operate(args: RunArgs) -> anyhow::Result<()> {
     let metrics = Metrics::new(&registry)?;
     let (ask, mut asks) = mpsc::unbounded_channel();
     let http = serve_http(args.http, registry, Arc::new(Health::new(ask)))?;
-    let kube = kubernetes().await?;
+    let kube = kubernetes::connect().await?;
     tracing::info!(
         network = args.network,
         network_name = args.network_name,
@@ -70,22 +71,20 @@ async fn operate(args: RunArgs) -> anyhow::Result<()> {
     let Some(cluster) = cluster_uid(&kube, &metrics, &mut asks, &mut shutdown).await else {
         return Ok(());
     };
+    let candidate = Candidate {
+        // What others are told to wait for does not hold the Lease up.
+        kube: kubernetes::connect().await?,
+        namespace: args.namespace(&kube),
+        lease: lease_name(&args.network_name),
+        identity: args.identity(),
+        terms: args.terms(),
+        metrics: metrics.clone(),
+    };
     // Whoever operates this network in this cluster next is the same client.
     let client_id = Uuid::new_v5(&cluster, args.network_name.as_bytes()).to_string();
-    let network = NetworkClient::builder(&args.network)
-        .client_id(client_id)
-        .control_secret(secret)
-        .build();
-    Driver::new(args, kube, network, metrics)
-        .run(asks, shutdown)
-        .await
-}
-
-/// A client of the API server that the environment leads to.
-pub(crate) async fn kubernetes() -> anyhow::Result<Client> {
-    Client::try_default()
-        .await
-        .context("no way to a Kubernetes API server: set KUBECONFIG, or run it in a Pod")
+    let driver = Driver::start(args, kube, client_id, secret, metrics, candidate);
+    driver.run(asks, shutdown).await;
+    Ok(())
 }
 
 /// The uid of the kube-system namespace, which names the cluster; none after a signal.

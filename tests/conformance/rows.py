@@ -54,6 +54,7 @@ ACTED = {f"W{number}" for number in range(20, 31)}
 """How the original peers behave: acted out by ours in Python, so no test need show it."""
 
 NOT_ABOUT_THE_WIRE = {
+    "test_bench.py": "a program that loads a network",
     "test_command_line.py": "what a command line prints, and how it exits",
     "test_metrics.py": "metrics, health and flags",
     "test_rows.py": "the tests themselves",

@@ -47,6 +47,17 @@ impl Cluster {
         })
     }
 
+    /// The same, for another task: what is made with it is not deleted at the end, unless it is in a
+    /// namespace that is.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            client: self.client(),
+            prefix: self.prefix.clone(),
+            network: self.network.clone(),
+            made: Mutex::default(),
+        }
+    }
+
     /// A client of the API server.
     pub fn client(&self) -> Client {
         self.client.clone()

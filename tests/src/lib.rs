@@ -8,6 +8,8 @@
 //! `cargo xtask test nodes` starts a cluster with nodes. Its tests share a [`Release`] of the chart.
 
 mod agent_pod;
+mod api_proxy;
+mod churn;
 mod cluster;
 mod control_plane;
 mod counter;
@@ -21,6 +23,7 @@ mod helm;
 mod history;
 mod http;
 mod live;
+mod lives;
 mod load;
 mod metrics;
 mod network;
@@ -45,6 +48,8 @@ mod undo;
 mod walkthrough;
 
 pub use self::agent_pod::AgentPod;
+pub use self::api_proxy::{ApiProxy, Asked, Fault, Verb};
+pub use self::churn::Churn;
 pub use self::cluster::{Cluster, after_its_second};
 pub use self::control_plane::{ControlPlane, Stopped};
 pub use self::counter::Counter;

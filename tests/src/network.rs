@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::api_proxy::ApiProxy;
 use crate::eventually::eventually;
 use crate::ports::free_port;
 use crate::program::Program;
@@ -59,8 +60,45 @@ pub struct Network {
     pub server: Program,
     /// huly-agent, several times. The first is `agent-0` on `node-0` with the label `zone=0`.
     pub agents: Vec<Program>,
-    /// huly-operator.
+    /// huly-operator, with the identity `operator`.
     pub operator: Program,
+    making: Making,
+}
+
+/// What programs of a network are made with.
+#[derive(Debug)]
+struct Making {
+    settings: Settings,
+    folder: PathBuf,
+}
+
+impl Making {
+    fn operator(
+        &self,
+        network: &str,
+        address: &str,
+        control_secret: &Path,
+        identity: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Program> {
+        let (http, http_flags) = http()?;
+        let secret = control_secret.display().to_string();
+        let flags = [
+            ("--network", address),
+            ("--network-name", network),
+            ("--control-secret-file", &secret),
+            // Started again, it waits for nobody's Lease.
+            ("--identity", identity),
+        ];
+        let operator = Program::new(
+            &format!("huly-{identity}"),
+            self.settings.programs.join("huly-operator"),
+            &self.folder,
+            http,
+            arguments(&[&flags, more].concat(), http_flags),
+        );
+        Ok(operator.variable("KUBECONFIG", self.settings.operator_kubeconfig.clone()))
+    }
 }
 
 impl Network {
@@ -83,21 +121,11 @@ impl Network {
         ];
         let server = server_of(&settings.programs, folder, &address, &flags)?;
 
-        let (http, http_flags) = http()?;
-        let flags = [
-            ("--network", address.as_str()),
-            ("--network-name", name),
-            ("--control-secret-file", &secret),
-        ];
-        let operator = program(
-            &settings.programs,
-            folder,
-            "huly-operator",
-            http,
-            &flags,
-            http_flags,
-        )
-        .variable("KUBECONFIG", settings.operator_kubeconfig.clone());
+        let making = Making {
+            settings: settings.clone(),
+            folder: folder.to_owned(),
+        };
+        let operator = making.operator(name, &address, &control_secret, "operator", &[])?;
 
         let agents = (0..layout.agents)
             .map(|number| agent_of(&settings.programs, folder, &address, number))
@@ -109,6 +137,7 @@ impl Network {
             server,
             agents,
             operator,
+            making,
         };
         network.server.start().await?;
         network.operator.spawn()?;
@@ -120,6 +149,24 @@ impl Network {
         }
         network.operator.await_ready().await?;
         Ok(network)
+    }
+
+    /// A proxy between the operator and the API server.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn api_proxy(&self) -> Result<ApiProxy> {
+        ApiProxy::start(&self.making.settings.operator_kubeconfig).await
+    }
+
+    /// Another operator, not started: its identity, and flags more.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn another_operator(&self, identity: &str, flags: &[(&str, &str)]) -> Result<Program> {
+        let (name, address) = (&self.name, &self.address);
+        let secret = &self.control_secret;
+        self.making.operator(name, address, secret, identity, flags)
     }
 
     /// Waits until the server no longer expects agents to bring containers of before its start.

@@ -55,7 +55,10 @@ impl Program {
         }
     }
 
-    pub(crate) fn variable(mut self, name: &str, value: PathBuf) -> Self {
+    /// Starts it with a variable, in place of one of that name.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: PathBuf) -> Self {
+        self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value));
         self
     }

@@ -149,6 +149,7 @@ fn kind_rules() -> Vec<Rule> {
     network_name.accepted.extend([
         with(&named, "placement", &json!({"maxPerAgent": 3})),
         with(&named, "lifecycle", &json!({"idleTimeoutSeconds": 60})),
+        with(&named, "serial", &json!(true)),
         with(&named, "allowedNamespaces", &json!({"from": "None"})),
     ]);
     let others = [json!("other"), Value::Null];

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use huly_protocol::{CallExt, CallerExt, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op};
+use huly_protocol::{
+    CallExt, CallerExt, Chain, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op,
+};
 
 use super::answers::{Key, Seen};
 use super::config::Config;
@@ -77,6 +79,7 @@ impl Agent {
                 // The server itself has judged it.
                 epoch: None,
                 timeout_ms: ext.timeout_ms,
+                chain: ext.chain,
             },
         };
         self.admit(&call, caller, Reply::Server(token))
@@ -133,6 +136,7 @@ impl Agent {
             data: Json::from(call.data),
             client,
             until: patience.map(|patience| self.now + patience),
+            chain: caller.ext.chain,
         });
         self.waiting += 1;
         let (uuid, kind) = (container.uuid.clone(), container.kind.clone());
@@ -341,6 +345,18 @@ fn refusal(container: &Container, caller: &Caller, config: &Config) -> Option<Er
     } else if caller.ext.timeout_ms == Some(0) {
         let message = "the caller waits no longer; the request did not run".to_owned();
         (ErrorCode::TimedOut, message)
+    } else if is_waited_for(container, &caller.ext.chain) {
+        let chain = &caller.ext.chain;
+        let message =
+            format!("serial container {uuid} waits for this call itself: {chain} → {uuid}");
+        (ErrorCode::Reentrant, message)
+    } else if caller.ext.chain.len() >= Chain::MAX {
+        let message = format!(
+            "{} containers wait for this call already: {}",
+            Chain::MAX,
+            caller.ext.chain
+        );
+        (ErrorCode::Exhausted, message)
     } else if container.waiting.len() >= config.waiting_calls {
         let message = format!("too many requests wait for container {uuid}");
         (ErrorCode::Busy, message)
@@ -356,6 +372,15 @@ fn refusal(container: &Container, caller: &Caller, config: &Config) -> Option<Er
     Some(error(code, message))
 }
 
+/// Whether the container is asked one thing at a time and waits for the call in a request that is not
+/// answered yet. One that was answered waits for nothing: what it left running may call it.
+fn is_waited_for(container: &Container, chain: &Chain) -> bool {
+    let in_it = |(uuid, request): (&str, u64)| {
+        *uuid == *container.uuid && container.calls.contains(&CallNumber(request))
+    };
+    container.serial && chain.iter().any(in_it)
+}
+
 /// The label of an outcome in the metrics.
 fn outcome(result: &Result<Json, ErrorPayload>) -> &'static str {
     result.as_ref().err().map_or("ok", code)
@@ -369,6 +394,8 @@ fn code(error: &ErrorPayload) -> &'static str {
         Some(ErrorCode::Interrupted) => "interrupted",
         Some(ErrorCode::OutcomeUnknown) => "outcomeUnknown",
         Some(ErrorCode::TimedOut) => "timedOut",
+        Some(ErrorCode::Reentrant) => "reentrant",
+        Some(ErrorCode::Exhausted) => "exhausted",
         _ => "failed",
     }
 }

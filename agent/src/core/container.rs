@@ -16,6 +16,8 @@ pub(super) struct Container {
     pub(super) uuid: Id,
     pub(super) kind: Id,
     pub(super) role: Role,
+    /// Whether it is asked one thing at a time, in this life.
+    pub(super) serial: bool,
     /// When its making began.
     pub(super) made: Duration,
     /// When it must have started, or be ready to have its uuid.
@@ -139,6 +141,7 @@ impl Container {
         Self {
             run,
             role,
+            serial: is_serial(&start.told),
             made: now,
             starts_until: now,
             pinged: false,
@@ -211,6 +214,7 @@ impl Container {
             extra: self.request.extra.clone(),
             epoch: self.epoch(),
             role: self.role,
+            serial: self.serial,
         }
     }
 
@@ -241,4 +245,9 @@ impl Container {
             }),
         }
     }
+}
+
+/// What the specification says by which a life of a container begins; a later one changes nothing.
+pub(super) fn is_serial(told: &StartExt) -> bool {
+    told.spec.as_ref().is_some_and(|spec| spec.serial)
 }

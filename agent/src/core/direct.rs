@@ -247,7 +247,7 @@ impl Agent {
         let params = request.params.get();
         match request.method.as_ref() {
             method::CONTAINER_REQUEST => {
-                let call = read_call(params)?;
+                let mut call = read_call(params)?;
                 let reply = Reply::Client {
                     door: Door::Agent,
                     client: client.clone(),
@@ -255,7 +255,7 @@ impl Agent {
                 };
                 let caller = Caller {
                     name: Some((client.clone(), id.clone())),
-                    ext: call.ext.unwrap_or_default(),
+                    ext: call.ext.take().unwrap_or_default(),
                 };
                 self.admit(&call, caller, reply)
             }

@@ -135,6 +135,11 @@ impl Agent {
             .collect()
     }
 
+    /// The specification of a kind, as far as the agent was told one.
+    pub fn spec_of(&self, kind: &str) -> Option<&KindSpec> {
+        self.specs.get(kind)
+    }
+
     /// Kept for the next server, which the agent may tell before the operator does.
     fn set_kinds(&mut self, params: &Json) -> Result<Json, ErrorPayload> {
         let specs: Vec<KindSpec> = read(params, "[specification]")?;

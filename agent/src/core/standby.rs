@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use huly_protocol::{Endpoint, ErrorCode, ErrorPayload, GetRequest, Json, KindSpec, StartExt};
 
-use super::container::{Container, Reason, Start, State};
+use super::container::{Container, Reason, Start, State, is_serial};
 use super::types::{Effect, EndReport, Id, Role, Run};
 use super::{Agent, Deadline, error};
 
@@ -283,6 +283,7 @@ impl Container {
             self.endpoint = endpoint.text();
         }
         self.request = start.request;
+        self.serial = is_serial(&start.told);
         self.told = start.told;
         self.asked_after = start.asked_after;
         self.last_visit = now;

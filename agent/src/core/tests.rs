@@ -8,6 +8,7 @@ mod lease;
 mod own_router;
 mod pings;
 mod requests;
+mod serial;
 mod standby;
 mod starts;
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 use huly_client::Clock;
 use tokio::sync::watch;
 
+use crate::core::mailbox::Moment;
+
 #[derive(Debug, Clone, Copy)]
 struct Position {
     open: bool,
@@ -71,26 +73,32 @@ impl Gatekeeper {
 }
 
 impl Gate {
-    /// What the agent's clock shows.
-    pub(crate) fn now(&self) -> Duration {
-        self.clock.now()
-    }
-
     /// How often it was closed so far.
     pub(crate) fn closings(&self) -> u64 {
         self.position.borrow().closings
     }
 
-    /// Whether a request may begin now.
-    pub(crate) fn is_open(&self) -> bool {
+    /// What a container's mailbox judges by: asked right before a request begins.
+    pub(crate) fn moment(&self) -> Moment {
         let awake = self.awake.load(Ordering::Acquire);
-        let slept = millis(self.now()).saturating_sub(awake);
-        self.position.borrow().open && u128::from(slept) <= self.pause.as_millis()
+        let now = self.clock.now();
+        let slept = millis(now).saturating_sub(awake);
+        let Position { open, closings } = *self.position.borrow();
+        Moment {
+            now,
+            open: open && u128::from(slept) <= self.pause.as_millis(),
+            closings,
+        }
+    }
+
+    /// Waits until then, by the agent's clock.
+    pub(crate) async fn sleep_until(&self, at: Duration) {
+        tokio::time::sleep_until(self.clock.instant_of(at)).await;
     }
 
     /// Waits until a request may begin.
     pub(crate) async fn opened(&mut self) {
-        while !self.is_open() {
+        while !self.moment().open {
             let changed = self.position.changed();
             // The thread's waking is no change of the gate: it is looked for now and then.
             if let Ok(Err(_)) = tokio::time::timeout(self.pause / 2, changed).await {

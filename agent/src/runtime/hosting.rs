@@ -12,14 +12,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::container::{Activation, Broadcaster, ContainerContext, ContainerError};
+use crate::core::mailbox::{self, Hook};
 use crate::core::{Asked, EndReport, Id, Input, Role, Run, Seed};
 use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
 use crate::runtime::watchdog::{Mark, Watch};
-use life::{Command, Life};
+use life::Life;
 
 struct Hosted {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedSender<mailbox::Input>,
     abort: AbortHandle,
     mark: Arc<Mark>,
 }
@@ -75,6 +76,8 @@ impl Hosting {
         };
         let life = Life {
             run,
+            uuid: seed.uuid.clone(),
+            serial: seed.serial,
             commands: taken,
             spawned,
             end,
@@ -138,29 +141,29 @@ impl Hosting {
         });
     }
 
-    pub(crate) fn activate(&self, run: Run, seed: &Seed) {
-        self.tell(run, Command::Activate(activation(seed)));
+    pub(crate) fn activate(&self, run: Run, seed: Box<Seed>) {
+        self.tell(run, mailbox::Input::Hook(Hook::Activated(seed)));
     }
 
     pub(crate) fn request(&self, run: Run, asked: Asked) {
         let closings = self.gate.closings();
-        self.tell(run, Command::Request { asked, closings });
+        self.tell(run, mailbox::Input::Request { asked, closings });
     }
 
     pub(crate) fn connected(&self, run: Run, client: Id) {
-        self.tell(run, Command::Connected(client));
+        self.tell(run, mailbox::Input::Hook(Hook::Connected(client)));
     }
 
     pub(crate) fn disconnected(&self, run: Run, client: Id) {
-        self.tell(run, Command::Disconnected(client));
+        self.tell(run, mailbox::Input::Hook(Hook::Disconnected(client)));
     }
 
     pub(crate) fn ping(&self, run: Run, within: Duration) {
-        self.tell(run, Command::Ping { within });
+        self.tell(run, mailbox::Input::Ping { within });
     }
 
     pub(crate) fn stop(&self, run: Run) {
-        self.tell(run, Command::Stop);
+        self.tell(run, mailbox::Input::Stop);
     }
 
     pub(crate) fn abort(&self, run: Run) {
@@ -181,7 +184,7 @@ impl Hosting {
         self.hosted.remove(&run);
     }
 
-    fn tell(&self, run: Run, command: Command) {
+    fn tell(&self, run: Run, command: mailbox::Input) {
         // One that has just ended says so itself.
         if let Some(hosted) = self.hosted.get(&run) {
             let _ = hosted.commands.send(command);

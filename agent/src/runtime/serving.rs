@@ -261,7 +261,7 @@ impl Serving {
                 self.gatekeeper.set(open);
             }
             Effect::Start { run, seed } => self.start(run, *seed),
-            Effect::Activate { run, seed } => self.hosting.activate(run, &seed),
+            Effect::Activate { run, seed } => self.hosting.activate(run, seed),
             Effect::Dispatch { run, asked } => self.hosting.request(run, asked),
             Effect::Connected { run, client } => self.hosting.connected(run, client),
             Effect::Disconnected { run, client } => self.hosting.disconnected(run, client),

@@ -1,10 +1,12 @@
 //! Agents and their containers in the network of a test.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod chain;
 mod cuts;
 mod errors;
 mod life;
 mod own_router;
+mod serial;
 mod story;
 mod times;
 

@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use huly_program::LogArgs;
 use huly_protocol::Json;
 
+use crate::bench::Bench;
+
 /// See what lives where in a Huly network, and talk to its containers.
 #[derive(Debug, Clone, Parser)]
 #[command(version, arg_required_else_help = true, args_override_self = true)]
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Request(Request),
     /// Print what happens: in the network, or with --container the events of one container.
     Watch(Watch),
+    /// Measure what a network does under a load.
+    Bench(Bench),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -126,7 +130,7 @@ fn address(text: &str) -> Result<String, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "a number of seconds was expected".to_owned())?;

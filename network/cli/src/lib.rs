@@ -1,6 +1,7 @@
 //! Command line of the Huly network: what lives where, and requests to containers by hand.
 
 mod args;
+mod bench;
 mod call;
 mod failure;
 mod list;
@@ -43,6 +44,13 @@ fn run(args: Args) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let mut shutdown = shutdown_signal()?;
+        if let Command::Bench(bench) = &args.command {
+            return tokio::select! {
+                outcome = bench::run(bench, args.output) => outcome,
+                // What it has started is ended.
+                name = shutdown.recv() => Err(anyhow::anyhow!("ended by {name}")),
+            };
+        }
         let client = Client::builder(args.network.as_str())
             .request_timeout(args.timeout)
             .build();
@@ -81,5 +89,7 @@ async fn dispatch(client: &Client, args: &Args) -> anyhow::Result<()> {
         Command::Get(get) => call::get(client, get, args.output).await,
         Command::Request(request) => call::request(client, request, args).await,
         Command::Watch(watch) => watch::watch(client, watch, args.output).await,
+        // It has clients of its own.
+        Command::Bench(bench) => bench::run(bench, args.output).await,
     }
 }

@@ -37,6 +37,11 @@ pub(crate) fn line(text: &str) {
     println!("{text}");
 }
 
+/// Says what is being done: on standard error, for the output is the result.
+pub(crate) fn say(text: &str) {
+    eprintln!("{text} …");
+}
+
 /// Says what went wrong, and what to do about it.
 pub(crate) fn complain(text: &str, hint: Option<String>) {
     eprintln!("error: {text}");

@@ -8,6 +8,7 @@ use huly_protocol::{
     AgentRegistration, AgentUuid, ErrorCode, ErrorPayload, Json, NetworkEvent, method,
 };
 use huly_session::Call;
+use huly_session::registration::{chunks, plain};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -15,7 +16,6 @@ use crate::direct::lock;
 use crate::error::{During, Error, ErrorKind};
 use crate::handle::{Command, Handle, WeakCommands};
 use crate::operation::Operation;
-use crate::registration::{chunks, plain};
 
 /// What an agent is told. After the last one the channel ends: the client was closed, or another
 /// process has its client id.

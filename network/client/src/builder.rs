@@ -18,6 +18,7 @@ pub struct ClientBuilder {
     ground: Ground,
     client_id: Option<String>,
     control_secret: Option<Secret>,
+    fencing: Option<u64>,
     alive_timeout: Duration,
     request_timeout: Duration,
 }
@@ -36,6 +37,7 @@ impl ClientBuilder {
             ground: Ground::default(),
             client_id: None,
             control_secret: None,
+            fencing: None,
             alive_timeout: Self::ALIVE_TIMEOUT,
             request_timeout: Self::REQUEST_TIMEOUT,
         }
@@ -59,6 +61,15 @@ impl ClientBuilder {
     #[must_use]
     pub fn control_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.control_secret = Some(secret.into());
+        self
+    }
+
+    /// The number of this process's leadership, where several processes share a client id and have
+    /// the control secret: the server lets none take over that has a lower number than it knows, and
+    /// tells it that it is superseded.
+    #[must_use]
+    pub fn fencing(mut self, number: u64) -> Self {
+        self.fencing = Some(number);
         self
     }
 
@@ -92,6 +103,7 @@ impl ClientBuilder {
             client_id,
             nonce: ground.uuid().to_string(),
             secret: self.control_secret,
+            fencing: self.fencing,
             alive_timeout: self.alive_timeout,
             request_timeout: self.request_timeout,
             seed: ground.random(),

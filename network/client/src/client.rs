@@ -3,10 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::Stream;
-use huly_protocol::{
-    AgentInfo, ContainerCall, ContainerRecord, Epoch, Find, GetParams, GotContainer, HeldEvent,
-    method,
-};
+use huly_protocol::{AgentInfo, ContainerRecord, Find, GetParams, GotContainer, HeldEvent, method};
+use huly_session::direct::ContainerRequest;
 use huly_session::{Call, Config};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +15,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use crate::Json;
 use crate::agent::AgentLink;
 use crate::builder::ClientBuilder;
+use crate::chain::CallChain;
 use crate::direct::Pool;
 use crate::error::{During, Error, ErrorKind};
 use crate::flight::Flight;
@@ -125,6 +124,12 @@ impl Client {
         self.inner.handle.state.clone()
     }
 
+    /// How often what callers of this client asked for was sent again: over another connection to
+    /// the network server, or through it after a direct connection was cut. It only grows.
+    pub fn resent(&self) -> u64 {
+        self.inner.handle.resent.load(Ordering::Relaxed)
+    }
+
     /// Gets a container of a kind and holds a reference: await the builder.
     pub fn get(&self, kind: impl Into<String>) -> Get {
         Get::new(self.clone(), kind.into())
@@ -176,8 +181,12 @@ impl Client {
         data: Json,
         options: RequestOptions,
     ) -> Result<Json, Error> {
-        let life = Life::default();
-        let asking = self.routed(None, uuid, operation, &data, options, life);
+        let asking = self.routed(ContainerRequest {
+            timeout: options.timeout,
+            idempotent: options.idempotent,
+            chain: CallChain::current().into_inner(),
+            ..ContainerRequest::new(uuid, operation, data)
+        });
         self.during(Operation::Request, asking).await
     }
 
@@ -187,29 +196,12 @@ impl Client {
         format!("{}d{number}", self.inner.config.request_prefix)
     }
 
-    pub(crate) async fn routed(
-        &self,
-        id: Option<String>,
-        uuid: &str,
-        operation: &str,
-        data: &Json,
-        options: RequestOptions,
-        life: Life,
-    ) -> Result<Json, Error> {
+    pub(crate) async fn routed(&self, request: ContainerRequest) -> Result<Json, Error> {
         let handle = &self.inner.handle;
-        let call = Call {
-            id,
-            timeout: options.timeout,
-            idempotent: options.idempotent,
-            epoch: life.epoch,
-            sent_before: life.sent_before,
-            ..Call::new(
-                handle.number(),
-                method::CONTAINER_REQUEST,
-                container_call(uuid, operation, data)?,
-            )
-        };
-        handle.call(call).await
+        let call = request.routed(handle.number());
+        handle
+            .call(call.map_err(|error| Error::unwritable(&error))?)
+            .await
     }
 
     /// The agents of the network.
@@ -323,25 +315,6 @@ pub struct RequestOptions {
     /// It may run more than once: where it is not known whether it ran, it is sent again until its
     /// time is over, instead of failing with [`ErrorKind::OutcomeUnknown`](crate::ErrorKind).
     pub idempotent: bool,
-}
-
-/// Which life of a container a request is for: should it be sent again, it must not run in another.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Life {
-    /// What the caller knows of it.
-    pub(crate) epoch: Option<Epoch>,
-    /// Whether the request was sent on another route before.
-    pub(crate) sent_before: bool,
-}
-
-pub(crate) fn container_call(uuid: &str, operation: &str, data: &Json) -> Result<Json, Error> {
-    Json::of(&ContainerCall {
-        uuid: uuid.into(),
-        operation: operation.into(),
-        data: data.raw(),
-        ext: None,
-    })
-    .map_err(|error| Error::unwritable(&error))
 }
 
 fn empty() -> serde_json::Map<String, serde_json::Value> {

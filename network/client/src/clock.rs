@@ -40,7 +40,7 @@ impl Clock {
     }
 
     /// The moment of tokio's clock at which this one shows `at`.
-    pub(crate) fn instant_of(self, at: Duration) -> Instant {
+    pub fn instant_of(self, at: Duration) -> Instant {
         Instant::now() + at.saturating_sub(self.now())
     }
 }

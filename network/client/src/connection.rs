@@ -1,9 +1,11 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::Stream;
-use huly_protocol::{Endpoint, method};
-use huly_session::{Call, Location};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream};
+use huly_session::Location;
+use huly_session::direct::{
+    ContainerRequest, DirectWay, FollowEffect, FollowInput, Follower, Setback,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -12,15 +14,12 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::Json;
-use crate::client::{Client, RequestOptions, container_call};
-use crate::direct::{DirectLink, Fanout, Subscription};
+use crate::client::{Client, RequestOptions};
+use crate::direct::{Fanout, Subscription};
 use crate::error::{Error, ErrorKind};
 use crate::operation::Operation;
 use crate::reference::ContainerRef;
 use crate::request::{self, Request};
-
-/// Between two attempts to have a container's events sent.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// A direct connection to a container: requests do not pass through the network server, and the
 /// container's events come.
@@ -65,26 +64,28 @@ impl ContainerRef {
     async fn connect_now(&self) -> Result<Connection, Error> {
         let mut location = self.location();
         let at = location.borrow_and_update().clone();
-        if !at.gone && link_to(&self.client, &at).is_none() {
+        if !at.gone && DirectWay::to(&at).is_none() {
             let message = format!("container {} takes no direct connections", self.uuid());
             return Err(Error::new(ErrorKind::NotAllowed, message));
         }
         let events = Arc::new(Fanout::default());
         let (current, mut way) = watch::channel(Way::Closed);
-        let follower = Follower {
+        let mut begin = Vec::new();
+        let following = Following {
             client: self.client.clone(),
             uuid: self.uuid().to_owned(),
             events: events.clone(),
-            at,
+            follower: Follower::new(at, &mut begin),
             location,
             current,
+            beginning: None,
         };
         // Dropped on the way out, it ends its follower.
         let connection = Connection {
             container: self.clone(),
             way: way.clone(),
             events,
-            follower: tokio::spawn(follower.run()).abort_handle(),
+            follower: tokio::spawn(following.run(begin)).abort_handle(),
         };
         let patience = self.client.inner.config.request_timeout;
         let decided = way.wait_for(|way| !matches!(way, Way::Closed));
@@ -115,80 +116,98 @@ enum Way {
     Refused(Error),
 }
 
-fn link_to(client: &Client, location: &Location) -> Option<Arc<DirectLink>> {
-    if location.gone {
-        return None;
-    }
-    let endpoint = Endpoint::parse(&location.endpoint).ok()?;
-    let inner = &client.inner;
-    inner.pool.link(&inner.config, &inner.ground, &endpoint)
-}
-
-/// Follows a container from agent to agent.
-struct Follower {
+/// Follows a container from agent to agent: drives the pure follower.
+struct Following {
     client: Client,
     uuid: String,
     events: Arc<Fanout>,
-    at: Location,
+    follower: Follower,
     location: watch::Receiver<Location>,
     current: watch::Sender<Way>,
+    /// The attempt that goes on.
+    beginning: Option<Beginning>,
 }
 
-impl Follower {
-    async fn run(mut self) {
-        self.connect().await;
-        // An error means that the reference is gone.
-        while self.location.changed().await.is_ok() {
-            let at = self.location.borrow_and_update().clone();
-            if at.endpoint == self.at.endpoint && at.gone == self.at.gone {
-                continue;
-            }
-            self.at = at;
-            self.current.send_replace(Way::Closed);
-            self.connect().await;
+type Beginning = BoxFuture<'static, (u64, Result<Subscription, Error>)>;
+
+impl Following {
+    async fn run(mut self, begin: Vec<FollowEffect>) {
+        let began = Instant::now();
+        self.follow(begin);
+        loop {
+            let wake = self.follower.next_wake().map(|at| began + at);
+            let input = tokio::select! {
+                biased;
+                (attempt, begun) = begun(&mut self.beginning) => self.begun(attempt, begun),
+                moved = self.location.changed() => {
+                    // An error means that the reference is gone.
+                    if moved.is_err() {
+                        break;
+                    }
+                    FollowInput::Moved(Box::new(self.location.borrow_and_update().clone()))
+                }
+                () = sleep_until(wake) => FollowInput::Wake,
+            };
+            let mut effects = Vec::new();
+            self.follower.handle(began.elapsed(), input, &mut effects);
+            self.follow(effects);
         }
         self.current.send_replace(Way::Closed);
     }
 
-    /// Connects to where the container is now, until it is done or the container moves on.
-    async fn connect(&mut self) {
-        while let Some(link) = link_to(&self.client, &self.at) {
-            let beginning = Subscription::begin(link, &self.uuid, self.events.clone());
-            let begun = tokio::select! {
-                biased;
-                begun = beginning => begun,
-                moved = self.location.changed() => {
-                    if moved.is_err() {
-                        return;
-                    }
-                    self.at = self.location.borrow_and_update().clone();
-                    continue;
-                }
-            };
-            match begun {
-                Ok(subscription) => {
-                    self.current.send_replace(Way::Open(Arc::new(subscription)));
-                    return;
-                }
-                Err(error) if is_final(&error) => {
-                    self.current.send_replace(Way::Refused(error));
-                    return;
-                }
-                Err(error) => {
-                    tracing::debug!(uuid = self.uuid, %error, "no direct connection yet");
-                }
+    /// What came of an attempt: what it brought is there before the follower knows of it.
+    fn begun(&mut self, attempt: u64, begun: Result<Subscription, Error>) -> FollowInput {
+        self.beginning = None;
+        let result = match begun {
+            Ok(subscription) => {
+                self.current.send_replace(Way::Open(Arc::new(subscription)));
+                Ok(())
             }
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep(RETRY) => {}
-                moved = self.location.changed() => {
-                    if moved.is_err() {
-                        return;
-                    }
-                    self.at = self.location.borrow_and_update().clone();
+            Err(error) => {
+                tracing::debug!(uuid = self.uuid, %error, "no direct connection yet");
+                let setback = setback(&error);
+                if setback == Setback::Refused {
+                    self.current.send_replace(Way::Refused(error));
                 }
+                Err(setback)
+            }
+        };
+        FollowInput::Begun { attempt, result }
+    }
+
+    fn follow(&mut self, effects: Vec<FollowEffect>) {
+        for effect in effects {
+            match effect {
+                FollowEffect::Close => {
+                    self.beginning = None;
+                    self.current.send_replace(Way::Closed);
+                }
+                FollowEffect::Begin { attempt, way } => {
+                    let inner = &self.client.inner;
+                    let link = inner.pool.link(&inner.config, &inner.ground, way);
+                    let (uuid, events) = (self.uuid.clone(), self.events.clone());
+                    let beginning =
+                        async move { (attempt, Subscription::begin(link, &uuid, events).await) };
+                    self.beginning = Some(beginning.boxed());
+                }
+                // It was said together with what came of the attempt.
+                FollowEffect::Open | FollowEffect::Refuse => {}
             }
         }
+    }
+}
+
+async fn begun(beginning: &mut Option<Beginning>) -> (u64, Result<Subscription, Error>) {
+    match beginning {
+        Some(beginning) => beginning.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -254,46 +273,25 @@ impl Connection {
     ) -> Result<Json, Error> {
         let began = Instant::now();
         let client = &self.container.client;
-        let timeout = options
-            .timeout
-            .unwrap_or(client.inner.config.request_timeout);
-        let uuid = self.container.uuid();
-        // On both routes the same, so that an agent that got it knows it again.
-        let id = client.request_id();
-        let mut life = self.container.life();
+        let timeout = options.timeout;
+        let mut request = ContainerRequest {
+            id: Some(client.request_id()),
+            timeout: Some(timeout.unwrap_or(client.inner.config.request_timeout)),
+            ..self.container.asked(operation, data, options)
+        };
         if let Some(subscription) = self.direct() {
             let link = &subscription.link;
-            let number = link.handle.number();
-            let call = match link.of_agent {
-                true => {
-                    let params = container_call(uuid, operation, &data)?;
-                    Call::new(number, method::CONTAINER_REQUEST, params)
-                }
-                false => Call::new(number, operation.to_owned(), data.clone()),
-            };
-            let call = Call {
-                id: Some(id.clone()),
-                timeout: Some(timeout),
-                fail_when_cut: true,
-                idempotent: options.idempotent,
-                epoch: life.epoch,
-                ..call
-            };
+            let call = request.direct(link.handle.number(), link.of_agent);
+            let call = call.map_err(|error| Error::unwritable(&error))?;
             match link.handle.call(call).await {
-                Err(error) if takes_the_other_way(&error) => {
+                Err(error) if request.goes_on(setback(&error), began.elapsed()) => {
+                    let uuid = &request.uuid;
                     tracing::debug!(uuid, %error, "the request goes through the network server");
-                    life.sent_before = error.kind == ErrorKind::Interrupted;
                 }
                 result => return result,
             }
         }
-        let options = RequestOptions {
-            timeout: Some(timeout.saturating_sub(began.elapsed())),
-            ..options
-        };
-        client
-            .routed(Some(id), uuid, operation, &data, options, life)
-            .await
+        client.routed(request).await
     }
 
     /// The container's events, from now on; the first stream begins with what came since the
@@ -309,20 +307,14 @@ impl Connection {
     }
 }
 
-/// Whether an agent's refusal will not change by itself.
-fn is_final(error: &Error) -> bool {
-    matches!(
-        error.kind,
-        ErrorKind::NotAllowed | ErrorKind::BadRequest | ErrorKind::Protocol
-    )
-}
-
-/// Whether a failed direct request did not run at that agent, or the network server may know more.
-fn takes_the_other_way(error: &Error) -> bool {
-    matches!(
-        error.kind,
-        ErrorKind::Interrupted | ErrorKind::Gone | ErrorKind::NoSuchContainer | ErrorKind::Closed
-    )
+/// What an error of the direct route means for what follows.
+fn setback(error: &Error) -> Setback {
+    match error.kind {
+        ErrorKind::Interrupted | ErrorKind::Closed => Setback::Interrupted,
+        ErrorKind::Gone | ErrorKind::NoSuchContainer => Setback::NotThere,
+        ErrorKind::NotAllowed | ErrorKind::BadRequest | ErrorKind::Protocol => Setback::Refused,
+        _ => Setback::Other,
+    }
 }
 
 impl Drop for Connection {

@@ -4,7 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use huly_protocol::{Endpoint, EndpointKind, Json};
+use huly_protocol::Json;
+use huly_session::direct::DirectWay;
 use huly_session::{Config, Peer};
 use tokio::sync::mpsc;
 
@@ -82,29 +83,18 @@ impl Drop for Subscription {
 /// The links that are in use.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    links: Mutex<HashMap<(String, bool), Weak<DirectLink>>>,
+    links: Mutex<HashMap<DirectWay, Weak<DirectLink>>>,
 }
 
 impl Pool {
-    /// The link to where an endpoint says; nothing if a container takes no direct connections.
-    pub(crate) fn link(
-        &self,
-        config: &Config,
-        ground: &Ground,
-        endpoint: &Endpoint,
-    ) -> Option<Arc<DirectLink>> {
-        let of_agent = match endpoint.kind {
-            EndpointKind::NoConnection => return None,
-            EndpointKind::Routed => true,
-            EndpointKind::Direct => false,
-        };
-        let authority = endpoint.authority();
+    /// The link that leads there.
+    pub(crate) fn link(&self, config: &Config, ground: &Ground, way: DirectWay) -> Arc<DirectLink> {
         let mut links = lock(&self.links);
         links.retain(|_, link| link.strong_count() > 0);
-        let key = (authority, of_agent);
-        if let Some(link) = links.get(&key).and_then(Weak::upgrade) {
-            return Some(link);
+        if let Some(link) = links.get(&way).and_then(Weak::upgrade) {
+            return link;
         }
+        let of_agent = way.of_agent;
         let config = Config {
             peer: if of_agent {
                 Peer::Agent
@@ -113,16 +103,17 @@ impl Pool {
             },
             // An agent has no business with it.
             secret: None,
+            fencing: None,
             request_prefix: format!("{}l", config.request_prefix),
             seed: ground.random(),
             ..config.clone()
         };
         let link = Arc::new(DirectLink {
-            handle: driver::start(&key.0, config, ground.clone(), of_agent),
+            handle: driver::start(&way.authority, config, ground.clone(), of_agent),
             of_agent,
         });
-        links.insert(key, Arc::downgrade(&link));
-        Some(link)
+        links.insert(way, Arc::downgrade(&link));
+        link
     }
 }
 

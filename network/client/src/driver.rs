@@ -5,6 +5,7 @@ mod effects;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -51,6 +52,7 @@ pub(crate) struct Driver {
     commands: mpsc::UnboundedReceiver<Command>,
     weak: WeakCommands,
     state: watch::Sender<SessionState>,
+    resent: Arc<AtomicU64>,
     connection: Option<Connection>,
     dialing: Option<BoxFuture<'static, ZmqResult<Connection>>>,
     waiters: HashMap<Token, Waiter>,
@@ -71,6 +73,7 @@ pub(crate) struct Driver {
 pub(crate) fn start(server: &str, config: Config, ground: Ground, events_named: bool) -> Handle {
     let (sender, commands) = mpsc::unbounded_channel();
     let (state, state_seen) = watch::channel(SessionState::default());
+    let resent = Arc::<AtomicU64>::default();
     let driver = Driver {
         session: Session::new(config),
         clock: ground.clock(),
@@ -80,6 +83,7 @@ pub(crate) fn start(server: &str, config: Config, ground: Ground, events_named: 
         commands,
         weak: sender.downgrade(),
         state,
+        resent: resent.clone(),
         connection: None,
         dialing: None,
         waiters: HashMap::new(),
@@ -94,7 +98,7 @@ pub(crate) fn start(server: &str, config: Config, ground: Ground, events_named: 
         stopped: false,
     };
     tokio::spawn(driver.run());
-    Handle::new(sender, state_seen)
+    Handle::new(sender, state_seen, resent)
 }
 
 enum Next {
@@ -173,6 +177,8 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let mut effects = Vec::new();
         self.session.handle(self.clock.now(), input, &mut effects);
+        let resent = self.session.counters().resent;
+        self.resent.store(resent, Ordering::Relaxed);
         for effect in effects {
             self.effect(effect);
         }

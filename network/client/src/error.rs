@@ -35,6 +35,8 @@ pub enum ErrorKind {
     OutcomeUnknown,
     /// Another process has the client id now.
     Superseded,
+    /// A serial container waits for the request itself, so that it could never run.
+    Reentrant,
     /// The container's own error, or one without a code.
     Failed,
     /// The client was closed.
@@ -60,6 +62,7 @@ impl ErrorKind {
         Self::Interrupted,
         Self::OutcomeUnknown,
         Self::Superseded,
+        Self::Reentrant,
         Self::Failed,
         Self::Closed,
         Self::Protocol,
@@ -131,6 +134,7 @@ impl Error {
             | ErrorKind::NoSuchAgent
             | ErrorKind::NotAllowed
             | ErrorKind::Superseded
+            | ErrorKind::Reentrant
             | ErrorKind::Failed
             | ErrorKind::Closed
             | ErrorKind::Protocol => false,
@@ -168,6 +172,7 @@ impl From<ErrorPayload> for Error {
             Some(ErrorCode::Interrupted) => ErrorKind::Interrupted,
             Some(ErrorCode::OutcomeUnknown) => ErrorKind::OutcomeUnknown,
             Some(ErrorCode::Superseded) => ErrorKind::Superseded,
+            Some(ErrorCode::Reentrant) => ErrorKind::Reentrant,
             // An original server says it by the text alone (W15).
             None if error.message.starts_with(NO_SUITABLE_AGENT) => ErrorKind::NoSuitableAgent,
             _ => ErrorKind::Failed,

@@ -116,6 +116,8 @@ impl Drop for Hold {
 pub(crate) struct Handle {
     pub(crate) commands: Commands,
     pub(crate) state: watch::Receiver<SessionState>,
+    /// How often calls were sent again.
+    pub(crate) resent: Arc<AtomicU64>,
     tokens: Arc<AtomicU64>,
 }
 
@@ -134,10 +136,15 @@ impl Drop for CancelOnDrop<'_> {
 }
 
 impl Handle {
-    pub(crate) fn new(commands: Commands, state: watch::Receiver<SessionState>) -> Self {
+    pub(crate) fn new(
+        commands: Commands,
+        state: watch::Receiver<SessionState>,
+        resent: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             commands,
             state,
+            resent,
             tokens: Arc::new(AtomicU64::new(1)),
         }
     }

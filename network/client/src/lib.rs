@@ -23,6 +23,7 @@
 
 mod agent;
 mod builder;
+mod chain;
 mod client;
 mod clock;
 mod connection;
@@ -37,7 +38,6 @@ mod handle;
 mod leave;
 mod operation;
 mod reference;
-mod registration;
 mod request;
 mod socket;
 mod state;
@@ -47,6 +47,7 @@ mod updates;
 
 pub use agent::{AgentHandle, AgentLink, BackCall, LinkEvent, Responder};
 pub use builder::ClientBuilder;
+pub use chain::CallChain;
 pub use client::{Client, RequestOptions};
 pub use clock::{Clock, boot_clock};
 pub use connection::Connection;

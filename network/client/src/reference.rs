@@ -1,17 +1,19 @@
 use std::sync::Arc;
 
-use huly_protocol::{Endpoint, Placement};
+use huly_protocol::Placement;
+use huly_session::Location;
+use huly_session::direct::ContainerRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::Json;
-use crate::client::{Client, Life, RequestOptions};
+use crate::chain::CallChain;
+use crate::client::{Client, RequestOptions};
 use crate::error::{During, Error};
 use crate::handle::Hold;
 use crate::operation::Operation;
 use crate::request::{Request, Way};
-use huly_session::Location;
 
 /// A container that this client holds. Clones are the same handle; when the last is dropped, it is
 /// given back, and with a container's last handle the reference is released.
@@ -51,15 +53,19 @@ impl ContainerRef {
         self.hold.location.borrow().gone
     }
 
-    /// Which life of the container a request is for.
-    pub(crate) fn life(&self) -> Life {
-        let location = self.hold.location.borrow();
-        let placed = location.placement.as_ref().and_then(|at| at.epoch);
-        // An agent of ours writes it into the endpoint as well.
-        let said = || Endpoint::parse(&location.endpoint).ok()?.epoch;
-        Life {
-            epoch: placed.or_else(said),
-            sent_before: false,
+    /// A request to the life of the container that is known.
+    pub(crate) fn asked(
+        &self,
+        operation: &str,
+        data: Json,
+        options: RequestOptions,
+    ) -> ContainerRequest {
+        ContainerRequest {
+            timeout: options.timeout,
+            idempotent: options.idempotent,
+            chain: CallChain::current().into_inner(),
+            epoch: self.hold.location.borrow().epoch(),
+            ..ContainerRequest::new(self.uuid(), operation, data)
         }
     }
 
@@ -98,10 +104,7 @@ impl ContainerRef {
         data: Json,
         options: RequestOptions,
     ) -> Result<Json, Error> {
-        let (uuid, life) = (self.uuid(), self.life());
-        let asking = self
-            .client
-            .routed(None, uuid, operation, &data, options, life);
+        let asking = self.client.routed(self.asked(operation, data, options));
         self.client.during(Operation::Request, asking).await
     }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Json;
+use crate::chain::CallChain;
 use crate::client::{Client, RequestOptions};
 use crate::connection::Connection;
 use crate::error::{During, Error};
@@ -35,6 +36,8 @@ pub struct Request<'a, R> {
     operation: &'a str,
     data: Result<Json, Error>,
     options: RequestOptions,
+    /// Who waits for it where it was made.
+    chain: CallChain,
     answer: PhantomData<fn() -> R>,
 }
 
@@ -56,6 +59,7 @@ impl<'a, R> Request<'a, R> {
             operation,
             data: Json::of(data).map_err(|error| Error::unwritable(&error)),
             options: RequestOptions::default(),
+            chain: CallChain::current(),
             answer: PhantomData,
         }
     }
@@ -83,9 +87,10 @@ impl<'a, R: DeserializeOwned + 'a> IntoFuture for Request<'a, R> {
             operation,
             data,
             options,
+            chain,
             ..
         } = self;
-        async move {
+        let asking = async move {
             let data = data.during(Operation::Request)?;
             let answer = match way {
                 Way::Uuid(client, uuid) => {
@@ -99,7 +104,7 @@ impl<'a, R: DeserializeOwned + 'a> IntoFuture for Request<'a, R> {
                 .read()
                 .map_err(|error| Error::protocol(what, &error))
                 .during(Operation::Request)
-        }
-        .boxed()
+        };
+        chain.scope(asking).boxed()
     }
 }

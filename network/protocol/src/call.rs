@@ -4,8 +4,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::Epoch;
 use crate::seq::array_struct;
+use crate::{Chain, Epoch};
 
 /// The longest time that an answer in time is given to reach its caller.
 const LAST_WORD: Duration = Duration::from_millis(100);
@@ -90,7 +90,7 @@ pub struct ContainerCall<'a> {
 }
 
 /// What a Rust client says beside a request to a container, on both routes (extension).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallerExt {
     /// Of a request that is sent again: the epoch in which it may have run already. In another one
@@ -100,6 +100,9 @@ pub struct CallerExt {
     /// For how many ms from now the caller waits for the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// The containers that wait for it.
+    #[serde(default, skip_serializing_if = "Chain::is_empty")]
+    pub chain: Chain,
 }
 
 impl CallerExt {
@@ -138,7 +141,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ContainerCall<'a> {
 
 impl Serialize for ContainerCall<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.ext {
+        match &self.ext {
             None => (&self.uuid, &self.operation, self.data).serialize(serializer),
             Some(ext) => (&self.uuid, &self.operation, self.data, ext).serialize(serializer),
         }
@@ -195,4 +198,7 @@ pub struct CallExt {
     /// For how many ms from now the caller waits for the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// The containers that wait for it.
+    #[serde(default, skip_serializing_if = "Chain::is_empty")]
+    pub chain: Chain,
 }

@@ -34,6 +34,8 @@ pub enum ErrorCode {
     OutcomeUnknown,
     /// Another one has taken over from the sender.
     Superseded,
+    /// A serial container waits for the request itself: it did not run.
+    Reentrant,
     /// The container's own error.
     Failed,
     /// A code of a later version.

@@ -77,6 +77,10 @@ pub struct HelloExt {
     /// The control secret, of those who may set kinds and hold durable references.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Secret>,
+    /// The number of the leadership that a sender with the control secret has, of several processes
+    /// of one client id: one with a lower number than the server knows is told that it is superseded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fencing: Option<u64>,
 }
 
 /// The payload of the server's answer to a Rust peer's hello. TypeScript peers get none.

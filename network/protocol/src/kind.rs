@@ -103,6 +103,10 @@ pub struct KindSpec {
     /// owns the uuid, the others stand by (W19).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stateless_uuid: Option<String>,
+    /// A container of the kind is asked one thing at a time: a request begins when the one before
+    /// has its answer. It holds for a life of a container from its start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serial: bool,
 }
 
 impl KindSpec {
@@ -125,6 +129,7 @@ impl KindSpec {
             start_timeout_ms: None,
             termination_grace_ms: None,
             stateless_uuid: None,
+            serial: false,
         }
     }
 

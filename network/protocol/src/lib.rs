@@ -4,6 +4,7 @@
 //! This crate only says what is on the wire; it has no sockets, no clock and no state.
 
 mod call;
+mod chain;
 mod endpoint;
 mod epoch;
 mod error;
@@ -20,6 +21,7 @@ mod secret;
 mod seq;
 
 pub use call::{AgentCall, CallExt, CallerExt, ContainerCall, Request};
+pub use chain::Chain;
 pub use endpoint::{Endpoint, EndpointKind};
 pub use epoch::Epoch;
 pub use error::{ErrorCode, ErrorPayload, Rejection};

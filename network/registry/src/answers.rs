@@ -75,6 +75,7 @@ fn code_text(code: Option<ErrorCode>) -> &'static str {
         Some(ErrorCode::Interrupted) => "interrupted",
         Some(ErrorCode::OutcomeUnknown) => "outcomeUnknown",
         Some(ErrorCode::Superseded) => "superseded",
+        Some(ErrorCode::Reentrant) => "reentrant",
         _ => "failed",
     }
 }

@@ -71,7 +71,7 @@ impl HeldCall {
             request: &self.request,
             operation: &self.operation,
             data: self.data.raw(),
-            terms: self.terms,
+            terms: self.terms.clone(),
         }
     }
 

@@ -79,7 +79,7 @@ impl Registry {
         let held = std::mem::take(&mut entry.held);
         for call in self.take_held(held) {
             let entry = self.entries.get(uuid);
-            let refused = match entry.and_then(|entry| other_life(entry, call.terms)) {
+            let refused = match entry.and_then(|entry| other_life(entry, &call.terms)) {
                 Some(error) => Err(error),
                 None => self.forward(&agent, uuid, call.routed()),
             };

@@ -24,8 +24,8 @@ impl Registry {
         if self.conns.get(&conn).is_some_and(|other| *other != client) {
             self.conn_closed(&conn);
         }
-        if self.is_held_by_control(&client, &conn, &hello) {
-            return self.turn_away(conn);
+        if let Some(why) = self.takes_no_session(&client, &conn, &hello) {
+            return self.turn_away(conn, &hello, why);
         }
         if let Some(ext) = &hello.huly {
             self.wait_for_others(ext.term);
@@ -44,38 +44,13 @@ impl Registry {
         self.unsuspect(&client);
     }
 
-    /// Whether the hello has the control secret.
-    fn controls(&self, hello: &Hello) -> bool {
-        match (&hello.huly, &self.config.control_secret) {
-            (Some(ext), Some(secret)) => ext.secret.as_ref() == Some(secret),
-            _ => false,
-        }
-    }
-
-    /// Who does not have the control secret never takes a connected session over that has.
-    fn is_held_by_control(&self, client: &Id, conn: &ConnId, hello: &Hello) -> bool {
-        let nonce = hello.huly.as_ref().map(|ext| &ext.nonce);
-        self.sessions.get(client).is_some_and(|session| {
-            let elsewhere = session.conn.as_ref().is_some_and(|other| other != conn);
-            session.control && elsewhere && session.nonce.as_ref() != nonce
-        }) && !self.controls(hello)
-    }
-
-    /// Answers a hello that gets no session: by the control secret of another process.
-    fn turn_away(&mut self, conn: ConnId) {
-        let (uuid, payload) = (self.make_uuid(), self.hello_payload(false));
-        self.send(conn.clone(), Frame::new(Op::Hello, uuid, payload));
-        let why = "a process with the right control secret has this client id; this one's secret is \
-                   missing or wrong";
-        self.supersede(conn, why);
-    }
-
     /// Makes the session, or continues it; says whether the connection is a new one.
     fn open_session(&mut self, client: &Id, conn: &ConnId, hello: &Hello) -> bool {
         let nonce = hello.huly.as_ref().map(|ext| ext.nonce.clone());
         let fresh = self.make_uuid();
         let alive = hello.alive_timeout_or(self.config.alive_timeout);
         let control = self.controls(hello);
+        let fencing = self.note_fencing(client, hello);
         let now = self.now.mono;
         let Some(session) = self.sessions.get_mut(client) else {
             let session = Session {
@@ -83,6 +58,7 @@ impl Registry {
                 uuid: fresh,
                 nonce,
                 control,
+                fencing,
                 alive,
                 last_heard: now,
                 sent: false,
@@ -111,6 +87,7 @@ impl Registry {
         let new_connection = session.conn.as_ref() != Some(conn);
         session.alive = alive;
         session.control = control;
+        session.fencing = fencing;
         session.last_heard = now;
         session.closed_at = None;
         session.detached = false;
@@ -158,7 +135,7 @@ impl Registry {
         }
     }
 
-    fn supersede(&mut self, old: ConnId, why: &str) {
+    pub(crate) fn supersede(&mut self, old: ConnId, why: &str) {
         let event = PeerEvent::Superseded(why.to_owned());
         if let Ok(payload) = serde_json::to_vec(&event) {
             self.send(old, Frame::new(Op::Event, "", payload));
@@ -184,7 +161,7 @@ impl Registry {
     }
 
     /// What a Rust peer's hello is answered with.
-    fn hello_payload(&self, control: bool) -> Vec<u8> {
+    pub(crate) fn hello_payload(&self, control: bool) -> Vec<u8> {
         let answer = HelloAnswer {
             v: PROTOCOL_VERSION,
             instance: self.config.instance.clone(),

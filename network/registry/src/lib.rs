@@ -26,6 +26,7 @@ mod refused;
 mod registration;
 mod registry;
 mod requests;
+mod rivals;
 mod routed;
 mod session;
 mod standby;

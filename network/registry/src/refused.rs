@@ -44,7 +44,7 @@ impl Registry {
             request,
             operation: &asked.operation,
             data: asked.data,
-            terms: *terms,
+            terms: terms.clone(),
         };
         // Numbers of calls grow: those that were refused wait in the order in which they came.
         if let Err(error) = self.hold_at(uuid.clone(), routed, number) {

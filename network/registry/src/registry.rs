@@ -117,6 +117,8 @@ pub struct Registry {
     pub(crate) last_pick: u64,
     /// Durable references by client: they outlive its session.
     pub(crate) durable: BTreeMap<Id, IndexSet<Id>>,
+    /// The highest number of a leadership that each client with the control secret had.
+    pub(crate) fencing: IndexMap<Id, u64>,
     /// Calls to agents, in the order in which they were made.
     pub(crate) calls: BTreeMap<u64, BackCall>,
     /// Requests for containers that no agent has registered yet, while settling.
@@ -163,6 +165,7 @@ impl Registry {
             cursors: BTreeMap::new(),
             last_pick: 0,
             durable: BTreeMap::new(),
+            fencing: IndexMap::new(),
             calls: BTreeMap::new(),
             early_calls: BTreeMap::new(),
             early_gets: Vec::new(),

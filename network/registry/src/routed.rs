@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use huly_protocol::{CallExt, ContainerCall, Epoch, ErrorCode, ErrorPayload, method};
+use huly_protocol::{CallExt, Chain, ContainerCall, Epoch, ErrorCode, ErrorPayload, method};
 use serde_json::value::RawValue;
 
 use crate::calls::{CallKind, LATE_ANSWER};
@@ -12,7 +12,7 @@ use crate::requests::Outcome;
 use crate::session::millis;
 
 /// A request to a container, read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Routed<'a> {
     pub(crate) client: &'a Id,
     pub(crate) request: &'a str,
@@ -22,7 +22,7 @@ pub(crate) struct Routed<'a> {
 }
 
 /// On what terms a request is made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Terms {
     /// The life of the container in which it may have run already.
     pub(crate) sent_in: Option<Epoch>,
@@ -30,22 +30,25 @@ pub(crate) struct Terms {
     pub(crate) deadline: Option<Duration>,
     /// When an answer comes in time that says that it did not run.
     pub(crate) last_word: Option<Duration>,
+    /// The containers that wait for it.
+    pub(crate) chain: Chain,
 }
 
 impl Terms {
     fn of(call: &ContainerCall<'_>, now: Duration) -> Self {
-        let ext = call.ext.unwrap_or_default();
+        let ext = call.ext.clone().unwrap_or_default();
         let after = |time| now.saturating_add(time);
         Self {
             sent_in: ext.epoch,
             deadline: ext.timeout_ms.map(Duration::from_millis).map(after),
             last_word: ext.patience().map(after),
+            chain: ext.chain,
         }
     }
 
     /// Why a request is not handed on now. Of one that was sent before nobody here can say that it
     /// did not run then.
-    pub(crate) fn refusal(self, error: ErrorPayload) -> ErrorPayload {
+    pub(crate) fn refusal(&self, error: ErrorPayload) -> ErrorPayload {
         if self.sent_in.is_none() || error.code == Some(ErrorCode::OutcomeUnknown) {
             return error;
         }
@@ -62,15 +65,16 @@ impl Registry {
             ErrorPayload::new(ErrorCode::BadRequest, message)
         })?;
         let visit = self.since_start_ms();
+        let terms = Terms::of(&call, self.now.mono);
         let routed = Routed {
             client,
             request: id,
             operation: &call.operation,
             data: call.data,
-            terms: Terms::of(&call, self.now.mono),
+            terms: terms.clone(),
         };
         let outcome = self.hand_on(&call.uuid, routed, visit);
-        outcome.map_err(|error| routed.terms.refusal(error))
+        outcome.map_err(|error| terms.refusal(error))
     }
 
     fn hand_on(&mut self, asked: &str, routed: Routed<'_>, visit: f64) -> Outcome {
@@ -82,7 +86,7 @@ impl Registry {
         };
         entry.last_visit = visit;
         let uuid = entry.uuid.clone();
-        if let Some(error) = other_life(entry, routed.terms) {
+        if let Some(error) = other_life(entry, &routed.terms) {
             return Err(error);
         }
         match &entry.state {
@@ -117,14 +121,13 @@ impl Registry {
         }
         entry.running += 1;
         let now = self.now.mono;
+        let deadline = routed.terms.deadline;
         let ext = rust.then(|| CallExt {
             epoch: entry.epoch,
             client: Some(routed.client.to_string()),
             request: Some(routed.request.to_owned()),
-            timeout_ms: routed
-                .terms
-                .deadline
-                .map(|deadline| millis(deadline.saturating_sub(now))),
+            timeout_ms: deadline.map(|deadline| millis(deadline.saturating_sub(now))),
+            chain: routed.terms.chain.clone(),
         });
         let ext = ext.and_then(|ext| serde_json::to_string(&ext).ok());
         let params = (&**uuid, routed.operation, routed.data);
@@ -145,7 +148,7 @@ impl Registry {
         {
             flight.call = Some(number);
         }
-        if let Some((number, deadline)) = call.zip(routed.terms.deadline) {
+        if let Some((number, deadline)) = call.zip(deadline) {
             self.call_until(number, deadline.saturating_add(LATE_ANSWER));
         }
         Ok(())
@@ -160,7 +163,7 @@ pub(crate) fn no_such_container(uuid: &str) -> ErrorPayload {
 }
 
 /// A request that may have run in another life of the container is not run in this one.
-pub(crate) fn other_life(entry: &Entry, terms: Terms) -> Option<ErrorPayload> {
+pub(crate) fn other_life(entry: &Entry, terms: &Terms) -> Option<ErrorPayload> {
     let sent = terms.sent_in?;
     if entry.epoch == Some(sent) || !(entry.is_live() || entry.agent().is_some()) {
         return None;

@@ -34,6 +34,8 @@ pub(crate) struct Session {
     /// The nonce of a Rust peer's process; none of a TypeScript peer.
     pub(crate) nonce: Option<String>,
     pub(crate) control: bool,
+    /// The number of its leadership.
+    pub(crate) fencing: Option<u64>,
     pub(crate) alive: Duration,
     pub(crate) last_heard: Duration,
     /// Whether anything was sent on this connection that may get lost with it.

@@ -44,6 +44,11 @@ pub struct Args {
     #[arg(long, env = "HULY_SETTLE_MS", default_value_t = 1_500,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub settle_ms: u64,
+    /// How long after its start the server raises its term above that of a server whose clock was
+    /// ahead, in ms; when it learns of one later, it ends, to be started again.
+    #[arg(long, env = "HULY_TERM_WINDOW_MS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(0..=600_000))]
+    pub term_window_ms: u64,
     /// Requests of one client that may be in flight at once.
     #[arg(long, env = "HULY_REQUESTS_IN_FLIGHT", default_value_t = 4_096,
           value_parser = clap::value_parser!(u32).range(1_024..))]
@@ -64,6 +69,7 @@ impl Args {
             settle: Duration::from_millis(self.settle_ms.max(self.lease_ms)),
             grace: Duration::from_millis(self.grace_ms),
             plain_grace: Duration::from_millis(self.plain_grace_ms),
+            term_window: Duration::from_millis(self.term_window_ms),
             ..Config::new(instance, term)
         })
     }
@@ -93,6 +99,23 @@ mod tests {
         let error = Args::try_parse_from(["huly-network", "--listen", "nowhere"]).unwrap_err();
         assert!(error.to_string().contains("--listen"), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn times_are_told_to_the_registry() {
+        let flags = "huly-network --lease-ms 2000 --settle-ms 100 --grace-ms 1 --plain-grace-ms 2 \
+                     --term-window-ms 3";
+        let args = Args::try_parse_from(flags.split_whitespace()).unwrap();
+        let config = args.config("i".into(), 1).unwrap();
+        let told = [
+            config.lease,
+            config.settle,
+            config.grace,
+            config.plain_grace,
+        ];
+        // Before the longest lease is over nothing is placed anew.
+        assert_eq!(told.map(|time| time.as_millis()), [2_000, 2_000, 1, 2]);
+        assert_eq!(config.term_window.as_millis(), 3);
     }
 
     #[test]

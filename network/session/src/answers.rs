@@ -150,7 +150,8 @@ impl Session {
         let Some(request) = self.queue.get(key) else {
             return;
         };
-        let may_have_run = request.is_container_call() && request.ever_sent;
+        let may_have_run =
+            request.is_container_call() && (request.ever_sent || request.sent_before);
         let held = request.stage == Stage::Held;
         let (code, message) = match may_have_run {
             true => (

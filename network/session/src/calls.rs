@@ -68,6 +68,7 @@ impl Session {
         request.epoch = call.epoch;
         request.sent_before = call.sent_before;
         request.idempotent = call.idempotent;
+        request.chain = call.chain;
         request.is_operation = self.config.peer == Peer::Container;
         self.enqueue(request);
     }
@@ -198,6 +199,8 @@ impl Session {
     fn transmit(&mut self, now: Duration, key: Key, payload: Bytes, out: &mut Vec<Effect>) {
         self.queue.stage(key, Stage::Sent);
         if let Some(request) = self.queue.get_mut(key) {
+            let again = request.ever_sent || request.sent_before;
+            self.counters.resent += u64::from(again && request.owner.token().is_some());
             request.sent_at = (!request.ever_sent).then_some(now);
             request.ever_sent = true;
             let frame = Frame::new(Op::Request, request.id.clone(), payload);
@@ -288,6 +291,7 @@ fn caller_ext(now: Duration, request: &Pending) -> Result<CallerExt, ErrorPayloa
     Ok(CallerExt {
         epoch: request.epoch.filter(|_| again && !request.idempotent),
         timeout_ms: left.and_then(|left| u64::try_from(left).ok()),
+        chain: request.chain.clone(),
     })
 }
 

@@ -26,6 +26,9 @@ pub struct Config {
     pub request_prefix: String,
     /// The control secret, of those who may set kinds and hold durable references.
     pub secret: Option<Secret>,
+    /// The number of the leadership, of who has the control secret and shares the client id with
+    /// other processes.
+    pub fencing: Option<u64>,
     /// Silence after which the server forgets the client.
     pub alive_timeout: Duration,
     /// How long a call may take that does not say it.

@@ -40,10 +40,15 @@ impl Session {
     }
 
     pub(crate) fn ask_feed(&mut self) -> Key {
-        // The answer to an earlier one would begin a snapshot that nobody expects.
+        // The answer to an earlier one would begin a snapshot that nobody expects; the end of an
+        // earlier subscription, sent again after this, would be the end of this one.
         for key in self.queue.keys() {
-            let owner = self.queue.get(key).map(|request| &request.owner);
-            if owner == Some(&Owner::Internal(Internal::Watch)) {
+            let request = self.queue.get(key);
+            if request.is_some_and(|request| {
+                request.owner == Owner::Internal(Internal::Watch)
+                    || request.owner == Owner::Internal(Internal::Quiet)
+                        && request.method == method::UNWATCH
+            }) {
                 self.queue.give_up(key);
             }
         }

@@ -51,6 +51,7 @@ impl Session {
                 features: Vec::new(),
                 term: self.term,
                 secret: self.config.secret.clone(),
+                fencing: self.config.fencing,
             }),
         };
         // Texts and numbers alone: writing it cannot fail.

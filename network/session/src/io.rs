@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{
-    Epoch, ErrorCode, ErrorPayload, FeedEvent, Frame, GetParams, GotContainer, HeldEvent,
+    Chain, Epoch, ErrorCode, ErrorPayload, FeedEvent, Frame, GetParams, GotContainer, HeldEvent,
     HelloAnswer, Json,
 };
 
@@ -108,6 +108,8 @@ pub struct Call {
     pub idempotent: bool,
     /// Its answer registers an agent: then the agents' lease begins.
     pub registers: bool,
+    /// The containers that wait for it.
+    pub chain: Chain,
 }
 
 impl Call {
@@ -125,6 +127,7 @@ impl Call {
             sent_before: false,
             idempotent: false,
             registers: false,
+            chain: Chain::default(),
         }
     }
 }

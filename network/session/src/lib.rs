@@ -13,6 +13,7 @@ mod backcall;
 mod calls;
 mod config;
 mod connect;
+pub mod direct;
 mod feed;
 mod hello;
 mod io;
@@ -23,6 +24,7 @@ mod queue;
 mod reassert;
 mod references;
 mod regain;
+pub mod registration;
 mod session;
 mod unserved;
 

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use huly_protocol::{ContainerCall, Epoch, ErrorPayload, GetParams, Json, method};
+use huly_protocol::{Chain, ContainerCall, Epoch, ErrorPayload, GetParams, Json, method};
 
 use crate::io::Token;
 
@@ -105,6 +105,8 @@ pub(crate) struct Pending {
     /// Whether it may have reached it on another route.
     pub(crate) sent_before: bool,
     pub(crate) idempotent: bool,
+    /// The containers that wait for it.
+    pub(crate) chain: Chain,
     /// Sent to a container's own ROUTER: the method is the container's operation.
     pub(crate) is_operation: bool,
     /// Why it was refused last, of one that is tried again.
@@ -127,6 +129,7 @@ impl Pending {
             epoch: None,
             sent_before: false,
             idempotent: false,
+            chain: Chain::default(),
             is_operation: false,
             refused: None,
         }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{GetParams, GetRequest, GotContainer, Json, Placement, Uuid, method};
+use huly_protocol::{
+    Endpoint, Epoch, GetParams, GetRequest, GotContainer, Json, Placement, Uuid, method,
+};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::io::{CallError, Effect, Token};
@@ -19,6 +21,16 @@ pub struct Location {
     pub placement: Option<Placement>,
     /// Whether it ended and nothing replaced it.
     pub gone: bool,
+}
+
+impl Location {
+    /// Which life of the container is there.
+    pub fn epoch(&self) -> Option<Epoch> {
+        let placed = self.placement.as_ref().and_then(|at| at.epoch);
+        // An agent of ours writes it into the endpoint as well.
+        let said = || Endpoint::parse(&self.endpoint).ok()?.epoch;
+        placed.or_else(said)
+    }
 }
 
 /// One reference.

@@ -26,6 +26,9 @@ pub struct Counters {
     pub refused_servers: u64,
     /// Connections given up because nothing was heard.
     pub silences: u64,
+    /// Times that what a caller asked for was sent again, over another connection or on another
+    /// route.
+    pub resent: u64,
 }
 
 /// Where the connection stands.

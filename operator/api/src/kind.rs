@@ -92,6 +92,10 @@ pub struct ContainerKindSpec {
     /// How long its containers live.
     #[serde(default)]
     pub lifecycle: Lifecycle,
+    /// Whether a container of the kind is asked one thing at a time: a request begins when the one
+    /// before has its answer. A change holds for containers that start later.
+    #[serde(default)]
+    pub serial: bool,
     /// A container that is made beforehand on every agent that may host it. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stateless: Option<Stateless>,

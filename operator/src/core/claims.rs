@@ -7,7 +7,7 @@ use huly_operator_api::condition::claim as reason;
 
 use super::kinds::outcome;
 use super::network::TooEarly;
-use super::{ClaimRef, Core, Count, Effect, MAX_WRITES, Timer, WriteError, backoff};
+use super::{ClaimRef, Core, Count, Effect, Timer, WriteError, backoff};
 use crate::model::Claim;
 use crate::plan::Refusal;
 use crate::plan::access::Access;
@@ -26,6 +26,8 @@ const REBIND_GRACE: Duration = Duration::from_secs(5);
 /// A status on its way.
 #[derive(Debug)]
 struct Writing {
+    /// The version of the object that it follows.
+    follows: u64,
     /// The one that it follows: the watch may tell of the new one before the write is answered.
     before: ContainerClaimStatus,
     after: ContainerClaimStatus,
@@ -45,6 +47,8 @@ pub(super) struct ClaimEntry {
     queued: bool,
     attempts: u32,
     retry_at: Option<Duration>,
+    /// Whether the next version is reason enough to try again.
+    conflicted: bool,
 }
 
 impl ClaimEntry {
@@ -73,10 +77,15 @@ impl Core {
                 claim.status = entry.claim.status.clone();
                 claim.version = entry.claim.version;
             }
+            let newer = claim.version > entry.claim.version;
+            let again = newer && std::mem::take(&mut entry.conflicted);
+            if again {
+                entry.retry_at = None;
+            }
             let same =
                 entry.claim.status == claim.status && entry.claim.generation == claim.generation;
             entry.claim = claim;
-            if !same {
+            if again || !same {
                 self.dirty.claims.insert(uid);
             }
             return;
@@ -96,6 +105,7 @@ impl Core {
             queued: false,
             attempts: 0,
             retry_at: None,
+            conflicted: false,
         };
         self.claims.insert(uid, entry);
         self.dirty.uuids.insert(uuid);
@@ -190,29 +200,33 @@ impl Core {
             self.look_again(at, Timer::Claim(uid.to_owned()));
         }
         let Some(status) = next else { return };
+        let may_write = self.may_write();
         let Some(entry) = self.claims.get_mut(uid) else {
             return;
         };
-        if self.writes >= MAX_WRITES {
+        let version = entry.claim.version;
+        if !may_write {
             entry.queued = true;
             self.write_queue.push_back(uid.to_owned());
             return;
         }
         self.writes += 1;
         entry.writing = Some(Box::new(Writing {
+            follows: version,
             before: entry.claim.status.clone(),
             after: status.clone(),
         }));
         let claim = entry.reference();
         self.effects.push(Effect::WriteClaim {
             claim,
+            version,
             status: Box::new(status),
         });
     }
 
     /// Lets claims that wait for it write their statuses.
     pub(super) fn write_next(&mut self) {
-        while self.writes < MAX_WRITES
+        while self.may_write()
             && let Some(uid) = self.write_queue.pop_front()
         {
             if let Some(entry) = self.claims.get_mut(&uid) {
@@ -229,19 +243,27 @@ impl Core {
             object: "ContainerClaim",
             outcome: outcome(&result),
         });
+        self.write_answered(&result);
         let Some(entry) = self.claims.get_mut(uid) else {
             return;
         };
         let written = entry.writing.take();
         self.dirty.claims.insert(uid.to_owned());
-        let (Ok(version), Some(written)) = (result, written) else {
-            entry.attempts += 1;
-            entry.retry_at = Some(now + backoff(entry.attempts, uid));
-            return;
+        let Some(written) = written else { return };
+        let version = match result {
+            Ok(version) => version,
+            Err(WriteError::Away) => return,
+            Err(WriteError::Conflict) if entry.claim.version > written.follows => return,
+            Err(error) => {
+                entry.attempts += 1;
+                entry.retry_at = Some(now + backoff(entry.attempts, uid));
+                entry.conflicted = error == WriteError::Conflict;
+                return;
+            }
         };
         entry.attempts = 0;
         entry.retry_at = None;
-        let Writing { before, after } = *written;
+        let Writing { before, after, .. } = *written;
         let waited = now.saturating_sub(entry.seen);
         let told = events::written(&before, &after, waited);
         let failovers = events::new_failovers(&before, &after);

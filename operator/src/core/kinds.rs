@@ -21,13 +21,16 @@ const FIRST_FIGURES: Duration = Duration::from_secs(2);
 pub(super) struct KindEntry {
     pub(super) kind: Kind,
     pub(super) numbers: Option<Numbers>,
-    writing: Option<Box<ContainerKindStatus>>,
+    /// The status on its way, and the version that it follows.
+    writing: Option<(u64, Box<ContainerKindStatus>)>,
     /// When figures alone may be written again.
     figures_due: Option<Duration>,
     /// When figures that begin may be written at once again.
     begin_due: Option<Duration>,
     attempts: u32,
     retry_at: Option<Duration>,
+    /// Whether the next version is reason enough to try again.
+    conflicted: bool,
 }
 
 impl KindEntry {
@@ -47,6 +50,9 @@ impl Core {
                     kind.status = entry.kind.status.clone();
                     kind.version = entry.kind.version;
                 }
+                if kind.version > entry.kind.version && std::mem::take(&mut entry.conflicted) {
+                    entry.retry_at = None;
+                }
                 let changed = entry.kind.generation != kind.generation;
                 entry.kind = kind;
                 if changed {
@@ -62,6 +68,7 @@ impl Core {
                     begin_due: None,
                     attempts: 0,
                     retry_at: None,
+                    conflicted: false,
                 };
                 self.kinds.insert(name.clone(), entry);
                 self.control.sample_by(self.now.mono + FIRST_FIGURES);
@@ -104,7 +111,8 @@ impl Core {
         if entry.writing.is_some() || matches!(state, KindState::OtherNetwork) {
             return;
         }
-        if let Some(at) = entry.retry_at.filter(|at| *at > now.mono) {
+        let retry_at = entry.retry_at.max(self.api_server.paused_until());
+        if let Some(at) = retry_at.filter(|at| *at > now.mono) {
             return self.look_again(at, Timer::Kind(name.to_owned()));
         }
         let service = match self.service_of(state) {
@@ -146,10 +154,12 @@ impl Core {
         if begins {
             entry.begin_due = Some(now.mono + FIGURES);
         }
-        entry.writing = Some(Box::new(status.clone()));
+        let version = entry.kind.version;
+        entry.writing = Some((version, Box::new(status.clone())));
         self.effects.push(Effect::WriteKind {
             name: name.to_owned(),
             uid: entry.kind.age.uid.clone(),
+            version,
             status: Box::new(status),
         });
     }
@@ -193,15 +203,18 @@ impl Core {
             object: "ContainerKind",
             outcome: outcome(&result),
         });
+        self.write_answered(&result);
         let Some(entry) = self.kinds.get_mut(name) else {
             return;
         };
         if entry.kind.age.uid != uid {
             return;
         }
-        let written = entry.writing.take();
-        match (result, written) {
-            (Ok(version), Some(status)) => {
+        let Some((follows, status)) = entry.writing.take() else {
+            return;
+        };
+        match result {
+            Ok(version) => {
                 if version >= entry.kind.version {
                     entry.kind.status = *status;
                     entry.kind.version = version;
@@ -209,9 +222,12 @@ impl Core {
                 entry.attempts = 0;
                 entry.retry_at = None;
             }
-            _ => {
+            Err(WriteError::Away) => {}
+            Err(WriteError::Conflict) if entry.kind.version > follows => {}
+            Err(error) => {
                 entry.attempts += 1;
                 entry.retry_at = Some(now + backoff(entry.attempts, name));
+                entry.conflicted = error == WriteError::Conflict;
             }
         }
         self.dirty.kind_statuses.insert(name.to_owned());
@@ -228,6 +244,7 @@ pub(super) fn outcome(result: &Result<u64, WriteError>) -> &'static str {
     match result {
         Ok(_) => "ok",
         Err(WriteError::Gone) => "gone",
-        Err(WriteError::Failed) => "failed",
+        Err(WriteError::Conflict) => "conflict",
+        Err(WriteError::Refused | WriteError::Away) => "failed",
     }
 }

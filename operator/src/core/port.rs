@@ -18,6 +18,11 @@ pub(crate) enum Input {
     Kinds(Watched<Kind>),
     Claims(Watched<Claim>),
     Namespaces(Watched<Namespace>),
+    /// What is listed and watched, and why that fails now, if it does.
+    Watch {
+        what: &'static str,
+        trouble: Option<String>,
+    },
     Session(SessionFacts),
     Feed(FeedUpdate),
     Outcome(Outcome),
@@ -83,13 +88,16 @@ pub(crate) enum Effect {
     Sample {
         kinds: Vec<String>,
     },
+    /// The status follows this version of the object: over another one it is not written.
     WriteClaim {
         claim: ClaimRef,
+        version: u64,
         status: Box<ContainerClaimStatus>,
     },
     WriteKind {
         name: String,
         uid: String,
+        version: u64,
         status: Box<ContainerKindStatus>,
     },
     Event {
@@ -231,9 +239,14 @@ fn not_placeable(message: &str, mut rejections: Vec<Rejection>) -> String {
 /// Why a status was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WriteError {
-    /// The object is gone, or another one has its name.
+    /// There is no such object.
     Gone,
-    Failed,
+    /// The object is not what it was, or another one has its name.
+    Conflict,
+    /// The API server does not take it.
+    Refused,
+    /// The API server does not answer, has too much to do, or fails: others will fail, too.
+    Away,
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ pub(crate) type Counts = BTreeMap<(String, String), u64>;
 pub(crate) struct Report {
     /// What it waits for before it works.
     pub(crate) waits: Vec<String>,
+    /// Whether it leads.
+    pub(crate) leads: bool,
+    /// The same for people.
+    pub(crate) role: String,
     /// Whether the network server lets it do its work.
     pub(crate) session_up: bool,
     /// Claims by their Bound condition.
@@ -42,6 +46,8 @@ impl Core {
         });
         Report {
             waits: self.waits(),
+            leads: self.leads,
+            role: String::new(),
             session_up: self.session.is_usable(),
             claims: counted(claims),
             kinds: counted(kinds),
@@ -58,6 +64,12 @@ impl Core {
         unless(self.listed.kinds, "the list of ContainerKinds");
         unless(self.listed.claims, "the list of ContainerClaims");
         unless(self.listed.namespaces, "the list of Namespaces");
+        for (what, why) in &self.unwatched {
+            unless(false, &format!("a watch of {what}: {why}"));
+        }
+        if !self.leads {
+            return waits;
+        }
         if let Err(why) = &self.session.facts.usable {
             unless(false, &format!("the network server: {why}"));
         } else {

@@ -1,5 +1,6 @@
 //! The core against a network made of tables.
 
+mod api_server;
 mod harness;
 mod kinds;
 
@@ -29,6 +30,22 @@ fn a_claim_is_bound_with_one_write() {
     assert!(it.events.is_empty(), "{:?}", it.events);
     assert_eq!(it.network.calls, calls);
     assert!(it.network.syncs >= 4, "{} syncs", it.network.syncs);
+}
+
+#[test]
+fn what_is_held_is_synced_at_each_server_and_every_minute() {
+    let mut it = Harness::with_claims(&[("demo", "one", Some("u"))]);
+    assert_eq!(it.network.syncs, 1);
+    it.pass_seconds(59);
+    assert_eq!(it.network.syncs, 1);
+    it.pass_seconds(2);
+    assert_eq!(it.network.syncs, 2);
+    it.restart_server();
+    it.run();
+    assert_eq!(it.network.syncs, 3);
+    it.restart_operator(|_| {});
+    it.run();
+    assert_eq!(it.network.syncs, 4);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Writes of statuses: merge patches by one field manager, bound to the object's uid.
 
+use std::time::Duration;
+
 use huly_operator_api::{ContainerClaim, ContainerClaimStatus, ContainerKind, ContainerKindStatus};
 use huly_program::with_causes;
 use kube::api::{Patch, PatchParams};
@@ -7,8 +9,10 @@ use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Error};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use crate::core::{ClaimRef, Outcome, WriteError};
+use crate::election::Tenure;
 
 /// Who writes, as the objects' managedFields say.
 const FIELD_MANAGER: &str = "huly-operator";
@@ -44,13 +48,18 @@ const KIND_FIELDS: [&str; 7] = [
 #[derive(Clone)]
 pub(super) struct Writer {
     kube: Client,
+    tenure: Tenure,
+    /// How long a write may take.
+    patience: Duration,
     params: PatchParams,
 }
 
 impl Writer {
-    pub(super) fn new(kube: Client) -> Self {
+    pub(super) fn new(kube: Client, tenure: Tenure, patience: Duration) -> Self {
         Self {
             kube,
+            tenure,
+            patience,
             params: PatchParams {
                 field_manager: Some(FIELD_MANAGER.to_owned()),
                 ..PatchParams::default()
@@ -58,18 +67,32 @@ impl Writer {
         }
     }
 
+    /// Does what a leader does, if this process is it still.
+    async fn answered<T>(
+        &self,
+        write: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Unwritten> {
+        if !self.tenure.lasts() {
+            return Err(Unwritten::NotLeading);
+        }
+        match timeout(self.patience, write).await {
+            Ok(result) => result.map_err(Unwritten::Error),
+            Err(_) => Err(Unwritten::Late),
+        }
+    }
+
     pub(super) async fn write_claim(
         &self,
         claim: ClaimRef,
+        version: u64,
         status: &ContainerClaimStatus,
     ) -> Outcome {
         // Of the answer only the version is of interest.
         let claims: Api<PartialObjectMeta<ContainerClaim>> =
             Api::namespaced(self.kube.clone(), &claim.namespace);
-        let patch = patch(&claim.uid, status, &CLAIM_FIELDS);
-        let result = claims
-            .patch_status(&claim.name, &self.params, &Patch::Merge(patch))
-            .await;
+        let patch = Patch::Merge(patch(&claim.uid, version, status, &CLAIM_FIELDS));
+        let write = claims.patch_status(&claim.name, &self.params, &patch);
+        let result = self.answered(write).await;
         Outcome::ClaimWritten {
             result: written(result, "ContainerClaim", &claim.name),
             uid: claim.uid,
@@ -80,12 +103,13 @@ impl Writer {
         &self,
         name: String,
         uid: String,
+        version: u64,
         status: &ContainerKindStatus,
     ) -> Outcome {
         let kinds: Api<PartialObjectMeta<ContainerKind>> = Api::all(self.kube.clone());
-        let patch = patch(&uid, status, &KIND_FIELDS);
-        let result = kinds
-            .patch_status(&name, &self.params, &Patch::Merge(patch))
+        let patch = Patch::Merge(patch(&uid, version, status, &KIND_FIELDS));
+        let result = self
+            .answered(kinds.patch_status(&name, &self.params, &patch))
             .await;
         Outcome::KindWritten {
             result: written(result, "ContainerKind", &name),
@@ -95,8 +119,9 @@ impl Writer {
     }
 }
 
-/// Another object of the same name is refused by its uid.
-fn patch<S: Serialize>(uid: &str, status: &S, fields: &[&str]) -> Value {
+/// Another object of the same name is refused by its uid; one that is not as it was known by its
+/// version, so that nothing is written over what a later leader wrote.
+fn patch<S: Serialize>(uid: &str, version: u64, status: &S, fields: &[&str]) -> Value {
     let mut members: Map<String, Value> = fields
         .iter()
         .map(|field| ((*field).to_owned(), Value::Null))
@@ -104,30 +129,57 @@ fn patch<S: Serialize>(uid: &str, status: &S, fields: &[&str]) -> Value {
     if let Ok(Value::Object(status)) = serde_json::to_value(status) {
         members.extend(status);
     }
-    json!({ "metadata": { "uid": uid }, "status": members })
+    let mut patch = json!({ "metadata": { "uid": uid }, "status": members });
+    // 0 is no number that an API server gives.
+    if version > 0 {
+        patch["metadata"]["resourceVersion"] = version.to_string().into();
+    }
+    patch
 }
 
 fn written<K>(
-    result: Result<PartialObjectMeta<K>, Error>,
+    result: Result<PartialObjectMeta<K>, Unwritten>,
     what: &str,
     name: &str,
 ) -> Result<u64, WriteError> {
-    match result {
-        Ok(object) => Ok(object
-            .metadata
-            .resource_version
-            .and_then(|version| version.parse().ok())
-            .unwrap_or_default()),
-        Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Err(WriteError::Gone),
-        Err(error) => {
-            tracing::warn!(
-                error = with_causes(&error),
-                name,
-                "cannot write the status of a {what}"
-            );
-            Err(WriteError::Failed)
+    let error = match result {
+        Ok(object) => {
+            let version = object.metadata.resource_version;
+            return Ok(version
+                .and_then(|version| version.parse().ok())
+                .unwrap_or_default());
         }
+        Err(error) => error,
+    };
+    let (why, text) = match error {
+        Unwritten::NotLeading => return Err(WriteError::Away),
+        Unwritten::Late => (WriteError::Away, "no answer in time".to_owned()),
+        Unwritten::Error(Error::Api(status)) if status.code == 404 => return Err(WriteError::Gone),
+        Unwritten::Error(Error::Api(status)) if status.code == 409 => {
+            return Err(WriteError::Conflict);
+        }
+        Unwritten::Error(error) => (refused(&error), with_causes(&error)),
+    };
+    tracing::warn!(error = text, name, "cannot write the status of a {what}");
+    Err(why)
+}
+
+/// Whether it is the object that is refused, or others would fail, too.
+fn refused(error: &Error) -> WriteError {
+    match error {
+        Error::Api(status) if matches!(status.code, 400..=499) && status.code != 429 => {
+            WriteError::Refused
+        }
+        _ => WriteError::Away,
     }
+}
+
+/// Why a request came to nothing.
+enum Unwritten {
+    /// This process leads no more.
+    NotLeading,
+    Late,
+    Error(Error),
 }
 
 #[cfg(test)]
@@ -203,8 +255,9 @@ mod tests {
             agents: Some(2),
             ..ContainerKindStatus::default()
         };
-        let patch = patch("uid", &status, &KIND_FIELDS);
-        assert_eq!(patch["metadata"]["uid"], "uid");
+        let patch = patch("uid", 7, &status, &KIND_FIELDS);
+        let metadata = json!({ "uid": "uid", "resourceVersion": "7" });
+        assert_eq!(patch["metadata"], metadata);
         assert_eq!(patch["status"]["agents"], 2);
         let status = patch["status"].as_object().unwrap();
         assert_eq!(status.len(), KIND_FIELDS.len());

@@ -1,15 +1,18 @@
 //! What holds whatever happens.
 
 mod copies;
+mod kinds;
 mod limits;
 mod references;
 mod requests;
+mod standbys;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use huly_protocol::{ContainerRecord, Epoch};
+use huly_protocol::{AgentInfo, ContainerRecord, Epoch, method};
 use huly_registry::Snapshot;
 
 use crate::ledger::{CopyId, News};
@@ -110,6 +113,40 @@ pub const LAWS: &[Law] = &[
         check: Check::End(limits::empty),
     },
     Law {
+        name: "feed-is-true",
+        sentence: "once it is quiet, what subscribers of the feed believe is what the server knows; \
+                   what they are told has no gaps",
+        check: Check::Calm(told::feed),
+    },
+    Law {
+        name: "holders-know-where",
+        sentence: "once it is quiet, who holds a container knows where it is",
+        check: Check::Calm(told::whereabouts),
+    },
+    Law {
+        name: "placed-as-specified",
+        sentence: "a container is placed by the latest specification of its kind that its agent was \
+                   told, never by defaults where there is one, on an agent that it selects",
+        check: Check::News(kinds::placed),
+    },
+    Law {
+        name: "kinds-are-known",
+        sentence: "once it is quiet, agents know the specifications that the operator said, and no \
+                   other",
+        check: Check::Calm(kinds::known),
+    },
+    Law {
+        name: "standbys-take-over",
+        sentence: "once it is quiet, a uuid whose containers are made beforehand is had by one of them, \
+                   held or not",
+        check: Check::Calm(standbys::have),
+    },
+    Law {
+        name: "connections-lead-there",
+        sentence: "once it is quiet, a direct connection leads to where its container accepts",
+        check: Check::Calm(told::connections),
+    },
+    Law {
         name: SAME,
         sentence: "two runs of a seed are alike, message by message: the same state gives the same \
                    placement",
@@ -153,6 +190,7 @@ impl Laws {
 /// What the server says.
 #[derive(Debug)]
 pub(crate) struct ServerView {
+    pub(crate) agents: Vec<AgentInfo>,
     pub(crate) containers: Vec<ContainerRecord>,
     pub(crate) snapshot: Snapshot,
     pub(crate) started: Duration,
@@ -233,7 +271,8 @@ impl World {
         self.with_program(id, |program, cx| match program {
             Program::Server(server) => Some(ServerView {
                 snapshot: server.snapshot(),
-                containers: server.containers(cx),
+                agents: server.list(cx, method::LIST_AGENTS),
+                containers: server.list(cx, method::LIST_CONTAINERS),
                 started,
             }),
             _ => None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{Epoch, ErrorCode};
+use huly_protocol::{Epoch, ErrorCode, KindSpec};
 
 use crate::world::ProcessId;
 
@@ -34,6 +34,20 @@ pub(crate) enum Seen {
     Called { call: u64 },
     /// An agent was registered at the server that it reaches.
     Registered,
+    /// A server tells an agent to start a container.
+    Placed(Placed),
+}
+
+/// How a container was placed.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    pub(crate) kind: String,
+    /// The labels of the agent.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// The specification that it was placed with.
+    pub(crate) spec: Option<Box<KindSpec>>,
+    /// The revision that the agent had been told.
+    pub(crate) known: Option<u64>,
 }
 
 /// What a request came to.
@@ -93,6 +107,7 @@ pub(crate) enum News {
     Refuses { copy: CopyId, by_itself: bool },
     Executed(u64),
     Done(u64),
+    Placed(ProcessId, Placed),
 }
 
 impl Ledger {
@@ -148,6 +163,7 @@ impl Ledger {
             }
             // It takes the world to know where.
             Seen::Registered => {}
+            Seen::Placed(placed) => self.news.push(News::Placed(by, placed)),
         }
     }
 

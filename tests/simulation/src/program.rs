@@ -2,19 +2,22 @@
 
 pub(crate) mod agent;
 pub(crate) mod client;
+pub(crate) mod feed;
 pub(crate) mod hosting;
 pub(crate) mod link;
 pub(crate) mod operator;
 pub(crate) mod plain;
 pub(crate) mod server;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::Frame;
+use huly_protocol::{Frame, KindSpec};
 
 use crate::ledger::Seen;
 use crate::sabotage::Sabotage;
 use crate::wire::WireId;
+use feed::Belief;
 
 /// What comes to a program.
 #[derive(Debug)]
@@ -24,6 +27,11 @@ pub(crate) enum Came {
     Dialed {
         dial: u64,
         wire: Option<WireId>,
+    },
+    /// Somebody connected to a port on which it listens for clients.
+    Knocked {
+        wire: WireId,
+        port: u16,
     },
     Frame {
         wire: WireId,
@@ -42,7 +50,7 @@ pub(crate) enum Came {
 }
 
 /// What the scenario tells a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
     /// Ask for nothing more.
     Rest,
@@ -52,15 +60,26 @@ pub(crate) enum Told {
     Leave,
     /// A container ends by itself or panics.
     LoseContainer,
+    /// These are the specifications of kinds.
+    Kinds(BTreeMap<String, KindSpec>),
+}
+
+/// Where a connection leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Server,
+    /// `host:port` of an agent's or a container's ROUTER; the host is an agent's place.
+    Door(String),
 }
 
 /// What a program does.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Connect to the network server after a while.
+    /// Connect after a while.
     Dial {
         dial: u64,
         after: Duration,
+        to: Target,
     },
     Close {
         wire: WireId,
@@ -144,6 +163,25 @@ impl Program {
     /// Whether it is a TypeScript-like peer.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self, Self::PlainAgent(_) | Self::PlainClient(_))
+    }
+
+    /// What it believes of the network, if it subscribed to the feed.
+    pub(crate) fn belief(&self) -> Option<&Belief> {
+        match self {
+            Self::Client(client) => client.belief(),
+            _ => None,
+        }
+    }
+
+    /// What it holds, with the endpoint where it believes each to be; nothing of what it believes
+    /// to be gone.
+    pub(crate) fn whereabouts(&self) -> Vec<(String, Option<String>)> {
+        match self {
+            Self::Client(client) => client.link().whereabouts(),
+            Self::Operator(operator) => operator.link().whereabouts(),
+            Self::PlainClient(client) => client.whereabouts(),
+            Self::Server(_) | Self::Agent(_) | Self::PlainAgent(_) => Vec::new(),
+        }
     }
 
     /// What it holds, if it is one that holds.

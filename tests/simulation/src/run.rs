@@ -80,7 +80,7 @@ impl World {
     fn tell_all(&mut self, what: Told) {
         let all: Vec<_> = self.running().map(|(id, _, _)| id).collect();
         for id in all {
-            self.tell_program(id, what);
+            self.tell_program(id, what.clone());
         }
     }
 

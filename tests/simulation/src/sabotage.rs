@@ -11,6 +11,20 @@ pub enum Sabotage {
     LowerEpochs,
     /// The server's driver drops starts, but for those of its first seconds.
     DropStarts,
+    /// The server's driver leaves containers out of what subscribers of the feed are told.
+    EmptyFeed,
+    /// The server's driver drops what tells those who hold a container that it has moved.
+    DropMoves,
+    /// The server's driver leaves the specification out of what agents are told to start.
+    ForgetSpecs,
+    /// The server's driver does not tell agents the specifications of kinds.
+    DropSpecs,
+    /// The agent's driver does not tell containers that stood by that they have their uuid.
+    DropActivations,
+    /// The client's driver drops what asks agents for containers' events.
+    DropConnects,
+    /// The client's driver gives a request another id on its second route.
+    FreshIds,
     /// The client's driver drops releases.
     DropReleases,
     /// The server's driver leaves durable holders out of what agents are told.

@@ -1,11 +1,17 @@
 //! A seed says who there is, what they want and what happens to them.
 
+pub(crate) mod breadth;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+use huly_protocol::KindSpec;
 
 use crate::clock::Clock;
 use crate::program::hosting::Manners;
 use crate::random::Random;
+use breadth::{Breadth, STATELESS};
 
 /// How long the operator is left alone before it goes away.
 const UNDISTURBED: Duration = Duration::from_secs(6);
@@ -26,6 +32,9 @@ pub(crate) enum Step {
     /// Nothing reaches it and nothing comes from it; nothing is lost.
     Isolate(String),
     Join(String),
+    /// It does not reach the server, nor the server it; others it does.
+    Part(String),
+    Meet(String),
     /// Its messages take longer.
     Slow {
         place: String,
@@ -48,6 +57,10 @@ pub(crate) enum Step {
     },
     /// The first of two is reached by nobody any more.
     Single,
+    /// A kind has another specification, by the operator.
+    SetKind(Box<KindSpec>),
+    /// It has none any more.
+    DeleteKind(String),
 }
 
 impl Step {
@@ -61,11 +74,16 @@ impl Step {
             | Self::Thaw(place)
             | Self::Isolate(place)
             | Self::Join(place)
+            | Self::Part(place)
+            | Self::Meet(place)
             | Self::Slow { place, .. }
             | Self::Clog(place)
             | Self::Leave(place) => Some(place),
             Self::Double { .. } | Self::Single => Some("server"),
-            Self::SetClock { .. } | Self::LoseContainer(_) => None,
+            Self::SetClock { .. }
+            | Self::LoseContainer(_)
+            | Self::SetKind(_)
+            | Self::DeleteKind(_) => None,
         }
     }
 }
@@ -84,12 +102,16 @@ impl fmt::Display for Step {
             Self::Thaw(place) => write!(f, "{place} goes on"),
             Self::Isolate(place) => write!(f, "{place} is isolated"),
             Self::Join(place) => write!(f, "{place} is reached again"),
+            Self::Part(place) => write!(f, "{place} is parted from the server"),
+            Self::Meet(place) => write!(f, "{place} reaches the server again"),
             Self::Slow { place, ms } => write!(f, "messages of {place} take up to {ms} ms more"),
             Self::SetClock { place, ms } => write!(f, "the time of day of {place} steps {ms} ms"),
             Self::Clog(place) => write!(f, "the server gives up the connection to {place}"),
             Self::LoseContainer(place) => write!(f, "a container of {place} ends by itself"),
             Self::Leave(place) => write!(f, "{place} is told to leave"),
             Self::Double { stay } => write!(f, "a second server; {stay:?} stay with the first"),
+            Self::SetKind(spec) => write!(f, "kind {} has revision {}", spec.kind, spec.revision),
+            Self::DeleteKind(kind) => write!(f, "kind {kind} is deleted"),
             Self::Single => write!(f, "the first server is cut off from all"),
         }
     }
@@ -116,6 +138,7 @@ pub(crate) struct Scenario {
     pub(crate) mended: Duration,
     /// When the operator goes away until everything else is calm, if it does.
     pub(crate) operator_away: Option<Duration>,
+    pub(crate) breadth: Breadth,
 }
 
 /// Which faults a scenario has.
@@ -166,6 +189,7 @@ impl Scenario {
             steps: Vec::new(),
             mended: random.millis(8_000..25_000),
             operator_away: None,
+            breadth: Breadth::new(seed),
         };
         if random.percent(30) {
             scenario.plain_agents = random.of(0..3) as usize;
@@ -188,9 +212,33 @@ impl Scenario {
         if kept && matches!(mix, Mix::ServerRestarts | Mix::Agents) && random.percent(70) {
             scenario.operator_leaves(&mut random);
         }
+        if operator {
+            scenario.breadth.specify(&scenario.kinds);
+        }
+        if operator && scenario.operator_away.is_none() {
+            let steps = scenario.breadth.change_specs(scenario.mended);
+            scenario.steps.extend(steps);
+        }
+        scenario.breadth.make_beforehand(operator);
+        scenario.breadth.connect(&scenario.kinds);
+        if mix != Mix::None && scenario.operator_away.is_none() {
+            let places = scenario.places();
+            let steps = scenario.breadth.part(&places, scenario.mended);
+            scenario.steps.extend(steps);
+        }
+        if scenario.breadth.beforehand.is_some() {
+            let (uuid, kind) = STATELESS;
+            scenario.uuids.push((uuid.to_owned(), kind.to_owned()));
+        }
         scenario.faults(mix, &mut random);
         scenario.steps.sort_by_key(|(at, _)| *at);
         scenario
+    }
+
+    /// The specifications of kinds at the beginning.
+    pub(crate) fn specs(&self) -> BTreeMap<String, KindSpec> {
+        let all = self.breadth.specs.iter();
+        all.map(|spec| (spec.kind.clone(), spec.clone())).collect()
     }
 
     /// Who there may be.

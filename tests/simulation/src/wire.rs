@@ -64,15 +64,18 @@ pub(crate) struct Lane {
 pub(crate) struct Wire {
     ends: [ProcessId; 2],
     lanes: [Lane; 2],
+    /// The port, where the listener has several.
+    pub(crate) port: Option<u16>,
     /// Nothing goes through any more; each end notices in its own time, or never.
     pub(crate) cut: bool,
 }
 
 impl Wire {
-    pub(crate) fn new(dialer: ProcessId, listener: ProcessId) -> Self {
+    pub(crate) fn new(dialer: ProcessId, listener: ProcessId, port: Option<u16>) -> Self {
         Self {
             ends: [dialer, listener],
             lanes: Default::default(),
+            port,
             cut: false,
         }
     }

@@ -7,10 +7,12 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use huly_protocol::KindSpec;
+
 use crate::clock::Clock;
 use crate::laws::Laws;
 use crate::ledger::{Ledger, News, Seen};
-use crate::program::{Action, Came, Context, Program, Told};
+use crate::program::{Action, Came, Context, Program, Target, Told};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use crate::scenario::{Scenario, Step};
@@ -63,6 +65,7 @@ enum Event {
     Dial {
         process: ProcessId,
         dial: u64,
+        to: Target,
     },
     Dialed {
         process: ProcessId,
@@ -86,12 +89,16 @@ pub(crate) struct World {
     wires: BTreeMap<WireId, Wire>,
     /// Places that nothing reaches and that reach nothing.
     isolated: BTreeSet<String>,
+    /// Places that do not reach the server, nor it them.
+    parted: BTreeSet<String>,
     /// By how many ms messages from and to a place come later.
     slow: BTreeMap<String, u64>,
     /// The server that a place reaches, where that is not the present one.
     routes: BTreeMap<String, ProcessId>,
     /// When anything last happened to a place that it may not have got over.
     pub(crate) disturbed: BTreeMap<String, Duration>,
+    /// The specifications of kinds, as the operator sees them.
+    pub(crate) specs: BTreeMap<String, KindSpec>,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -120,9 +127,11 @@ impl World {
             clocks,
             wires: BTreeMap::new(),
             isolated: BTreeSet::new(),
+            parted: BTreeSet::new(),
             slow: BTreeMap::new(),
             routes: BTreeMap::new(),
             disturbed: BTreeMap::new(),
+            specs: scenario.specs(),
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),
@@ -177,7 +186,7 @@ impl World {
             }
             Event::Arrive { wire, to } => self.arrive(wire, to),
             Event::Notice { wire, side } => self.notice(wire, side),
-            Event::Dial { process, dial } => self.dial(process, dial),
+            Event::Dial { process, dial, to } => self.dial(process, dial, &to),
             Event::Dialed {
                 process,
                 dial,
@@ -185,6 +194,7 @@ impl World {
             } => {
                 // It may have ended before its dialer heard of it.
                 let wire = wire.filter(|wire| self.is_open(*wire));
+                self.knock(wire);
                 self.give(process, Came::Dialed { dial, wire });
             }
         }
@@ -208,6 +218,14 @@ impl World {
             .filter(|(id, process)| process.place == "server" && present != Some(&ProcessId(*id)));
         others.any(|(_, other)| {
             other.program.is_some() || other.outlived.is_some_and(|at| at >= since)
+        })
+    }
+
+    /// Whether the agent of an id is a TypeScript one that has a container which it made beforehand.
+    pub(crate) fn plain_keeps(&self, agent: &str, uuid: &str) -> bool {
+        self.running().any(|(_, _, program)| match program {
+            Program::PlainAgent(of) => of.id() == agent && of.keeps(uuid),
+            _ => false,
         })
     }
 
@@ -272,9 +290,9 @@ impl World {
 
     fn act(&mut self, id: ProcessId, action: Action) {
         match action {
-            Action::Dial { dial, after } => {
+            Action::Dial { dial, after, to } => {
                 let process = id;
-                self.plan(self.now + after, Event::Dial { process, dial });
+                self.plan(self.now + after, Event::Dial { process, dial, to });
             }
             Action::Close { wire } => self.close(wire, id),
             Action::Send { wire, frame } => self.send(wire, id, frame),

@@ -7,7 +7,7 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 const SEEDS: u64 = 500;
 
 /// What is done wrong, and the law that it breaks.
-const DEEDS: [(Sabotage, &str); 13] = [
+const DEEDS: [(Sabotage, &str); 20] = [
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
@@ -20,6 +20,13 @@ const DEEDS: [(Sabotage, &str); 13] = [
     (Sabotage::ClaimNotRun, "answer-fits"),
     (Sabotage::DropReplies, "bounded"),
     (Sabotage::DropStops, "nothing-leaks"),
+    (Sabotage::EmptyFeed, "feed-is-true"),
+    (Sabotage::DropMoves, "holders-know-where"),
+    (Sabotage::ForgetSpecs, "placed-as-specified"),
+    (Sabotage::DropSpecs, "kinds-are-known"),
+    (Sabotage::DropActivations, "standbys-take-over"),
+    (Sabotage::DropConnects, "connections-lead-there"),
+    (Sabotage::FreshIds, "executed-once"),
     (Sabotage::Unseeded, "same-seed-same-story"),
 ];
 
@@ -47,6 +54,8 @@ fn every_law_has_its_deed() {
     let mut deeds = DEEDS.map(|(_, law)| law).to_vec();
     laws.sort_unstable();
     deeds.sort_unstable();
+    // Some are broken in more than one way.
+    deeds.dedup();
     assert_eq!(deeds, laws);
 }
 

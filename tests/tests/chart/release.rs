@@ -197,6 +197,22 @@ async fn roles_are_bound(cluster: &Cluster, namespace: &str) -> Result<()> {
         let may = may(cluster, &operator, None, verb, resource).await?;
         ensure!(may == expected, "{verb} {resource}: {may}");
     }
+    for (verb, namespace, expected) in [
+        ("create", Some(namespace), true),
+        ("patch", Some(namespace), true),
+        ("delete", Some(namespace), false),
+        ("get", Some("kube-system"), false),
+    ] {
+        let may = may(
+            cluster,
+            &operator,
+            namespace,
+            verb,
+            "coordination.k8s.io:leases",
+        )
+        .await?;
+        ensure!(may == expected, "{verb} a Lease in {namespace:?}: {may}");
+    }
     Ok(())
 }
 

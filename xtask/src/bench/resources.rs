@@ -5,14 +5,14 @@ mod load;
 mod series;
 mod usage;
 
-use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, value_parser};
 
 use self::load::Load;
 use self::series::{Pace, Series};
+use super::{cores, load_average};
 use crate::environment::{AGENTS, Environment, NETWORK, OPERATOR};
 use crate::go_programs::GoPrograms;
 use crate::huly_programs::HulyPrograms;
@@ -73,7 +73,7 @@ pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<
         println!("The logs are in {}", logs.display());
     }
     let (series, said) = measured?;
-    let cores = std::thread::available_parallelism().context("cannot count the cores")?;
+    let cores = cores()?;
     println!("\n{series}\n{said}");
     println!("\nOn {cores} cores; the machine's load average was {before} before, others' work.\n");
     println!("{}", advice::table(&series.needs()));
@@ -117,12 +117,4 @@ async fn measure(
     let said = step(&what, send).await?;
     series.note(&what, Pace::Steady)?;
     Ok((series, said))
-}
-
-/// How many processes ran or wanted to, on average of the last minute.
-fn load_average() -> Result<String> {
-    let said = fs::read_to_string("/proc/loadavg")
-        .context("only Linux says in /proc what programs use: cannot read /proc/loadavg")?;
-    let average = said.split_whitespace().next();
-    Ok(average.unwrap_or_default().to_owned())
 }

@@ -111,6 +111,9 @@ impl Environment {
                 self.network_address(),
                 "--control-secret-file".to_owned(),
                 self.keys.control_secret().display().to_string(),
+                // Started again, it waits for nobody's Lease.
+                "--identity".to_owned(),
+                OPERATOR.to_owned(),
                 "--http".to_owned(),
                 format!("127.0.0.1:{http}"),
             ]);

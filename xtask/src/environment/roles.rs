@@ -21,24 +21,31 @@ impl Environment {
         huly: &HulyPrograms,
     ) -> Result<String> {
         let roles = command::capture(Program::new(huly.operator()).argument("rbac")).await?;
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": { "name": OPERATOR_USER },
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": "huly-operator",
-            },
-            "subjects": [{
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "User",
-                "name": OPERATOR_USER,
-            }],
-        });
-        let binding = serde_yaml_ng::to_string(&binding).context("cannot write a binding")?;
+        let binding = |kind: &str, of: &str| {
+            let binding = json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": kind,
+                "metadata": { "name": OPERATOR_USER },
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": of,
+                    "name": "huly-operator",
+                },
+                "subjects": [{
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "User",
+                    "name": OPERATOR_USER,
+                }],
+            });
+            serde_yaml_ng::to_string(&binding).context("cannot write a binding")
+        };
+        let everywhere = binding("ClusterRoleBinding", "ClusterRole")?;
+        let in_namespace = binding("RoleBinding", "Role")?;
         let file = self.folder.join("operator-role.yaml");
-        write_private(&file, &format!("{roles}---\n{binding}"))?;
+        write_private(
+            &file,
+            &format!("{roles}---\n{everywhere}---\n{in_namespace}"),
+        )?;
         let apply = self
             .kubectl(go)
             .arguments(["apply", "--server-side", "--filename"])

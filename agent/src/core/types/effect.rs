@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::{AgentRegistration, Epoch, ErrorPayload, Frame, Json, NetworkEvent};
+use huly_protocol::{AgentRegistration, Chain, Epoch, ErrorPayload, Frame, Json, NetworkEvent};
 
 use super::{CallNumber, Conn, Id, Run, Token};
 use crate::core::container::Reason;
@@ -131,6 +131,8 @@ pub struct Seed {
     pub epoch: Option<Epoch>,
     /// Whether it was made beforehand.
     pub role: Role,
+    /// Whether it is asked one thing at a time.
+    pub serial: bool,
 }
 
 /// What a container is to its uuid.
@@ -157,6 +159,8 @@ pub struct Asked {
     pub client: Option<Id>,
     /// Where the caller says how long it waits: it does not begin after that, by the boot clock.
     pub until: Option<Duration>,
+    /// The containers that wait for it.
+    pub chain: Chain,
 }
 
 /// How a request came.

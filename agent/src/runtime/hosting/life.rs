@@ -1,4 +1,4 @@
-//! A container's task: it takes commands in order and lets requests interleave.
+//! A container's task: it runs what the mailbox says, and tells it what came of that.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -9,37 +9,23 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use huly_protocol::{ErrorCode, ErrorPayload};
+use huly_client::CallChain;
+use huly_protocol::ErrorPayload;
 use tokio::sync::{Notify, mpsc};
 
 use crate::container::{Activation, Call, ContainerError, DynContainer};
+use crate::core::mailbox::{self, Effect, Hook, Mailbox};
 use crate::core::{Asked, EndReport, Id, Input, Run};
 use crate::kinds::Made;
 use crate::runtime::gate::Gate;
-use crate::runtime::hosting::panic_message;
-
-/// What a container's task is told.
-pub(super) enum Command {
-    Request {
-        asked: Asked,
-        /// How often the gate had been closed when it was handed over.
-        closings: u64,
-    },
-    /// It has its uuid.
-    Activate(Activation),
-    Connected(Id),
-    Disconnected(Id),
-    Ping {
-        /// How long its answer may take.
-        within: Duration,
-    },
-    Stop,
-}
+use crate::runtime::hosting::{activation, panic_message};
 
 /// What a container's task works with.
 pub(super) struct Life {
     pub(super) run: Run,
-    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) uuid: Id,
+    pub(super) serial: bool,
+    pub(super) commands: mpsc::UnboundedReceiver<mailbox::Input>,
     pub(super) spawned: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
     pub(super) end: Arc<Notify>,
     pub(super) gate: Gate,
@@ -76,106 +62,143 @@ impl Life {
     }
 
     async fn serve(mut self, container: Arc<dyn DynContainer>) -> EndReport {
-        let mut mailbox = Mailbox {
+        let mut work = Work {
             run: self.run,
+            uuid: self.uuid,
             container,
             gate: self.gate.clone(),
             reports: self.reports.clone(),
+            mailbox: Mailbox::new(self.serial),
             running: FuturesUnordered::new(),
-            requests: 0,
-            held: VecDeque::new(),
-            pinged: false,
-            stopping: false,
-            stopped: false,
-            failed: false,
+            inputs: VecDeque::new(),
+            effects: Vec::new(),
         };
-        while !mailbox.is_done() {
+        while !work.mailbox.is_done() {
+            let wake = work.mailbox.next_wake();
             tokio::select! {
                 // In one order, so that a test's run can be repeated. What comes first cannot keep
                 // the rest out: what ends has begun by a command, and when all that runs was polled
                 // once, FuturesUnordered lets others in.
                 biased;
-                Some(piece) = mailbox.running.next(), if !mailbox.running.is_empty() => {
-                    mailbox.ended(piece);
+                Some(piece) = work.running.next(), if !work.running.is_empty() => {
+                    work.ended(piece);
+                    work.go_on();
                 }
                 () = self.end.notified() => return EndReport::ByItself,
                 command = self.commands.recv() => match command {
-                    Some(command) => mailbox.take(command),
+                    Some(command) => work.take(command),
                     // The agent's thread has ended.
                     None => return EndReport::Aborted,
                 },
-                () = self.gate.opened(), if !mailbox.held.is_empty() => {
+                () = self.gate.opened(), if work.mailbox.waits_for_gate() => {
                     // What was said before the gate opened comes first: it may be the end.
+                    let closings = self.gate.closings();
                     while let Ok(command) = self.commands.try_recv() {
-                        mailbox.take(command);
+                        work.take(command);
                     }
-                    mailbox.begin_held();
+                    work.take(mailbox::Input::CaughtUp { closings });
                 }
-                Some(task) = self.spawned.recv() => mailbox.running.push(Box::pin(async move {
-                    task.await;
-                    Piece::Other
-                })),
+                () = work.gate.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {
+                    work.take(mailbox::Input::Wake);
+                }
+                Some(task) = self.spawned.recv() => {
+                    work.start(async move {
+                        task.await;
+                        Piece::Other
+                    });
+                    work.go_on();
+                }
             }
         }
         EndReport::Stopped
     }
 }
 
-/// What a container was told and does.
-struct Mailbox {
+/// What a container does, and the mailbox by which it is told to.
+struct Work {
     run: Run,
+    uuid: Id,
     container: Arc<dyn DynContainer>,
     gate: Gate,
     reports: mpsc::UnboundedSender<Input>,
-    /// One set for all, so that what came first begins first.
+    mailbox: Mailbox,
+    /// What has begun and was not done at once.
     running: FuturesUnordered<BoxFuture<'static, Piece>>,
-    /// How many of those are requests.
-    requests: usize,
-    /// Requests that the gate holds up.
-    held: VecDeque<Asked>,
-    /// Whether a ping is without an answer: one at a time is enough.
-    pinged: bool,
-    stopping: bool,
-    stopped: bool,
-    /// It cannot have its uuid.
-    failed: bool,
+    /// What the mailbox is still to be told.
+    inputs: VecDeque<mailbox::Input>,
+    effects: Vec<Effect>,
 }
 
-impl Mailbox {
-    fn is_done(&self) -> bool {
-        self.failed || (self.stopped && self.requests == 0)
+impl Work {
+    fn take(&mut self, input: mailbox::Input) {
+        self.inputs.push_back(input);
+        self.go_on();
     }
 
-    fn take(&mut self, command: Command) {
-        match command {
-            Command::Request { asked, closings } => {
-                // One that was handed over before the gate was closed may be followed by the
-                // container's end, though the gate is open again.
-                let current = closings == self.gate.closings();
-                if self.held.is_empty() && current && self.gate.is_open() {
-                    self.begin(asked);
-                } else {
-                    self.held.push_back(asked);
+    /// Tells the mailbox what it is to know, with all that follows.
+    fn go_on(&mut self) {
+        while let Some(input) = self.inputs.pop_front() {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.mailbox.handle(self.gate.moment(), input, &mut effects);
+            for effect in effects.drain(..) {
+                self.effect(effect);
+            }
+            self.effects = effects;
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Begin(asked) => {
+                self.begin(asked);
+                if self.inputs.is_empty() && self.mailbox.waits_for_gate() {
+                    self.inputs.push_back(mailbox::Input::Wake);
                 }
             }
-            Command::Ping { within } => self.ping(within),
-            Command::Stop => {
-                self.stopping = true;
-                self.give_up_held();
-                self.tell(Command::Stop);
+            Effect::Refuse { call, cause } => {
+                let result = Err(cause);
+                let _ = self.reports.send(Input::Answered { call, result });
             }
-            told => self.tell(told),
+            Effect::Hook(hook) => self.start(told(hook, self.container.clone())),
+            Effect::Ping { within } => self.ping(within),
+            Effect::Stop => {
+                let container = self.container.clone();
+                self.start(async move {
+                    container.stop().await;
+                    Piece::Stop
+                });
+            }
         }
+    }
+
+    /// Begins with something here and now: what it is judged by holds, and nothing overtakes it.
+    fn start(&mut self, piece: impl Future<Output = Piece> + Send + 'static) {
+        let mut piece = piece.boxed();
+        match (&mut piece).now_or_never() {
+            Some(piece) => self.ended(piece),
+            // Polled again there, by which it learns whom to wake.
+            None => self.running.push(piece),
+        }
+    }
+
+    fn begin(&mut self, asked: Asked) {
+        let container = self.container.clone();
+        let reports = self.reports.clone();
+        let chain = asked.chain.then(self.uuid.clone(), asked.call.0);
+        self.start(CallChain::of(chain).scope(async move {
+            let call = asked.call;
+            let result = container.request(asked.into()).await;
+            let result = result.map_err(ErrorPayload::from);
+            let _ = reports.send(Input::Answered { call, result });
+            Piece::Request
+        }));
     }
 
     fn ping(&mut self, within: Duration) {
-        if self.stopping || std::mem::replace(&mut self.pinged, true) {
-            return;
-        }
         let container = self.container.clone();
         // The time counts from when it is asked, so that one does not die of a worker that another
         // one blocks.
-        self.running.push(Box::pin(async move {
+        self.start(async move {
             let answer = AssertUnwindSafe(container.ping()).catch_unwind();
             Piece::Ping(match tokio::time::timeout(within, answer).await {
                 Ok(Ok(Ok(()))) => Ok(()),
@@ -186,7 +209,7 @@ impl Mailbox {
                     within.as_millis()
                 ))),
             })
-        }));
+        });
     }
 
     fn is_unwell(&self, how: Unwell) {
@@ -204,61 +227,28 @@ impl Mailbox {
         }
     }
 
-    fn tell(&self, told: Command) {
-        self.running.push(told.future(self.container.clone()));
-    }
-
-    fn begin(&mut self, asked: Asked) {
-        let container = self.container.clone();
-        let (gate, reports) = (self.gate.clone(), self.reports.clone());
-        self.requests += 1;
-        self.running.push(Box::pin(async move {
-            let call = asked.call;
-            // It may have waited behind the gate, or behind one that blocked.
-            let result = match asked.until.is_some_and(|until| gate.now() > until) {
-                true => Err(too_late()),
-                false => {
-                    let asked = container.request(asked.into());
-                    asked.await.map_err(ErrorPayload::from)
-                }
-            };
-            let _ = reports.send(Input::Answered { call, result });
-            Piece::Request
-        }));
-    }
-
-    fn begin_held(&mut self) {
-        for asked in std::mem::take(&mut self.held) {
-            self.begin(asked);
-        }
-    }
-
-    fn give_up_held(&mut self) {
-        for Asked { call, .. } in self.held.drain(..) {
-            let message = "the container is being ended; the request did not run";
-            let result = Err(ErrorPayload::new(ErrorCode::Interrupted, message));
-            let _ = self.reports.send(Input::Answered { call, result });
-        }
-    }
-
     fn ended(&mut self, piece: Piece) {
-        match piece {
-            Piece::Request => self.requests -= 1,
+        let input = match piece {
+            Piece::Request => mailbox::Input::Ended,
             Piece::Ping(answer) => {
-                self.pinged = false;
                 if let Err(how) = answer {
                     self.is_unwell(how);
                 }
+                mailbox::Input::Pinged
             }
             Piece::Activated(result) => {
-                self.failed = result.is_err();
+                if result.is_err() {
+                    self.inputs.push_back(mailbox::Input::ActivationFailed);
+                }
                 let result = result.map_err(ErrorPayload::from);
                 let run = self.run;
                 let _ = self.reports.send(Input::Started { run, result });
+                return;
             }
-            Piece::Stop => self.stopped = true,
-            Piece::Other => {}
-        }
+            Piece::Stop => mailbox::Input::Stopped,
+            Piece::Other => return,
+        };
+        self.inputs.push_back(input);
     }
 }
 
@@ -277,26 +267,16 @@ enum Unwell {
     Panicked(Box<dyn Any + Send>),
 }
 
-impl Command {
-    /// What the container does with what it is told.
-    fn future(self, container: Arc<dyn DynContainer>) -> BoxFuture<'static, Piece> {
-        Box::pin(async move {
-            match self {
-                // These have their own way.
-                Self::Request { .. } | Self::Ping { .. } => {}
-                Self::Activate(activation) => {
-                    return Piece::Activated(container.activated(activation).await);
-                }
-                Self::Connected(client) => container.connected(&client).await,
-                Self::Disconnected(client) => container.disconnected(&client).await,
-                Self::Stop => {
-                    container.stop().await;
-                    return Piece::Stop;
-                }
-            }
-            Piece::Other
-        })
+/// What the container does with what it is told.
+async fn told(hook: Hook, container: Arc<dyn DynContainer>) -> Piece {
+    match hook {
+        Hook::Activated(seed) => {
+            return Piece::Activated(container.activated(activation(&seed)).await);
+        }
+        Hook::Connected(client) => container.connected(&client).await,
+        Hook::Disconnected(client) => container.disconnected(&client).await,
     }
+    Piece::Other
 }
 
 impl From<Asked> for Call {
@@ -307,9 +287,4 @@ impl From<Asked> for Call {
             client: asked.client.map(|client| client.to_string()),
         }
     }
-}
-
-fn too_late() -> ErrorPayload {
-    let message = "the container came to it too late for its caller; the request did not run";
-    ErrorPayload::new(ErrorCode::TimedOut, message)
 }

@@ -1,4 +1,5 @@
 use huly_client::Clock;
+use huly_protocol::Chain;
 
 use super::*;
 use crate::core::{Asked, CallNumber, Input, Role, Run, Seed};
@@ -34,6 +35,7 @@ impl Host {
             extra: None,
             epoch: None,
             role: Role::Ordinary,
+            serial: false,
         };
         host.hosting.start(host.run, seed);
         let started = patient(host.reports.recv()).await;
@@ -52,6 +54,7 @@ impl Host {
             data: Json::of(&call.0).unwrap(),
             client: None,
             until,
+            chain: Chain::default(),
         };
         self.hosting.request(self.run, asked);
     }

@@ -1,6 +1,7 @@
 //! The client against ROUTERs that the test plays the network server and agents with.
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod connect;
 mod direct;
 mod documented;
 mod fake;
@@ -139,6 +140,7 @@ async fn pending_requests_are_sent_again_over_the_next_connection() {
     server.answer(&again, json!(["echo"])).await;
     let kinds = asking.await.expect("no panic").expect("kinds");
     assert_eq!(kinds, ["echo"]);
+    assert_eq!(client.resent(), 1);
     assert_eq!(
         client.session().borrow().generation,
         1,

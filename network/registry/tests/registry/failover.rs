@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Peer, Plain, Rust, Side, WALL, World, text};
+use crate::support::{Peer, Plain, Rust, Side, WALL, World, config, text};
 
 /// Agents `a` and `b`, a client that holds `u` on `a`.
 fn two(side: Side) -> (World, Peer, Peer, Peer) {
@@ -308,6 +308,35 @@ fn between_records_without_epochs_the_first_wins() {
         world.connect(agent);
         world[agent].sim().put("u", "k", json!({}));
         assert_eq!(world.register(agent), end);
+    }
+}
+
+#[test]
+fn a_record_without_an_epoch_loses_to_one_with_an_epoch() {
+    for plain_first in [true, false] {
+        let mut world = World::starting(config());
+        let order = if plain_first {
+            [Plain, Rust]
+        } else {
+            [Rust, Plain]
+        };
+        let peers = order.map(|side| {
+            let id = format!("{side:?}");
+            let peer = world.peer(&id, side);
+            world[peer].agent = Some(crate::support::AgentSim::new(&id, side, &["k"]));
+            world.connect(peer);
+            let huly = match side {
+                Rust => json!({"epoch": [WALL - 1, 1]}),
+                Plain => json!({}),
+            };
+            world[peer].sim().put("u", "k", huly);
+            world.register(peer);
+            peer
+        });
+        let client = world.client("c", Rust);
+        assert_eq!(world.home(client, "u").as_deref(), Some("Rust"));
+        let lives = |peer: Peer| !world[peer].agent.as_ref().unwrap().containers.is_empty();
+        assert_eq!(peers.map(lives), order.map(|side| side == Rust));
     }
 }
 

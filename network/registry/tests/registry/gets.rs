@@ -305,11 +305,8 @@ fn a_typescript_client_finds_its_containers_again_after_a_restart() {
     let second = world.request(client, "gg", get.clone());
     world.reconnect(agent);
     let got = |world: &World, id: &str| uuid_of(&world.answer(client, id).unwrap().unwrap());
-    let mut both = [got(&world, &first), got(&world, &second)];
-    both.sort();
-    let mut expected = [one.clone(), "z-second".to_owned()];
-    expected.sort();
-    assert_eq!(both, expected);
+    let both = [got(&world, &first), got(&world, &second)];
+    assert_eq!(both, [one.as_str(), "z-second"], "the oldest first");
     assert_eq!(
         world[agent].sim().called("gg").len(),
         1,

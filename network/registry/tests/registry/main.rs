@@ -7,6 +7,7 @@
 
 mod again;
 mod calls;
+mod chain;
 mod chunks;
 mod ends;
 mod events;
@@ -21,6 +22,7 @@ mod refused;
 mod registration;
 mod requests;
 mod restart;
+mod rivals;
 mod sessions;
 mod standby;
 mod standby_property;

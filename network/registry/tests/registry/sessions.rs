@@ -103,7 +103,8 @@ fn hello_again_over_the_same_connection_changes_nothing() {
 
 #[test]
 fn a_late_close_of_a_superseded_connection_ends_nothing() {
-    for side in [Plain, Rust] {
+    // An end that the server never hears of is as late as can be: silence alone tells of it.
+    for (side, is_heard_of) in [(Plain, true), (Rust, true), (Plain, false), (Rust, false)] {
         let mut world = World::new();
         let agent = world.agent("a", side, &["k"]);
         let client = world.client("c", side);
@@ -111,7 +112,9 @@ fn a_late_close_of_a_superseded_connection_ends_nothing() {
         for peer in [agent, client] {
             let old = world[peer].conn.clone().unwrap();
             world.reconnect(peer);
-            world.close_old(old);
+            if is_heard_of {
+                world.close_old(old);
+            }
         }
         world.run(10_000);
         assert_eq!(world.home(client, &uuid).as_deref(), Some("a"));
@@ -392,26 +395,5 @@ fn an_agent_that_is_silent_after_that_is_lost() {
     assert_eq!(
         world.registry.snapshot().counted.agents_lost["AgentSilent"],
         1
-    );
-}
-
-#[test]
-fn who_has_not_the_control_secret_takes_no_controlling_session_over() {
-    let mut world = World::new();
-    let operator = world.operator();
-    let impostor = world.peer("operator", Rust);
-    world[impostor].nonce = "another process".into();
-    world[impostor].secret = Some("wrong".into());
-    world.connect(impostor);
-    let told = world[impostor].got.iter().find(|got| got.op == Op::Event);
-    let told = told.expect("it is told").payload_text().into_owned();
-    assert!(
-        told.contains("superseded") && told.contains("control secret"),
-        "{told}"
-    );
-    assert!(world[operator].got.iter().all(|got| got.op != Op::Event));
-    assert_eq!(
-        world.ask(operator, "kr", json!({"kinds": []})),
-        Ok(json!([]))
     );
 }

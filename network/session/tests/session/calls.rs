@@ -20,6 +20,7 @@ fn what_is_pending_is_sent_again_in_order_under_the_same_ids() {
     let after = requests(&rig.connect("s-1"));
     assert_eq!(after[..2], before);
     assert_eq!(after[2].0, "kl");
+    assert_eq!(rig.session.counters().resent, 2, "not the third");
 }
 
 #[test]

@@ -93,3 +93,33 @@ fn another_container_on_its_port_is_asked_nothing() {
     let effects = rig.connect("s-3");
     assert!(sent(&effects).iter().any(|frame| frame.op == Op::Request));
 }
+
+#[test]
+fn who_waits_for_a_request_is_said_beside_it() {
+    let chain = huly_protocol::Chain::default().then("u".into(), 7);
+    for own_router in [true, false] {
+        let mut rig = match own_router {
+            true => container(),
+            false => Rig::new(config()),
+        };
+        rig.connect("s-1");
+        let token = rig.token();
+        let (method, params) = match own_router {
+            true => ("say", json!(1)),
+            false => ("cs", json!(["v", "say", 1])),
+        };
+        let call = Call {
+            chain: chain.clone(),
+            epoch: Some((7, 1).into()),
+            ..Call::new(token, method, json_of(params))
+        };
+        let first = sent(&rig.input(Input::Call(call)));
+        rig.input(Input::Disconnected);
+        let again = sent(&rig.connect("s-1"));
+        for frames in [first, again] {
+            let request = frames.iter().find(|frame| frame.op == Op::Request);
+            let text = request.expect("it is sent").payload_text().into_owned();
+            assert!(text.contains(r#""chain":[["u",7]]"#), "{text}");
+        }
+    }
+}

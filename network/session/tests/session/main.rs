@@ -3,6 +3,7 @@
 
 mod calls;
 mod container;
+mod feed;
 mod lease;
 mod model;
 mod once;

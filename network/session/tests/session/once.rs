@@ -134,11 +134,13 @@ fn what_went_another_way_before_is_not_sent_in_an_unknown_life() {
     let (token, effects) = ask(&mut rig, |call| call.sent_before = true);
     assert_eq!(sent(&effects), []);
     assert_eq!(ended(&effects), [(token, Some(ErrorCode::OutcomeUnknown))]);
+    assert_eq!(rig.session.counters().resent, 0);
     let (_, effects) = ask(&mut rig, |call| {
         call.sent_before = true;
         call.epoch = Some(EPOCH);
     });
     assert_eq!(ext(&effects)["epoch"], json!([1_000, 7]));
+    assert_eq!(rig.session.counters().resent, 1);
 }
 
 #[test]
@@ -211,4 +213,17 @@ fn what_waits_to_be_placed_is_asserted_again_as_well() {
     rig.input(Input::Disconnected);
     let again = requests(&rig.connect("s-2"));
     assert!(again.iter().any(|(method, _)| method == "xr"), "{again:?}");
+}
+
+#[test]
+fn what_was_sent_on_another_route_is_not_said_not_to_have_run() {
+    let mut rig = Rig::new(config());
+    let (token, _) = ask(&mut rig, |call| {
+        call.timeout = Some(ms(400));
+        call.epoch = Some(EPOCH);
+        call.sent_before = true;
+    });
+    // The network server is not reached in time.
+    let late = rig.run(ms(500));
+    assert_eq!(ended(&late), [(token, Some(ErrorCode::OutcomeUnknown))]);
 }

@@ -18,6 +18,7 @@ pub(crate) fn config() -> Config {
         nonce: "nonce".into(),
         request_prefix: "client-p-".into(),
         secret: None,
+        fencing: None,
         alive_timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(30),
         seed: 7,

@@ -34,6 +34,7 @@ pub(super) struct Harness {
     /// (claim's name, reason)
     pub(super) events: Vec<(String, &'static str)>,
     pub(super) fail_writes: u32,
+    pub(super) tried_writes: u32,
     now: Duration,
     generation: u64,
     version: u64,
@@ -47,10 +48,11 @@ impl Harness {
     /// A started operator with nothing to do.
     pub(super) fn new() -> Self {
         let mut it = Self {
-            core: Core::new("default", at(Duration::ZERO)),
+            core: Core::new("default", true, at(Duration::ZERO)),
             network: Network::default(),
             events: Vec::new(),
             fail_writes: 0,
+            tried_writes: 0,
             now: Duration::ZERO,
             generation: 0,
             version: 0,
@@ -134,6 +136,18 @@ impl Harness {
         self.input(Input::Claims(Watched::Applied(Object::Read(claim))));
     }
 
+    /// Somebody else writes to it, and the watch does not tell yet.
+    pub(super) fn touch_unseen(&mut self, name: &str) {
+        self.version += 1;
+        self.claims.get_mut(name).unwrap().version = self.version;
+    }
+
+    /// The watch tells how it is.
+    pub(super) fn tell(&mut self, name: &str) {
+        let claim = self.claims[name].clone();
+        self.input(Input::Claims(Watched::Applied(Object::Read(claim))));
+    }
+
     pub(super) fn delete(&mut self, name: &str) {
         let claim = self.claims.remove(name).unwrap();
         self.input(Input::Claims(Watched::Deleted(Object::Read(claim))));
@@ -177,8 +191,14 @@ impl Harness {
         self.list();
     }
 
+    /// The same process, while another one leads.
+    pub(super) fn look_on(&mut self) {
+        self.core = Core::new("default", false, at(self.now));
+        self.list();
+    }
+
     pub(super) fn restart_operator_without_lists(&mut self) {
-        self.core = Core::new("default", at(self.now));
+        self.core = Core::new("default", true, at(self.now));
         self.generation += 1;
         self.network.subscribe();
         let facts = SessionFacts {
@@ -229,8 +249,13 @@ impl Harness {
 
     fn carry_out(&mut self, effect: Effect) -> Option<Outcome> {
         match effect {
-            Effect::WriteClaim { claim, status } => {
-                let result = self.write();
+            Effect::WriteClaim {
+                claim,
+                version,
+                status,
+            } => {
+                let stored = self.claims.get(&claim.name);
+                let result = self.write(stored.map(|stored| stored.version), version);
                 if let Ok(version) = result {
                     let stored = self.claims.get_mut(&claim.name).unwrap();
                     stored.status = *status;
@@ -243,8 +268,14 @@ impl Harness {
                 let uid = claim.uid;
                 Some(Outcome::ClaimWritten { uid, result })
             }
-            Effect::WriteKind { name, uid, status } => {
-                let result = self.write();
+            Effect::WriteKind {
+                name,
+                uid,
+                version,
+                status,
+            } => {
+                let stored = self.kinds.get(&name);
+                let result = self.write(stored.map(|stored| stored.version), version);
                 if let Ok(version) = result {
                     let stored = self.kinds.get_mut(&name).unwrap();
                     stored.status = *status;
@@ -264,10 +295,17 @@ impl Harness {
         }
     }
 
-    fn write(&mut self) -> Result<u64, WriteError> {
+    /// Writes what follows a version over the one that is stored.
+    fn write(&mut self, stored: Option<u64>, follows: u64) -> Result<u64, WriteError> {
+        self.tried_writes += 1;
         if self.fail_writes > 0 {
             self.fail_writes -= 1;
-            return Err(WriteError::Failed);
+            return Err(WriteError::Away);
+        }
+        match stored {
+            None => return Err(WriteError::Gone),
+            Some(stored) if stored != follows => return Err(WriteError::Conflict),
+            Some(_) => {}
         }
         self.version += 1;
         Ok(self.version)

@@ -1,6 +1,7 @@
 //! Laws of what is kept.
 
 use super::ServerView;
+use super::standbys::is_stateless;
 use crate::program::Program;
 use crate::world::World;
 
@@ -35,14 +36,16 @@ pub(super) fn idle(world: &World, view: &ServerView) -> Option<String> {
 }
 
 pub(super) fn empty(world: &World, view: &ServerView) -> Option<String> {
-    if let Some(record) = view.containers.first() {
+    let ends = |uuid: &str| !is_stateless(world, uuid);
+    if let Some(record) = view.containers.iter().find(|record| ends(&record.uuid)) {
         return Some(format!("the server still knows {}", record.uuid));
     }
     let references: usize = view.snapshot.references.values().sum();
     if references > 0 {
         return Some(format!("the server still knows {references} references"));
     }
-    if let Some((uuid, copies)) = world.ledger.accepting.iter().find(|(_, c)| !c.is_empty()) {
+    let mut accepting = world.ledger.accepting.iter();
+    if let Some((uuid, copies)) = accepting.find(|(uuid, c)| !c.is_empty() && ends(uuid)) {
         return Some(format!("{uuid} still accepts, {} times", copies.len()));
     }
     idle(world, view)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ServerView;
+use super::standbys::plain_has;
 use crate::ledger::News;
 use crate::world::World;
 
@@ -23,7 +24,8 @@ fn holders(world: &World) -> BTreeMap<String, u32> {
 
 pub(super) fn served(world: &World, view: &ServerView) -> Option<String> {
     holders(world).into_keys().find_map(|uuid| {
-        let copies = world.ledger.accepting(&uuid).len();
+        let of_plain = plain_has(world, view, &uuid);
+        let copies = world.ledger.accepting(&uuid).len() + usize::from(of_plain);
         let known = view.references(&uuid).is_some();
         (copies == 0 || !known)
             .then(|| format!("{uuid} is held; {copies} accept; known as live: {known}"))

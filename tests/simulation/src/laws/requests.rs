@@ -42,6 +42,7 @@ fn has_not_run(code: ErrorCode) -> bool {
         ErrorCode::Interrupted
             | ErrorCode::Gone
             | ErrorCode::Busy
+            | ErrorCode::TimedOut
             | ErrorCode::NoSuchContainer
             | ErrorCode::BadRequest
             | ErrorCode::NoSuitableAgent

@@ -1,22 +1,24 @@
 //! An agent: the real core, its session with the server, and containers.
 
-use std::collections::VecDeque;
+mod doors;
+mod registering;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, ServerCall, Token};
-use huly_protocol::{
-    AgentCall, AgentRegistration, AgentUuid, ContainerRecord, Epoch, ErrorCode, ErrorPayload, Json,
-    method,
-};
+use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, method};
 use huly_session::{self as session, Call, CallError};
 use serde::Serialize;
 
 use super::hosting::{Hosting, Manners};
 use super::link::Link;
 use super::{Action, Came, Context, Told};
-use crate::ledger::Seen;
+use crate::ledger::{Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+use doors::Doors;
+use registering::Registering;
 
 /// How often the agent's thread wakes, as a part of its lease: that of the native runtime.
 const TICKS: u32 = 8;
@@ -27,32 +29,38 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct AgentProgram {
     id: String,
+    labels: BTreeMap<String, String>,
     core: Agent,
     link: Link,
     hosting: Hosting,
+    doors: Doors,
     random: Random,
     tick: Duration,
     next_tick: Duration,
     tokens: u64,
     /// The registration that goes on.
-    registering: Option<session::Token>,
+    registering: Option<Registering>,
     /// The call by which the agent leaves.
     leaving: Option<session::Token>,
     inputs: VecDeque<Input>,
 }
 
 impl AgentProgram {
+    /// `listening` is the kind whose containers listen themselves.
     pub(crate) fn new(
         config: core::Config,
         session: session::Config,
         manners: Manners,
+        listening: Option<String>,
         mut random: Random,
         now: Duration,
     ) -> Self {
         let lease = config.lease;
         Self {
             id: config.agent.clone(),
+            labels: config.labels.clone(),
             hosting: Hosting::new(random.fork(), manners, lease, now),
+            doors: Doors::new(listening),
             random,
             core: Agent::new(config, now),
             link: Link::new(session),
@@ -85,15 +93,17 @@ impl AgentProgram {
                 let reports = self.hosting.lose_one(cx);
                 self.inputs.extend(reports);
             }
-            Came::Told(Told::Rest | Told::LetGo) => {}
+            Came::Told(Told::Rest | Told::LetGo | Told::Kinds(_)) => {}
             came => {
                 // Workers may be there before the agent's thread after a pause, or after it.
                 let first = self.random.percent(50);
                 if first {
                     self.work(cx);
                 }
-                let effects = self.link.take(cx, came);
-                self.session_effects(cx, effects);
+                if let Some(came) = self.take_door(cx, came) {
+                    let effects = self.link.take(cx, came);
+                    self.session_effects(cx, effects);
+                }
                 if !first {
                     self.settle(cx);
                     self.work(cx);
@@ -108,8 +118,10 @@ impl AgentProgram {
     }
 
     fn work(&mut self, cx: &mut Context) {
-        let reports = self.hosting.run(cx);
-        self.inputs.extend(reports);
+        for report in self.hosting.run(cx) {
+            let before = self.doors.before(&report);
+            self.inputs.extend(before.into_iter().chain([report]));
+        }
     }
 
     /// What waits for the core goes through it, with all that follows.
@@ -157,24 +169,7 @@ impl AgentProgram {
             self.link_input(cx, session::Input::Close);
             return;
         }
-        if self.registering != Some(token) {
-            return;
-        }
-        self.registering = None;
-        match result {
-            Ok(answer) => {
-                let original = self.link.session().peer_answer().is_none();
-                self.inputs.push_back(Input::Server { original });
-                let end = serde_json::from_slice::<Option<Vec<String>>>(&answer);
-                let end = end.ok().flatten().unwrap_or_default();
-                cx.tell(format!("is registered; is to end {end:?}"));
-                cx.saw(Seen::Registered);
-                self.inputs.push_back(Input::Registered { end });
-            }
-            // The session is another one: it says so itself.
-            Err(error) if error.code() == Some(ErrorCode::Interrupted) => {}
-            Err(_) => self.inputs.push_back(Input::RegisterFailed),
-        }
+        self.registration_answered(cx, token, result);
     }
 
     fn back_call(&mut self, cx: &mut Context, call: u64, method: String, params: &Json) {
@@ -184,12 +179,33 @@ impl AgentProgram {
         if parsed.agent != self.id {
             return self.reply(cx, call, Err(refused("this client serves another agent")));
         }
-        self.inputs.push_back(Input::Call(ServerCall {
+        let call = ServerCall {
             token: Token(call),
             method,
             params: Json::from(parsed.params),
             ext: parsed.ext.map(Json::from),
-        }));
+        };
+        if call.method == method::GET {
+            self.note_start(cx, &call);
+        }
+        self.inputs.push_back(Input::Call(call));
+    }
+
+    /// What a start says of the kind, and what was known of that before.
+    fn note_start(&self, cx: &mut Context, call: &ServerCall) {
+        let get = call.params.read::<(String, Json)>();
+        let told = call.ext.as_ref().map(Json::read::<StartExt>);
+        if let (Ok((kind, _)), Some(Ok(told))) = (get, told) {
+            let known = self.core.spec_of(&kind).map(|spec| spec.revision);
+            let labels = self.labels.clone();
+            let spec = told.spec.map(Box::new);
+            cx.saw(Seen::Placed(Placed {
+                kind,
+                labels,
+                spec,
+                known,
+            }));
+        }
     }
 
     fn reply(&mut self, cx: &mut Context, call: u64, result: Result<Json, ErrorPayload>) {
@@ -207,27 +223,6 @@ impl AgentProgram {
         let call = Call {
             timeout: (name == method::UNREGISTER_AGENT).then_some(LEAVE_TIMEOUT),
             ..Call::new(self.tokens, name, params)
-        };
-        self.link_input(cx, session::Input::Call(call));
-    }
-
-    fn register(&mut self, cx: &mut Context, mut registration: AgentRegistration) {
-        if let Some(token) = self.registering.take() {
-            self.link_input(cx, session::Input::Cancel { token });
-        }
-        let Some(session) = self.link.session().uuid().map(str::to_owned) else {
-            return; // The next one asks for it.
-        };
-        if cx.does(Sabotage::LowerEpochs) {
-            registration.containers.iter_mut().for_each(lower_epoch);
-        }
-        self.tokens += 1;
-        self.registering = Some(self.tokens);
-        let params = Json::of(&registration).unwrap_or_else(|_| Json::null());
-        let call = Call {
-            only_in: Some(session),
-            registers: true,
-            ..Call::new(self.tokens, method::REGISTER_AGENT, params)
         };
         self.link_input(cx, session::Input::Call(call));
     }
@@ -258,7 +253,14 @@ impl AgentProgram {
             Effect::Start { run, seed } => {
                 let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
                 cx.tell(format!("starts container {uuid}, epoch {epoch}"));
+                self.doors.starts(run, &seed.kind);
                 self.hosting.start(cx, run, *seed);
+            }
+            Effect::Activate { .. } if cx.does(Sabotage::DropActivations) => {}
+            Effect::Activate { run, seed } => {
+                let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
+                cx.tell(format!("its standby is to have {uuid}, epoch {epoch}"));
+                self.hosting.activate(cx, run, *seed);
             }
             Effect::Dispatch { run, asked } => {
                 if cx.does(Sabotage::DoubleRequests) {
@@ -272,7 +274,9 @@ impl AgentProgram {
             Effect::Observed(core::Observed::End { kind, reason }) => {
                 cx.tell(format!("a container of kind {kind} ended: {reason}"));
             }
-            // No client connects to its ROUTER, containers are well, none is made beforehand.
+            Effect::Send { conn, frame } => self.send_to_client(cx, &conn, frame),
+            Effect::CloseDoor { run } => self.close_door(cx, run),
+            // Containers are well and tell their clients nothing.
             _ => {}
         }
         self.inputs.extend(reports);
@@ -281,12 +285,6 @@ impl AgentProgram {
 
 fn refused(message: &str) -> ErrorPayload {
     ErrorPayload::new(ErrorCode::NoSuchAgent, message)
-}
-
-fn lower_epoch(record: &mut ContainerRecord) {
-    if let Some(ext) = &mut record.huly {
-        ext.epoch = Some(Epoch { term: 0, n: 1 });
-    }
 }
 
 pub(crate) fn text(epoch: Option<Epoch>) -> String {

@@ -1,13 +1,17 @@
 //! A client of ours: the real session, and a caller that gets, asks and releases at random.
 
+mod direct;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{
-    CallerExt, ContainerCall, ErrorCode, GetExt, GetParams, GetRequest, GotContainer, Json, method,
-};
-use huly_session::{Call, CallError, Config, Effect, Input, Token};
+use huly_protocol::{ErrorCode, GetExt, GetParams, GetRequest, GotContainer, Json};
+use huly_session::direct::{ContainerRequest, Setback};
+use huly_session::{CallError, Config, Effect, Input, Location, Token};
 
+use direct::Directs;
+
+use super::feed::Belief;
 use super::link::Link;
 use super::{Action, Came, Context, Told};
 use crate::ledger::{Outcome, Seen};
@@ -24,20 +28,40 @@ pub(crate) struct Wishes {
     pub(crate) uuids: Vec<(String, String)>,
     /// Kinds of which containers are got without a uuid.
     pub(crate) kinds: Vec<String>,
+    /// Whether it subscribes to the feed.
+    pub(crate) watches: bool,
+    /// Whether it connects to containers directly.
+    pub(crate) connects: bool,
     /// The longest time between two wishes, in ms.
     pub(crate) pause_ms: u64,
 }
 
 #[derive(Debug)]
 enum Waits {
-    Get { uuid: Option<String> },
-    Request { op: u64 },
+    Get {
+        uuid: Option<String>,
+    },
+    Request {
+        op: u64,
+    },
+    /// A request on its direct route.
+    Direct {
+        op: u64,
+        request: Box<ContainerRequest>,
+        began: Duration,
+    },
+    /// The answer of an agent that is to send a container's events.
+    Connect {
+        uuid: String,
+        attempt: u64,
+    },
     Other,
 }
 
 #[derive(Debug)]
 pub(crate) struct ClientProgram {
     link: Link,
+    directs: Directs,
     wishes: Wishes,
     random: Random,
     /// The first number of requests of this process.
@@ -48,6 +72,8 @@ pub(crate) struct ClientProgram {
     handles: Vec<String>,
     rests: bool,
     next_wish: Duration,
+    /// What it believes of the network, if it subscribed.
+    belief: Option<Belief>,
 }
 
 impl ClientProgram {
@@ -59,6 +85,7 @@ impl ClientProgram {
         now: Duration,
     ) -> Self {
         Self {
+            directs: Directs::new(config.clone()),
             link: Link::new(config),
             wishes,
             random,
@@ -68,6 +95,7 @@ impl ClientProgram {
             handles: Vec::new(),
             rests: false,
             next_wish: now,
+            belief: None,
         }
     }
 
@@ -76,37 +104,72 @@ impl ClientProgram {
         held.keys().map(|uuid| (*uuid).to_owned()).collect()
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn belief(&self) -> Option<&Belief> {
+        self.belief.as_ref()
+    }
+
     pub(crate) fn pending(&self) -> usize {
-        self.link.session().pending()
+        self.link.session().pending() + self.directs.pending()
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let wish = (!self.rests).then_some(self.next_wish);
-        [wish, self.link.session().next_wake()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            wish,
+            self.link.session().next_wake(),
+            self.directs.next_wake(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
         match came {
             Came::Told(Told::Rest) => self.rests = true,
             Came::Told(Told::LetGo) => {
+                self.disconnect_all(cx);
                 while let Some(uuid) = self.handles.pop() {
                     self.release(cx, uuid);
                 }
             }
             Came::Told(Told::Leave) => self.input(cx, Input::Close),
-            Came::Told(Told::LoseContainer) => {}
+            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
-                let effects = self.link.take(cx, came);
-                self.effects(cx, effects);
+                let starts = matches!(came, Came::Start);
+                if let Some(came) = self.take_direct(cx, came) {
+                    let effects = self.link.take(cx, came);
+                    self.effects(cx, effects);
+                }
+                if starts && self.wishes.watches {
+                    self.watch(cx);
+                }
             }
         }
+        self.look_after_directs(cx);
         if !self.rests && self.next_wish <= cx.now {
             self.next_wish = cx.now + self.random.millis(0..self.wishes.pause_ms);
             self.wish(cx);
         }
+    }
+
+    /// Subscribes to the feed, or begins again.
+    fn watch(&mut self, cx: &mut Context) {
+        self.belief = Some(Belief::default());
+        self.input(cx, Input::Watch);
+    }
+
+    /// Subscribes to the feed, or ends that.
+    fn watch_or_not(&mut self, cx: &mut Context) {
+        if self.random.percent(70) {
+            return self.watch(cx);
+        }
+        self.belief = None;
+        self.input(cx, Input::Unwatch);
     }
 
     fn input(&mut self, cx: &mut Context, input: Input) {
@@ -125,6 +188,11 @@ impl ClientProgram {
                     }
                 }
                 Effect::Got { token, result } => self.got(cx, token, result),
+                Effect::Feed(update) => {
+                    if let Some(belief) = &mut self.belief {
+                        belief.take(update);
+                    }
+                }
                 Effect::Stopped(reason) => {
                     let why = format!("the session is over: {reason:?}");
                     cx.actions.push(Action::Exit { why });
@@ -142,6 +210,18 @@ impl ClientProgram {
     ) {
         let op = match self.waits.remove(&token) {
             Some(Waits::Request { op }) => op,
+            Some(Waits::Direct { op, request, began }) => {
+                if let Err(error) = &result
+                    && self.goes_on(cx, op, *request, began, error)
+                {
+                    return;
+                }
+                op
+            }
+            Some(Waits::Connect { uuid, attempt }) => {
+                let result = result.map(drop).map_err(|error| Setback::from(&error));
+                return self.connect_answered(cx, &uuid, attempt, result);
+            }
             Some(_) => return cx.saw(Seen::Called { call: token }),
             None => return,
         };
@@ -179,12 +259,21 @@ impl ClientProgram {
     }
 
     fn wish(&mut self, cx: &mut Context) {
+        if self.wishes.watches && self.random.percent(3) {
+            return self.watch_or_not(cx);
+        }
+        if self.wishes.connects && self.random.percent(10) {
+            return self.connect_or_not(cx);
+        }
         match self.random.of(0..100) {
             _ if self.handles.is_empty() => self.get(cx),
             0..15 if self.handles.len() < MOST_HANDLES => self.get(cx),
             15..25 => {
                 let at = self.random.index(self.handles.len());
                 let uuid = self.handles.swap_remove(at);
+                if !self.handles.contains(&uuid) {
+                    self.disconnect(cx, &uuid);
+                }
                 self.release(cx, uuid);
             }
             25..28 => self.cancel(cx),
@@ -202,6 +291,17 @@ impl ClientProgram {
                     self.ask(cx, uuid);
                 }
             }
+        }
+    }
+
+    /// Connects to a container that is held, or ends that.
+    fn connect_or_not(&mut self, cx: &mut Context) {
+        let Some(uuid) = self.random.pick(&self.handles).cloned() else {
+            return;
+        };
+        match self.random.percent(75) {
+            true => self.connect(cx, uuid),
+            false => self.disconnect(cx, &uuid),
         }
     }
 
@@ -274,31 +374,21 @@ impl ClientProgram {
         let timeout = self.random.millis(300..8_000);
         let idempotent = self.random.percent(20);
         let Ok(data) = Json::of(&op) else { return };
-        let params = Json::of(&ContainerCall {
-            uuid: uuid.as_str().into(),
-            operation: "count".into(),
-            data: data.raw(),
-            ext: None::<CallerExt>,
-        });
-        let Ok(params) = params else { return };
         // As a reference of the client crate knows it.
         let held = self.handles.contains(&uuid);
         let location = self.link.session().location(&uuid).filter(|_| held);
-        let placed = location.and_then(|location| location.placement.as_ref());
-        let epoch = placed.and_then(|placement| placement.epoch);
-        let token = self.token(Waits::Request { op });
+        let request = ContainerRequest {
+            timeout: Some(timeout),
+            idempotent,
+            epoch: location.and_then(Location::epoch),
+            ..ContainerRequest::new(uuid.as_str(), "count", data)
+        };
         cx.tell(format!("request {op} to {uuid}"));
         cx.saw(Seen::Asked {
             op,
             timeout,
             idempotent,
         });
-        let call = Call {
-            timeout: Some(timeout),
-            idempotent,
-            epoch,
-            ..Call::new(token, method::CONTAINER_REQUEST, params)
-        };
-        self.input(cx, Input::Call(call));
+        self.send_request(cx, op, request);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_agent::core::{Asked, CallNumber, EndReport, Input, Run, Seed};
+use huly_agent::core::{Asked, CallNumber, EndReport, Input, Role, Run, Seed};
 use huly_protocol::{ErrorCode, ErrorPayload, Json};
 
 use super::Context;
@@ -15,6 +15,8 @@ use crate::random::Random;
 #[derive(Debug)]
 enum Job {
     Started,
+    /// What stood by has its uuid.
+    Activated,
     /// It comes to a request.
     Begin {
         asked: Box<Asked>,
@@ -101,6 +103,15 @@ impl Hosting {
         self.hosted.insert(run, hosted);
         let slow_ms = self.manners.slow_ms;
         self.job(cx.now, slow_ms, run, Job::Started);
+    }
+
+    /// What stood by is to have its uuid: a start again.
+    pub(crate) fn activate(&mut self, cx: &Context, run: Run, seed: Seed) {
+        if let Some(hosted) = self.hosted.get_mut(&run) {
+            hosted.seed = seed;
+            let slow_ms = self.manners.slow_ms;
+            self.job(cx.now, slow_ms, run, Job::Activated);
+        }
     }
 
     pub(crate) fn request(&mut self, cx: &Context, run: Run, asked: Asked) {
@@ -192,14 +203,20 @@ impl Hosting {
             return;
         };
         match job {
-            Job::Started if hosted.stopping => {}
-            Job::Started if self.random.percent(failing) => {
+            Job::Started | Job::Activated if hosted.stopping => {}
+            Job::Started | Job::Activated if self.random.percent(failing) => {
                 let error = ErrorPayload::new(ErrorCode::Failed, "a start that fails");
                 let result = Err(error);
                 reports.push(Input::Started { run, result });
                 self.ended(cx, run, EndReport::Stopped, reports);
             }
-            Job::Started => {
+            Job::Started if hosted.seed.role == Role::Standby => {
+                // It takes nothing yet.
+                hosted.live = true;
+                let result = Ok(());
+                reports.push(Input::Started { run, result });
+            }
+            Job::Started | Job::Activated => {
                 hosted.live = true;
                 cx.saw(Seen::Accepts {
                     run: run.0,

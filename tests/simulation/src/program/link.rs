@@ -3,13 +3,17 @@
 use huly_protocol::{Frame, Op, Request, method};
 use huly_session::{Config, Effect, Input, Session};
 
-use super::{Action, Came, Context};
+use super::{Action, Came, Context, Target};
 use crate::sabotage::Sabotage;
 use crate::wire::WireId;
+
+/// Bits of a dialing's number that are its own; the rest is the link's.
+const DIALS: u32 = 32;
 
 #[derive(Debug)]
 pub(crate) struct Link {
     session: Session,
+    target: Target,
     wire: Option<WireId>,
     /// The number of the last dialing, and whether it goes on.
     dial: u64,
@@ -20,14 +24,45 @@ impl Link {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             session: Session::new(config),
+            target: Target::Server,
             wire: None,
             dial: 0,
             dialing: false,
         }
     }
 
+    /// One of several links of a process, to another ROUTER than the server's. Numbers begin with 1.
+    pub(crate) fn to_door(config: Config, number: u64, authority: String) -> Self {
+        Self {
+            target: Target::Door(authority),
+            dial: number << DIALS,
+            ..Self::new(config)
+        }
+    }
+
+    /// The number of the link that has dialed.
+    pub(crate) fn number_of(dial: u64) -> u64 {
+        dial >> DIALS
+    }
+
+    /// The connection of the day.
+    pub(crate) fn wire(&self) -> Option<WireId> {
+        self.wire
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// What is held, and where it is.
+    pub(crate) fn whereabouts(&self) -> Vec<(String, Option<String>)> {
+        let held = self.session.held();
+        let all = held.keys().filter_map(|uuid| {
+            let location = self.session.location(uuid)?;
+            let at = (!location.gone).then(|| location.endpoint.clone());
+            Some(((*uuid).to_owned(), at))
+        });
+        all.collect()
     }
 
     /// What came, for the session; what it wants beside messages and connections is returned.
@@ -57,9 +92,11 @@ impl Link {
             }
             Came::Wake => self.input(cx, Input::Wake),
             // Of a connection that was hung up.
-            Came::Frame { .. } | Came::Closed { .. } | Came::Clogged { .. } | Came::Told(_) => {
-                Vec::new()
-            }
+            Came::Frame { .. }
+            | Came::Closed { .. }
+            | Came::Clogged { .. }
+            | Came::Knocked { .. }
+            | Came::Told(_) => Vec::new(),
         }
     }
 
@@ -71,8 +108,8 @@ impl Link {
                 self.hang_up(cx);
                 self.dial += 1;
                 self.dialing = true;
-                let (dial, after) = (self.dial, *after);
-                cx.actions.push(Action::Dial { dial, after });
+                let (dial, after, to) = (self.dial, *after, self.target.clone());
+                cx.actions.push(Action::Dial { dial, after, to });
                 false
             }
             Effect::Hangup => {
@@ -110,6 +147,7 @@ fn is_dropped(cx: &Context, frame: &Frame) -> bool {
     };
     match cx.sabotage {
         Some(Sabotage::DropReleases) => of(method::RELEASE),
+        Some(Sabotage::DropConnects) => of(method::CONNECT),
         Some(Sabotage::DropReassertions) => of(method::REASSERT),
         Some(Sabotage::DropReplies) => matches!(frame.op, Op::Response | Op::ResponseError),
         _ => false,

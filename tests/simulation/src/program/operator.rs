@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{GetExt, GetParams, GetRequest, Json, Sync, Synced, method};
+use huly_protocol::{
+    GetExt, GetParams, GetRequest, Json, KindBarrier, KindSpec, Sync, Synced, method,
+};
 use huly_session::{Call, Config, Effect, Input, Token};
+use serde::Serialize;
 
 use super::link::Link;
 use super::{Action, Came, Context, Told};
@@ -20,6 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 enum Waits {
     Get(String),
     Sync,
+    /// A specification, or the end of them.
+    Kind {
+        last: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -27,6 +34,9 @@ pub(crate) struct OperatorProgram {
     link: Link,
     /// What is to live, with its kind.
     wanted: BTreeMap<String, String>,
+    /// The specifications of kinds, and whether this session of the server's was told all.
+    specs: BTreeMap<String, KindSpec>,
+    kinds_told: bool,
     waits: BTreeMap<Token, Waits>,
     got: BTreeSet<String>,
     tokens: u64,
@@ -36,10 +46,17 @@ pub(crate) struct OperatorProgram {
 }
 
 impl OperatorProgram {
-    pub(crate) fn new(config: Config, wanted: BTreeMap<String, String>, now: Duration) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        wanted: BTreeMap<String, String>,
+        specs: BTreeMap<String, KindSpec>,
+        now: Duration,
+    ) -> Self {
         Self {
             link: Link::new(config),
             wanted,
+            specs,
+            kinds_told: false,
             waits: BTreeMap::new(),
             got: BTreeSet::new(),
             tokens: 0,
@@ -47,6 +64,10 @@ impl OperatorProgram {
             next_sync: now,
             next_try: now,
         }
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
     }
 
     pub(crate) fn held(&self) -> Vec<String> {
@@ -70,6 +91,10 @@ impl OperatorProgram {
                     self.input(cx, Input::Release { token, uuid, raw });
                 }
             }
+            Came::Told(Told::Kinds(specs)) => {
+                self.specs = specs;
+                self.tell_kinds(cx);
+            }
             Came::Told(_) => {}
             came => {
                 let effects = self.link.take(cx, came);
@@ -87,6 +112,13 @@ impl OperatorProgram {
         if !self.link.session().is_up() {
             return;
         }
+        if !self.kinds_told {
+            let kind = |waits: &Waits| matches!(waits, Waits::Kind { .. });
+            if !self.waits.values().any(kind) {
+                self.tell_kinds(cx);
+            }
+            return;
+        }
         let asked: BTreeSet<&str> = self.waits.values().filter_map(Waits::uuid).collect();
         let missing: Vec<(String, String)> = self
             .wanted
@@ -101,6 +133,40 @@ impl OperatorProgram {
             self.next_sync = cx.now + SYNC_EVERY;
             self.sync(cx);
         }
+    }
+
+    /// Says all specifications there are.
+    fn tell_kinds(&mut self, cx: &mut Context) {
+        self.kinds_told = false;
+        if !self.link.session().is_up() {
+            return;
+        }
+        self.waits
+            .retain(|_, waits| !matches!(waits, Waits::Kind { .. }));
+        let kinds = self.specs.keys().cloned().collect();
+        let specs: Vec<KindSpec> = self.specs.values().cloned().collect();
+        for spec in specs {
+            self.tell_kind(cx, method::SET_KIND, &spec, false);
+        }
+        self.tell_kind(cx, method::REMOVE_KINDS, &KindBarrier { kinds }, true);
+    }
+
+    fn tell_kind<T: Serialize>(
+        &mut self,
+        cx: &mut Context,
+        name: &'static str,
+        what: &T,
+        last: bool,
+    ) {
+        let Ok(params) = Json::of(what) else { return };
+        self.tokens += 1;
+        self.waits.insert(self.tokens, Waits::Kind { last });
+        let call = Call {
+            timeout: Some(TIMEOUT),
+            only_in: self.link.session().uuid().map(str::to_owned),
+            ..Call::new(self.tokens, name, params)
+        };
+        self.input(cx, Input::Call(call));
     }
 
     fn get(&mut self, cx: &mut Context, uuid: String, kind: String) {
@@ -155,6 +221,9 @@ impl OperatorProgram {
         for effect in effects {
             match effect {
                 Effect::Up { fresh: true, .. } => {
+                    self.kinds_told = false;
+                    self.waits
+                        .retain(|_, waits| !matches!(waits, Waits::Kind { .. }));
                     self.next_sync = cx.now;
                     self.next_try = cx.now;
                 }
@@ -176,9 +245,15 @@ impl OperatorProgram {
                     }
                 }
                 Effect::Answered { token, result } => {
-                    let Some(Waits::Sync) = self.waits.remove(&token) else {
-                        continue;
-                    };
+                    match self.waits.remove(&token) {
+                        Some(Waits::Sync) => {}
+                        Some(Waits::Kind { last: true }) if result.is_ok() => {
+                            self.kinds_told = true;
+                            self.next_try = cx.now;
+                            continue;
+                        }
+                        _ => continue,
+                    }
                     self.syncs = false;
                     match result.map(|answer| serde_json::from_slice::<Synced>(&answer)) {
                         Ok(Ok(synced)) => {
@@ -207,7 +282,7 @@ impl Waits {
     fn uuid(&self) -> Option<&str> {
         match self {
             Self::Get(uuid) => Some(uuid),
-            Self::Sync => None,
+            Self::Sync | Self::Kind { .. } => None,
         }
     }
 }

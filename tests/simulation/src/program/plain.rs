@@ -7,10 +7,10 @@ pub(crate) mod client;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::{Frame, Op, Request};
+use huly_protocol::{Frame, NetworkEvent, Op, Request};
 use serde_json::{Value, json};
 
-use super::{Action, Came, Context};
+use super::{Action, Came, Context, Target};
 use crate::wire::WireId;
 
 /// Between two pings (W07).
@@ -30,6 +30,8 @@ pub(super) enum Heard {
         request: u64,
         result: Result<Value, String>,
     },
+    /// Events, merged to a batch.
+    Events(NetworkEvent),
     /// The server calls.
     Call {
         id: String,
@@ -141,7 +143,8 @@ impl PlainSession {
         self.dial += 1;
         self.dialing = true;
         let dial = self.dial;
-        cx.actions.push(Action::Dial { dial, after });
+        let to = Target::Server;
+        cx.actions.push(Action::Dial { dial, after, to });
     }
 
     pub(super) fn take(&mut self, cx: &mut Context, came: Came) -> Option<Heard> {
@@ -228,7 +231,8 @@ impl PlainSession {
                 let id = frame.id;
                 Some(Heard::Call { id, method, params })
             }
-            Op::Event | Op::Ping | Op::Pong | Op::Close => None,
+            Op::Event => Some(Heard::Events(serde_json::from_slice(&frame.payload).ok()?)),
+            Op::Ping | Op::Pong | Op::Close => None,
         }
     }
 

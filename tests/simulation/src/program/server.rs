@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use huly_protocol::{
-    ContainerRecord, Frame, Hello, HelloExt, Op, PROTOCOL_VERSION, Request, method,
-};
+use huly_protocol::{Frame, Hello, HelloExt, Op, PROTOCOL_VERSION, Request, method};
 use huly_registry::{Config, Effect, Input, Now, Registry, Snapshot};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Action, Came, Context};
@@ -46,7 +45,7 @@ impl Server {
                 Input::Cut { conn: wire.name() }
             }
             Came::Start | Came::Wake => Input::Wake,
-            Came::Dialed { .. } | Came::Told(_) => return,
+            Came::Dialed { .. } | Came::Knocked { .. } | Came::Told(_) => return,
         };
         self.input(cx, input);
     }
@@ -86,8 +85,9 @@ impl Server {
         self.registry.snapshot()
     }
 
-    /// What the server would tell anybody of its containers, asked over a connection of its own.
-    pub(crate) fn containers(&mut self, cx: &mut Context) -> Vec<ContainerRecord> {
+    /// What the server would tell anybody of its agents or containers, asked over a connection of its
+    /// own.
+    pub(crate) fn list<T: DeserializeOwned>(&mut self, cx: &mut Context, name: &str) -> Vec<T> {
         let hello = Hello {
             alive_timeout: None,
             huly: Some(HelloExt {
@@ -96,10 +96,11 @@ impl Server {
                 features: Vec::new(),
                 term: 0,
                 secret: None,
+                fencing: None,
             }),
         };
         let hello = serde_json::to_vec(&hello).unwrap_or_default();
-        let list = Request::payload(method::LIST_CONTAINERS, "{}");
+        let list = Request::payload(name, "{}");
         let said = [
             Frame::new(Op::Hello, PROBE, hello),
             Frame::new(Op::Request, PROBE, list),
@@ -130,6 +131,14 @@ fn sabotaged(sabotage: Sabotage, frame: Frame) -> Option<Frame> {
     let is = |name: &str| {
         frame.op == Op::Request && Request::read(&frame.payload).is_ok_and(|r| r.method == name)
     };
+    let told = |what: &str| {
+        frame.op == Op::Event
+            && serde_json::from_slice::<Value>(&frame.payload).is_ok_and(|event| {
+                event
+                    .get(what)
+                    .is_some_and(|told| told.get("snapshot").is_none())
+            })
+    };
     let altered = |alter: &dyn Fn(&mut Value)| {
         let mut call: Value = serde_json::from_slice(&frame.payload).ok()?;
         // A TypeScript agent is told nothing beside it.
@@ -143,6 +152,17 @@ fn sabotaged(sabotage: Sabotage, frame: Frame) -> Option<Frame> {
         Sabotage::OneEpochForAll if is(method::GET) => altered(&|beside| {
             beside["epoch"][1] = json!(1);
         }),
+        Sabotage::EmptyFeed if told("feed") => {
+            let mut event: Value = serde_json::from_slice(&frame.payload).ok()?;
+            event["feed"]["containers"] = json!([]);
+            let payload = serde_json::to_vec(&event).ok()?;
+            Some(Frame::new(frame.op, frame.id, payload))
+        }
+        Sabotage::DropMoves if told("held") || told("containers") => None,
+        Sabotage::ForgetSpecs if is(method::GET) => altered(&|beside| {
+            beside["spec"] = Value::Null;
+        }),
+        Sabotage::DropSpecs if is(method::SET_KIND) => None,
         Sabotage::DropHolders if is(method::SET_HOLDERS) => None,
         Sabotage::DropHolders if is(method::GET) => altered(&|beside| {
             beside["holders"] = json!([]);

@@ -45,6 +45,13 @@ impl World {
                 self.isolated.remove(&place);
                 self.unblock();
             }
+            Step::Part(place) => {
+                self.parted.insert(place);
+            }
+            Step::Meet(place) => {
+                self.parted.remove(&place);
+                self.unblock();
+            }
             Step::Slow { place, ms } => {
                 self.slow.insert(place, ms);
             }
@@ -58,6 +65,14 @@ impl World {
             Step::Leave(place) => self.tell_place(&place, Told::Leave),
             Step::Double { stay } => self.double(&stay),
             Step::Single => self.single(),
+            Step::SetKind(spec) => {
+                self.specs.insert(spec.kind.clone(), *spec);
+                self.tell_place("operator", Told::Kinds(self.specs.clone()));
+            }
+            Step::DeleteKind(kind) => {
+                self.specs.remove(&kind);
+                self.tell_place("operator", Told::Kinds(self.specs.clone()));
+            }
         }
     }
 
@@ -176,6 +191,7 @@ impl World {
     pub(crate) fn mend(&mut self) {
         self.single();
         self.isolated.clear();
+        self.parted.clear();
         self.slow.clear();
         self.unblock();
         self.notice_cuts();

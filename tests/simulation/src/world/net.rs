@@ -6,7 +6,7 @@ use std::time::Duration;
 use huly_protocol::Frame;
 
 use super::{Event, ProcessId, World};
-use crate::program::Came;
+use crate::program::{Came, Target};
 use crate::sabotage::Sabotage;
 use crate::wire::{Item, Side, Wire, WireId};
 
@@ -28,8 +28,35 @@ impl World {
         self.random.millis(0..longest)
     }
 
-    fn is_isolated(&self, id: ProcessId) -> bool {
-        self.isolated.contains(&self.process(id).place)
+    /// Whether nothing goes between two processes.
+    fn is_blocked(&self, one: ProcessId, other: ProcessId) -> bool {
+        let place = |id: ProcessId| &self.process(id).place;
+        let parted = |id: ProcessId, server: ProcessId| {
+            place(server) == "server" && self.parted.contains(place(id))
+        };
+        let isolated = |id: ProcessId| self.isolated.contains(place(id));
+        isolated(one) || isolated(other) || parted(one, other) || parted(other, one)
+    }
+
+    /// Who is dialed, and the port, where it is one for clients.
+    fn target(&self, process: ProcessId, to: &Target) -> (Option<ProcessId>, Option<u16>) {
+        match to {
+            Target::Server => (self.server_of(process), None),
+            Target::Door(authority) => {
+                let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+                (self.at(host), port.parse().ok())
+            }
+        }
+    }
+
+    /// Who listens for clients hears that there is one.
+    pub(super) fn knock(&mut self, wire: Option<WireId>) {
+        if let Some((id, of)) = wire.and_then(|id| Some((id, self.wires.get(&id)?)))
+            && let Some(port) = of.port
+        {
+            let listener = of.end(Side::Listener);
+            self.give(listener, Came::Knocked { wire: id, port });
+        }
     }
 
     /// The server that a process reaches.
@@ -39,12 +66,12 @@ impl World {
         self.process(server).program.is_some().then_some(server)
     }
 
-    pub(super) fn dial(&mut self, process: ProcessId, dial: u64) {
+    pub(super) fn dial(&mut self, process: ProcessId, dial: u64, to: &Target) {
         if self.process(process).program.is_none() {
             return;
         }
-        let server = self.server_of(process);
-        let unheard = self.is_isolated(process) || server.is_some_and(|s| self.is_isolated(s));
+        let (listener, port) = self.target(process, to);
+        let unheard = self.is_blocked(process, listener.unwrap_or(process));
         if unheard {
             let wire = None;
             let failed = Event::Dialed {
@@ -54,13 +81,13 @@ impl World {
             };
             return self.plan(self.now + DIAL_TIMEOUT, failed);
         }
-        let (delay, wire) = match server {
+        let (delay, wire) = match listener {
             None => (self.delay(process, process), None),
-            Some(server) => {
+            Some(listener) => {
                 self.numbers += 1;
                 let wire = WireId(self.numbers);
-                self.wires.insert(wire, Wire::new(process, server));
-                let delay = self.delay(process, server) * 2;
+                self.wires.insert(wire, Wire::new(process, listener, port));
+                let delay = self.delay(process, listener) * 2;
                 (delay, Some(wire))
             }
         };
@@ -130,7 +157,7 @@ impl World {
             return;
         };
         let (receiver, sender) = (wire.end(to), wire.end(to.other()));
-        let blocked = self.is_isolated(receiver) || self.is_isolated(sender);
+        let blocked = self.is_blocked(receiver, sender);
         let Some(wire) = self.wires.get_mut(&id) else {
             return;
         };
@@ -178,6 +205,12 @@ impl World {
             let at = wire.end(side);
             self.closed(id, at);
         }
+    }
+
+    /// The process that somebody is connected to.
+    pub(crate) fn listener(&self, wire: WireId) -> Option<ProcessId> {
+        let wire = self.wires.get(&wire).filter(|wire| !wire.cut)?;
+        Some(wire.end(Side::Listener))
     }
 
     /// The wires of a process.

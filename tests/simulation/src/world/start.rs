@@ -1,6 +1,6 @@
 //! Processes are started.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use huly_session::{Config as SessionConfig, Peer};
@@ -14,6 +14,7 @@ use crate::program::plain::agent::PlainAgent;
 use crate::program::plain::client::PlainClient;
 use crate::program::server::Server;
 use crate::program::{Came, Program};
+use crate::scenario::breadth::{Beforehand, STATELESS, ZONE, zone_of};
 
 /// The control secret of the simulated network.
 const SECRET: &str = "secret";
@@ -83,6 +84,7 @@ impl World {
             nonce: format!("nonce-{number}"),
             request_prefix: format!("{number}-"),
             secret: None,
+            fencing: None,
             alive_timeout: SessionConfig::ALIVE_TIMEOUT,
             request_timeout: SessionConfig::REQUEST_TIMEOUT,
             seed,
@@ -90,11 +92,14 @@ impl World {
         let program = match role {
             "server" => {
                 let instance = Uuid::from_u128(u128::from(random.next())).to_string();
+                let defaults = huly_registry::Config::new(instance, wall_ms);
+                let told = self.scenario.breadth.message_bytes;
                 let config = huly_registry::Config {
+                    message_bytes: told.unwrap_or(defaults.message_bytes),
                     // Where there is a secret, TypeScript agents' containers wait for an operator.
                     control_secret: self.scenario.operator.then(|| SECRET.into()),
                     orphan_grace: ORPHAN_GRACE,
-                    ..huly_registry::Config::new(instance, wall_ms)
+                    ..defaults
                 };
                 Program::Server(Box::new(Server::new(config, mono, wall_ms)))
             }
@@ -102,13 +107,16 @@ impl World {
                 let id = format!("{place}.{life}");
                 let instance = Uuid::from_u128(u128::from(random.next()));
                 let config = huly_agent::core::Config {
-                    kinds: self.scenario.kinds.iter().cloned().collect(),
+                    kinds: self.kinds_of_agents(),
+                    stateless: self.made_beforehand(),
+                    labels: [(ZONE.to_owned(), zone_of(place).to_owned())].into(),
                     ping_interval: Duration::ZERO,
                     ..huly_agent::core::Config::new(id.clone(), instance, place, 3738)
                 };
                 let session = session(format!("of-{id}"), random.next());
+                let listening = self.scenario.breadth.listening.clone();
                 let manners = self.scenario.manners;
-                let agent = AgentProgram::new(config, session, manners, random, mono);
+                let agent = AgentProgram::new(config, session, manners, listening, random, mono);
                 Program::Agent(Box::new(agent))
             }
             "client" => {
@@ -126,8 +134,9 @@ impl World {
             }
             "tsagent" => {
                 let id = format!("{place}.{life}");
+                let made = self.made_beforehand();
                 let (kinds, manners) = (self.scenario.kinds.clone(), self.scenario.manners);
-                let agent = PlainAgent::new(id, kinds, manners, random);
+                let agent = PlainAgent::new(id, kinds, made, manners, random);
                 Program::PlainAgent(Box::new(agent))
             }
             "tsclient" => {
@@ -138,21 +147,39 @@ impl World {
             }
             "operator" => {
                 let wanted: BTreeMap<_, _> = self.scenario.wanted.iter().cloned().collect();
+                let specs = self.specs.clone();
                 let session = SessionConfig {
                     secret: Some(SECRET.into()),
                     ..session(place.to_owned(), random.next())
                 };
-                Program::Operator(Box::new(OperatorProgram::new(session, wanted, mono)))
+                Program::Operator(Box::new(OperatorProgram::new(session, wanted, specs, mono)))
             }
             _ => return None,
         };
         Some((program, heir))
     }
 
+    /// The kinds that agents of ours can host.
+    fn kinds_of_agents(&self) -> BTreeSet<String> {
+        let kinds = self.scenario.kinds.iter().cloned();
+        let by_kind = self.scenario.breadth.beforehand == Some(Beforehand::Kind);
+        let more = by_kind.then(|| STATELESS.1.to_owned());
+        kinds.chain(more).collect()
+    }
+
+    /// What agents make beforehand of their own accord: uuids, with their kinds.
+    fn made_beforehand(&self) -> BTreeMap<String, String> {
+        let by_agents = self.scenario.breadth.beforehand == Some(Beforehand::Agents);
+        let made = by_agents.then(|| (STATELESS.0.to_owned(), STATELESS.1.to_owned()));
+        made.into_iter().collect()
+    }
+
     fn wishes(&self) -> Wishes {
         Wishes {
             uuids: self.scenario.uuids.clone(),
             kinds: self.scenario.kinds.clone(),
+            connects: self.scenario.breadth.connecting,
+            watches: self.scenario.breadth.watching,
             pause_ms: self.scenario.pause_ms,
         }
     }

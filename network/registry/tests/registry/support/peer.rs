@@ -26,6 +26,7 @@ pub(crate) struct PeerState {
     pub(crate) nonce: String,
     pub(crate) term: u64,
     pub(crate) secret: Option<String>,
+    pub(crate) fencing: Option<u64>,
     pub(crate) alive_timeout: Option<f64>,
     pub(crate) conn: Option<ConnId>,
     /// The uuid in the last hello.
@@ -49,6 +50,7 @@ impl PeerState {
             nonce: format!("nonce of {client}"),
             term: 0,
             secret: None,
+            fencing: None,
             alive_timeout: Some(3.0),
             conn: None,
             uuid: String::new(),
@@ -67,6 +69,7 @@ impl PeerState {
             Side::Plain => json!({"aliveTimeout": self.alive_timeout}),
             Side::Rust => json!({"aliveTimeout": self.alive_timeout, "huly": {
                 "v": 1, "nonce": self.nonce, "term": self.term, "secret": self.secret,
+                "fencing": self.fencing,
             }}),
         }
     }

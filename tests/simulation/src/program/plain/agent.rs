@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::method;
+use huly_protocol::{EventKind, NetworkEvent, method};
 use serde_json::{Value, json};
 
 use super::{Heard, PlainSession};
@@ -12,9 +12,13 @@ use crate::program::hosting::Manners;
 use crate::program::{Came, Context, Told};
 use crate::random::Random;
 
+/// After how long it registers what it keeps of a uuid that is free (W26).
+const STANDBY: Duration = Duration::from_millis(100);
+
 #[derive(Debug)]
 enum Job {
     Started(String),
+    Register,
     Answer { id: String, data: Value },
 }
 
@@ -35,6 +39,8 @@ pub(crate) struct PlainAgent {
     manners: Manners,
     random: Random,
     hosted: BTreeMap<String, Hosted>,
+    /// What it made beforehand: uuids, with their kinds.
+    made: BTreeMap<String, String>,
     runs: u64,
     jobs: BTreeMap<(Duration, u64), Job>,
     /// The last registration, by which alone it is told what to end.
@@ -42,18 +48,40 @@ pub(crate) struct PlainAgent {
 }
 
 impl PlainAgent {
-    pub(crate) fn new(id: String, kinds: Vec<String>, manners: Manners, random: Random) -> Self {
+    /// `made` is what it makes beforehand: uuids, with their kinds.
+    pub(crate) fn new(
+        id: String,
+        kinds: Vec<String>,
+        made: BTreeMap<String, String>,
+        manners: Manners,
+        random: Random,
+    ) -> Self {
+        let mut hosted = BTreeMap::new();
+        for ((uuid, kind), run) in made.iter().zip(1..) {
+            let one = Hosted {
+                run,
+                kind: kind.clone(),
+                live: true,
+                waiters: Vec::new(),
+            };
+            hosted.insert(uuid.clone(), one);
+        }
         Self {
             session: PlainSession::new(format!("of-{id}")),
             id,
             kinds,
             manners,
             random,
-            hosted: BTreeMap::new(),
-            runs: 0,
+            runs: made.len() as u64,
+            hosted,
+            made,
             jobs: BTreeMap::new(),
             registering: 0,
         }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
@@ -65,13 +93,14 @@ impl PlainAgent {
         match came {
             Came::Told(Told::Leave) => self.session.leave(cx),
             Came::Told(Told::LoseContainer) => self.lose_one(cx),
-            Came::Told(Told::Rest | Told::LetGo) => {}
+            Came::Told(Told::Rest | Told::LetGo | Told::Kinds(_)) => {}
             came => match self.session.take(cx, came) {
                 Some(Heard::Fresh) => self.register(cx),
                 Some(Heard::Answer { request, result }) if request == self.registering => {
                     self.registered(cx, &result.unwrap_or_default());
                 }
                 Some(Heard::Call { id, method, params }) => self.call(cx, id, &method, &params),
+                Some(Heard::Events(event)) => self.events(cx, &event),
                 Some(Heard::Answer { .. }) | None => {}
             },
         }
@@ -80,15 +109,17 @@ impl PlainAgent {
                 break;
             }
             match entry.remove() {
+                Job::Register => self.register(cx),
                 Job::Started(uuid) => self.started(cx, &uuid),
                 Job::Answer { id, data } => self.session.answer(cx, id, Ok(data)),
             }
         }
     }
 
+    /// Clients do not connect to it.
     fn endpoint(&self, uuid: Option<&str>) -> String {
         let endpoint = json!({
-            "kind": 0, "host": self.id, "port": 3738, "agentId": self.id, "uuid": uuid,
+            "kind": 2, "host": self.id, "port": 3738, "agentId": self.id, "uuid": uuid,
         });
         endpoint.to_string()
     }
@@ -133,6 +164,22 @@ impl PlainAgent {
             self.session.answer(cx, id, Err("the container was ended"));
         }
         true
+    }
+
+    /// Whether it has a container of the uuid that it made beforehand.
+    pub(crate) fn keeps(&self, uuid: &str) -> bool {
+        self.made.contains_key(uuid) && self.hosted.contains_key(uuid)
+    }
+
+    /// A uuid of which it made a container beforehand is free: it registers that (W26).
+    fn events(&mut self, cx: &mut Context, event: &NetworkEvent) {
+        let removed = event.containers.iter();
+        let mut removed = removed.filter(|told| told.event == EventKind::Removed);
+        if removed.any(|told| self.keeps(&told.container.uuid)) {
+            self.runs += 1;
+            self.jobs
+                .insert((cx.now + STANDBY, self.runs), Job::Register);
+        }
     }
 
     fn lose_one(&mut self, cx: &mut Context) {

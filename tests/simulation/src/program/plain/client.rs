@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{ErrorCode, NO_SUITABLE_AGENT, method};
+use huly_protocol::{ErrorCode, EventKind, NO_SUITABLE_AGENT, NetworkEvent, method};
 use serde_json::{Value, json};
 
 use super::{Heard, PlainSession};
@@ -31,6 +31,16 @@ enum Waits {
     },
 }
 
+/// What it holds.
+#[derive(Debug, Clone)]
+struct Hold {
+    uuid: String,
+    /// Where it believes it to be; nothing of what is gone.
+    endpoint: Option<String>,
+    /// The original get.
+    params: Value,
+}
+
 #[derive(Debug)]
 pub(crate) struct PlainClient {
     session: PlainSession,
@@ -38,8 +48,7 @@ pub(crate) struct PlainClient {
     random: Random,
     ops: u64,
     waits: BTreeMap<u64, Waits>,
-    /// What it holds: the container, and the original get.
-    held: BTreeMap<u64, (String, Value)>,
+    held: BTreeMap<u64, Hold>,
     holds: u64,
     /// Gets that found no agent.
     again: Vec<(Duration, Waits)>,
@@ -70,8 +79,14 @@ impl PlainClient {
     }
 
     pub(crate) fn held(&self) -> Vec<String> {
-        let uuids = self.held.values().map(|(uuid, _)| uuid.clone());
+        let uuids = self.held.values().map(|hold| hold.uuid.clone());
         uuids.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    pub(crate) fn whereabouts(&self) -> Vec<(String, Option<String>)> {
+        let all = self.held.values();
+        all.map(|hold| (hold.uuid.clone(), hold.endpoint.clone()))
+            .collect()
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -96,7 +111,7 @@ impl PlainClient {
                 }
             }
             Came::Told(Told::Leave) => self.session.leave(cx),
-            Came::Told(Told::LoseContainer) => {}
+            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
                 if let Some(heard) = self.session.take(cx, came) {
                     self.hear(cx, heard);
@@ -117,7 +132,7 @@ impl PlainClient {
     fn hear(&mut self, cx: &mut Context, heard: Heard) {
         match heard {
             Heard::Fresh => {
-                for (hold, (_, params)) in self.held.clone() {
+                for (hold, Hold { params, .. }) in self.held.clone() {
                     let of = Some(hold);
                     // One that was under way was sent again.
                     if !self.gets_again(hold) {
@@ -130,8 +145,30 @@ impl PlainClient {
                     self.answered(cx, waits, result);
                 }
             }
+            Heard::Events(event) => self.events(cx, event),
             // It serves no agent.
             Heard::Call { id, .. } => self.session.answer(cx, id, Err("no such agent")),
+        }
+    }
+
+    /// It takes from them where containers are (W25), and that an agent is there to try again.
+    fn events(&mut self, cx: &mut Context, event: NetworkEvent) {
+        for told in event.containers {
+            let held = self.held.values_mut();
+            for hold in held.filter(|hold| hold.uuid == told.container.uuid) {
+                match told.event {
+                    EventKind::Added => {}
+                    EventKind::Updated => hold.endpoint = Some(told.container.endpoint.clone()),
+                    EventKind::Removed => hold.endpoint = None,
+                }
+            }
+        }
+        let added = event.agents.iter();
+        let mut added = added.filter(|agent| agent.event == EventKind::Added);
+        if added.any(|agent| !agent.kinds.is_empty()) {
+            for (at, _) in &mut self.again {
+                *at = cx.now;
+            }
         }
     }
 
@@ -144,14 +181,25 @@ impl PlainClient {
         match (waits, result) {
             (Waits::Get { params, of }, Ok(got)) => {
                 let uuid = got[0].as_str().unwrap_or_default().to_owned();
+                let endpoint = got[1].as_str().map(str::to_owned);
                 cx.tell(format!("holds {uuid}"));
                 match of {
                     None => {
                         self.holds += 1;
-                        self.held.insert(self.holds, (uuid, params));
+                        let hold = Hold {
+                            uuid,
+                            endpoint,
+                            params,
+                        };
+                        self.held.insert(self.holds, hold);
                     }
                     Some(of) => match self.held.get_mut(&of) {
-                        Some(hold) => hold.0 = uuid,
+                        // The answer says nothing new of where it is (W25).
+                        Some(hold) if hold.uuid == uuid => {}
+                        Some(hold) => {
+                            hold.uuid = uuid;
+                            hold.endpoint = endpoint;
+                        }
                         // Let go while it was got again.
                         None => self.let_go(cx, &uuid),
                     },
@@ -187,7 +235,7 @@ impl PlainClient {
     }
 
     fn let_go(&mut self, cx: &mut Context, uuid: &str) {
-        self.held.retain(|_, (held, _)| held != uuid);
+        self.held.retain(|_, hold| hold.uuid != uuid);
         cx.tell(format!("releases {uuid}"));
         self.session
             .request(cx, method::RELEASE, &json!({ "uuid": uuid }));
@@ -232,7 +280,8 @@ impl PlainClient {
         let Some((uuid, kind)) = self.random.pick(&self.wishes.uuids) else {
             return;
         };
-        let params = match self.random.percent(70) {
+        let by_uuid = self.random.percent(70) || !self.wishes.kinds.contains(kind);
+        let params = match by_uuid {
             true => json!({ "kind": kind, "request": { "uuid": uuid } }),
             false => json!({ "kind": kind, "request": {} }),
         };

@@ -1,4 +1,5 @@
-//! What a registration is on the wire.
+//! What an agent's registration is on the wire: for an original server, and in chunks that a server
+//! of ours takes.
 
 use huly_protocol::{AgentRegistration, ContainerRecord, Json};
 
@@ -8,7 +9,7 @@ const CHUNK: usize = 500;
 const ENVELOPE: u64 = 256;
 
 /// Without what an original server was not asked for.
-pub(crate) fn plain(mut registration: AgentRegistration) -> AgentRegistration {
+pub fn plain(mut registration: AgentRegistration) -> AgentRegistration {
     registration.huly = None;
     for record in &mut registration.containers {
         record.huly = None;
@@ -17,10 +18,7 @@ pub(crate) fn plain(mut registration: AgentRegistration) -> AgentRegistration {
 }
 
 /// A registration in pieces that the server takes: records may carry large extras.
-pub(crate) fn chunks(
-    mut registration: AgentRegistration,
-    message_bytes: u64,
-) -> Vec<AgentRegistration> {
+pub fn chunks(mut registration: AgentRegistration, message_bytes: u64) -> Vec<AgentRegistration> {
     let living = std::mem::take(&mut registration.containers);
     let stopping = registration.huly.as_mut();
     let stopping = stopping.map(|ext| std::mem::take(&mut ext.stopping));

@@ -1,0 +1,220 @@
+//! bench faults: the fate of each request while a network is broken in many ways.
+
+mod book;
+mod caller;
+mod counter;
+mod fault;
+mod network;
+mod process;
+mod programs;
+mod progress;
+mod relay;
+mod report;
+mod tally;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{ValueEnum, value_parser};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use self::book::Book;
+use self::caller::{Caller, Manner};
+use self::fault::Fault;
+use self::network::{Network, Programs};
+use self::progress::Progress;
+use self::report::{COLUMNS, Part, Report, WIDE_COLUMNS};
+use crate::args::{Output, seconds};
+use crate::output::{json, line, table};
+
+/// How long references may stay of clients that have left.
+const LEFT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only this fault; may be repeated. All of them unless given, in the order of this list.
+    #[arg(long = "fault", value_enum)]
+    faults: Vec<Fault>,
+    /// Agents of the network.
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(2..=100))]
+    agents: u16,
+    /// Clients: each has one request under way at most. A fifth each sends them through the
+    /// server, the same marked idempotent, over direct connections, these marked idempotent, and
+    /// gets and releases containers.
+    #[arg(long, default_value_t = 25, value_parser = value_parser!(u16).range(1..=1_000))]
+    clients: u16,
+    /// Requests in a second, of all clients, while nothing goes wrong.
+    #[arg(long, default_value_t = 250, value_parser = value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// How long the load is looked at with each fault at least, in seconds.
+    #[arg(long = "seconds", default_value = "8", value_parser = seconds)]
+    duration: Duration,
+    /// How long what is frozen or cut off stays so, in seconds.
+    #[arg(long, default_value = "5", value_parser = seconds)]
+    pause: Duration,
+    /// How long a request may take until its client gives it up, in seconds.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    deadline: Duration,
+    /// How long each way between clients, server and agents takes, in ms, as between machines.
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(0..=1_000))]
+    latency_ms: u64,
+    /// After how long an answer counts as late, in seconds.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    late: Duration,
+    /// The network server; unless given huly-network beside this program, or on PATH.
+    #[arg(long, value_name = "FILE")]
+    network_program: Option<PathBuf>,
+    /// The agent, one with the kind `counter`; unless given huly-agent beside this program, or on
+    /// PATH.
+    #[arg(long, value_name = "FILE")]
+    agent_program: Option<PathBuf>,
+    /// A folder for the programs' logs, which are thrown away else.
+    #[arg(long, value_name = "FOLDER")]
+    logs: Option<PathBuf>,
+}
+
+/// Runs the script, prints what became of the requests, and fails if a promise was broken.
+pub(crate) async fn run(arguments: &Arguments, output: Output) -> Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    // Dropped on the way out, everything that was started is ended.
+    let report = tokio::select! {
+        report = measure(arguments) => report?,
+        _ = hangup.recv() => bail!("the terminal is gone"),
+    };
+    match output {
+        Output::Json => json(&report)?,
+        Output::Table => table(COLUMNS, report.rows()),
+        Output::Wide => table(WIDE_COLUMNS, report.wide_rows()),
+    }
+    if output != Output::Json {
+        line(&format!("\n{}", explained(arguments)));
+    }
+    if !report.broken.is_empty() {
+        bail!("broken promises: {}", report.broken.join("; "));
+    }
+    Ok(())
+}
+
+/// What the numbers of the table are.
+fn explained(arguments: &Arguments) -> String {
+    let Arguments {
+        agents,
+        clients,
+        rate,
+        late,
+        ..
+    } = arguments;
+    format!(
+        "{agents} agents, {clients} clients, {rate} requests a second. RESENT: answered after it was \
+         sent again. LATE: answered\nafter {} s or more. NOT RUN, UNKNOWN: failed, and says that it \
+         did not run, or that it may have. TWICE, LOST:\nincrements of counters that ran twice, or \
+         were answered and are not there. NO END: neither answered nor failed.\nSILENCE: the longest \
+         that a client had no answer. AGAIN: from the last deed until all clients had one again.",
+        late.as_secs_f64()
+    )
+}
+
+async fn measure(arguments: &Arguments) -> Result<Report> {
+    let programs = Programs {
+        network: programs::find(
+            "huly-network",
+            "--network-program",
+            arguments.network_program.as_deref(),
+        )?,
+        agent: programs::find(
+            "huly-agent",
+            "--agent-program",
+            arguments.agent_program.as_deref(),
+        )?,
+    };
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let logs = match &arguments.logs {
+        Some(logs) => {
+            let made = std::fs::create_dir_all(logs);
+            made.with_context(|| format!("cannot make {}", logs.display()))?;
+            logs.as_path()
+        }
+        None => folder.path(),
+    };
+    let faults = match &arguments.faults[..] {
+        [] => Fault::value_variants(),
+        some => some,
+    };
+    let progress = Progress::begin(faults.len() + 1);
+    progress.step("start a network");
+    let latency = Duration::from_millis(arguments.latency_ms);
+    let agents = usize::from(arguments.agents);
+    let mut network = Network::start(&programs, agents, latency, logs).await?;
+    let book = Arc::new(Book::new(arguments.clients.into(), arguments.late));
+    let load = Load::start(&network, arguments, &book).await?;
+    let mut parts = Vec::new();
+    for fault in faults {
+        progress.step(&fault.name());
+        book.turn();
+        let end = Instant::now() + arguments.duration;
+        let done = fault.run(&mut network, &book, arguments.pause).await;
+        let again = done.with_context(|| fault.name())?;
+        sleep_until(end).await;
+        parts.push(Part::new(*fault, book.part(), again));
+    }
+    progress.step("end");
+    load.stop().await?;
+    // What came in meanwhile belongs to the last.
+    if let Some(last) = parts.last_mut() {
+        *last = Part::new(last.fault, book.part(), last.again);
+    }
+    let mut report = Report {
+        agents,
+        clients: arguments.clients.into(),
+        rate: arguments.rate,
+        faults: parts,
+        references_left: network.references_left(LEFT).await?,
+        broken: Vec::new(),
+    };
+    report.judge();
+    progress.end();
+    Ok(report)
+}
+
+/// The clients, at work.
+struct Load {
+    stop: watch::Sender<bool>,
+    callers: JoinSet<Result<()>>,
+}
+
+impl Load {
+    /// Starts them, and returns when each was answered.
+    async fn start(network: &Network, arguments: &Arguments, book: &Arc<Book>) -> Result<Self> {
+        let clients = usize::from(arguments.clients);
+        let manner = Manner {
+            pace: Duration::from_secs(1) * u32::from(arguments.clients) / arguments.rate,
+            deadline: arguments.deadline,
+        };
+        let run = format!("bench-{:08x}", rand::random::<u32>());
+        let (stop, stopped) = watch::channel(false);
+        let mut callers = JoinSet::new();
+        let address = network.address();
+        for number in 0..clients {
+            let caller = Caller::start(&address, &run, number, book.clone(), manner).await?;
+            callers.spawn(caller.run(stopped.clone()));
+        }
+        let began = Instant::now();
+        let answered = tokio::time::timeout(arguments.deadline, book.all_answered(began)).await;
+        answered.context("the network does not answer all clients")?;
+        Ok(Self { stop, callers })
+    }
+
+    /// Has each ask once more, and waits until all have left.
+    async fn stop(mut self) -> Result<()> {
+        self.stop.send_replace(true);
+        while let Some(left) = self.callers.join_next().await {
+            left.context("a client was cut off")??;
+        }
+        Ok(())
+    }
+}

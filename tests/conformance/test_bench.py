@@ -1,0 +1,79 @@
+"""`huly bench faults`: a short run of it, and its end by a signal."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from programs import BIN
+from wire import eventually
+
+SHORT = ["--agents=2", "--clients=10", "--rate=100", "--latency-ms=30", "--seconds=1", "--pause=1"]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Its temporary files go to `folder`."""
+    clean = {key: value for key, value in os.environ.items() if "HULY" not in key}
+    return subprocess.Popen(
+        [BIN / "huly", "bench", "faults", *SHORT, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**clean, "TMPDIR": str(folder)},
+    )
+
+
+def test_each_request_has_a_fate(tmp_path: Path) -> None:
+    faults = ["agent-killed", "server-killed", "connections-cut"]
+    bench = start(tmp_path, "--output=json", *(f"--fault={fault}" for fault in faults))
+    said, errors = bench.communicate(timeout=200)
+    assert bench.returncode == 0, errors
+    report = json.loads(said)
+    assert [part["fault"] for part in report["faults"]] == faults
+    assert report["broken"] == []
+    for part in report["faults"]:
+        failed = sum(part["failed"].values())
+        assert part["requests"] == part["answered"] + failed, part
+        assert failed == part["didNotRun"] + part["outcomeUnknown"], part
+        assert part["answered"] > 20, part
+        assert part["ranTwice"] == part["lost"] == part["withoutEnd"] == 0, part
+        ways = part["ways"].values()
+        assert sum(way["requests"] for way in ways) == part["requests"]
+        assert len(ways) == 5
+    killed, _, cut = report["faults"]
+    # The grace, in which the agent might have come back.
+    assert killed["longestSilenceMs"] > 700
+    assert cut["answeredAfterResend"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_started_is_ended(tmp_path: Path, end: signal.Signals) -> None:
+    bench = start(tmp_path, "--fault=server-frozen", "--pause=600")
+    children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+    while bench.stderr.readline().strip() != "server-frozen …":
+        assert bench.poll() is None
+    programs = [Path("/proc") / pid for pid in children.read_text().split()]
+    assert len(programs) == 3
+    assert len(list(tmp_path.iterdir())) == 1, "the programs' logs"
+
+    def frozen() -> bool:
+        stats = [(program / "stat").read_text() for program in programs]
+        return any(stat.rsplit(")", 1)[1].split()[0] == "T" for stat in stats)
+
+    eventually("the server is frozen", frozen)
+    bench.send_signal(end)
+    bench.communicate(timeout=60)
+    assert bench.returncode == 1
+    eventually("no program is left", lambda: not any(program.exists() for program in programs))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    bench = start(tmp_path, "--agent-program=/nowhere/huly-agent")
+    _, errors = bench.communicate(timeout=60)
+    assert bench.returncode == 1
+    assert errors.startswith("error: --agent-program /nowhere/huly-agent"), errors

@@ -1,0 +1,111 @@
+//! Laws of what the server tells: subscribers of the feed, and those who hold containers.
+
+use std::collections::BTreeMap;
+
+use huly_protocol::{AgentInfo, ContainerRecord};
+
+use super::ServerView;
+use crate::program::Program;
+use crate::program::feed::Belief;
+use crate::world::World;
+
+pub(super) fn feed(world: &World, view: &ServerView) -> Option<String> {
+    world.running().find_map(|(_, process, program)| {
+        let wrong = differs(program.belief()?, view)?;
+        Some(format!("{}: {wrong}", process.name))
+    })
+}
+
+/// What is wrong with what a subscriber believes.
+fn differs(belief: &Belief, view: &ServerView) -> Option<String> {
+    if belief.gap.is_some() {
+        return belief.gap.clone();
+    }
+    if !belief.whole {
+        return Some("it has no whole snapshot".to_owned());
+    }
+    if belief.settled == view.snapshot.settling {
+        return Some(format!("it takes settled for {}", belief.settled));
+    }
+    let agents = view.agents.iter().map(|agent| {
+        let agent = lasting_agent(agent);
+        (agent.agent_id.clone(), agent)
+    });
+    let containers = view.containers.iter().map(|record| {
+        let record = lasting(record);
+        (record.uuid.clone(), record)
+    });
+    let believed = belief.agents.iter();
+    let believed = believed.map(|(id, agent)| (id.clone(), lasting_agent(agent)));
+    difference(believed.collect(), agents.collect()).or_else(|| {
+        let believed = belief.containers.iter();
+        let believed = believed.map(|(uuid, record)| (uuid.clone(), lasting(record)));
+        difference(believed.collect(), containers.collect())
+    })
+}
+
+fn difference<T: PartialEq + std::fmt::Debug>(
+    believed: BTreeMap<String, T>,
+    known: BTreeMap<String, T>,
+) -> Option<String> {
+    let mut all = believed.keys().chain(known.keys());
+    let name = all.find(|name| believed.get(*name) != known.get(*name))?;
+    let (believed, known) = (believed.get(name), known.get(name));
+    Some(format!(
+        "it believes of {name}: {believed:?}; the server: {known:?}"
+    ))
+}
+
+/// Without what changes all the time and is told with the next event only.
+fn lasting_agent(agent: &AgentInfo) -> AgentInfo {
+    let mut agent = agent.clone();
+    agent.containers = 0;
+    if let Some(ext) = &mut agent.huly {
+        ext.containers_by_kind.clear();
+        ext.standbys_by_kind.clear();
+    }
+    agent
+}
+
+fn lasting(record: &ContainerRecord) -> ContainerRecord {
+    let mut record = record.clone();
+    record.last_visit = 0.0;
+    if let Some(ext) = &mut record.huly {
+        ext.references = None;
+        // Known late where a TypeScript client gets again what its agent says nothing of.
+        ext.first_client = None;
+    }
+    record
+}
+
+pub(super) fn connections(world: &World, _: &ServerView) -> Option<String> {
+    world.running().find_map(|(_, process, program)| {
+        let Program::Client(client) = program else {
+            return None;
+        };
+        client.connections().into_iter().find_map(|(uuid, wire)| {
+            let leads_to = wire.and_then(|wire| world.listener(wire));
+            let accepting = world.ledger.accepting(&uuid);
+            let there = accepting.iter().any(|(copy, _)| Some(copy.0) == leads_to);
+            let name = &process.name;
+            let to = leads_to.map(|id| &world.process(id).name);
+            (!there).then(|| format!("{name} is connected to {uuid} at {to:?}"))
+        })
+    })
+}
+
+pub(super) fn whereabouts(world: &World, view: &ServerView) -> Option<String> {
+    let known: BTreeMap<&str, &str> = view
+        .containers
+        .iter()
+        .map(|record| (record.uuid.as_str(), record.endpoint.as_str()))
+        .collect();
+    world.running().find_map(|(_, process, program)| {
+        let mut all = program.whereabouts().into_iter();
+        let wrong = all.find(|(uuid, at)| known.get(uuid.as_str()).copied() != at.as_deref());
+        wrong.map(|(uuid, believed)| {
+            let (name, known) = (&process.name, known.get(uuid.as_str()));
+            format!("{name} holds {uuid} and believes it at {believed:?}; the server: {known:?}")
+        })
+    })
+}

@@ -1,0 +1,364 @@
+//! An API server that is slow, refuses, fails, hangs, closes watches and lists what is old: claims come
+//! right once it is well, no container is ended or started again meanwhile, and it is asked seldom
+//! enough.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use huly_tests::{
+    ApiProxy, Asked, Churn, Counter, Fault, Layout, Object, Program, SOON, Scenario, Verb,
+    eventually, measured, scenario,
+};
+use serde_json::json;
+
+const CLAIMS: &str = "/containerclaims";
+const STATUS: &str = "/status";
+const LEASES: &str = "/leases/";
+
+/// How long claims may take to be bound again after a fault of which it is noticed that it is over.
+const RIGHT: Duration = Duration::from_secs(60);
+/// The same where an answer is awaited that never comes: 30 s, and then a delay.
+const GIVEN_UP: Duration = Duration::from_secs(120);
+
+/// An operator behind a proxy, claims that come and go, and two that stay.
+struct Behind {
+    proxy: ApiProxy,
+    operator: Program,
+    churn: Churn,
+    stay: Vec<Counter>,
+}
+
+impl Behind {
+    async fn start(test: &mut Scenario, flags: &[(&str, &str)]) -> Result<Self> {
+        let (proxy, operator) = behind_a_proxy(test, flags).await?;
+        let stay = claimed(test).await?;
+        let churn = Churn::start(test, "echo", json!({})).await?;
+        churn.bound_more(5, SOON).await?;
+        Ok(Self {
+            proxy,
+            operator,
+            churn,
+            stay,
+        })
+    }
+
+    /// Does something wrong while the load goes on, also to whoever watches already; then it is well
+    /// again, and claims are bound. Says what was asked meanwhile, and how many claims were made.
+    async fn suffer(&mut self, name: &str, faults: &[Wrong], load: usize) -> Result<Suffered> {
+        let begun = Instant::now();
+        for (verbs, path, fault) in faults {
+            self.proxy.fault(verbs, path, *fault);
+        }
+        self.proxy.cut().await?;
+        let made = self.churn.goes_on(load).await.context(name.to_owned())?;
+        let asked = self.proxy.asked_since(begun);
+        self.proxy.heal();
+        let healed = Instant::now();
+        let bound = self.churn.bound_more(5, RIGHT).await;
+        bound.with_context(|| format!("after {name}"))?;
+        measured(
+            &format!("{name} is over → claims are bound"),
+            healed.elapsed(),
+        );
+        measured(
+            &format!("{name}: {} requests in", asked.len()),
+            healed - begun,
+        );
+        Ok(Suffered { asked, made })
+    }
+
+    async fn comes_right(self, test: &Scenario) -> Result<()> {
+        self.churn.comes_right(test, RIGHT).await?;
+        are_untouched(test, &self.stay).await
+    }
+}
+
+type Wrong = (&'static [Verb], &'static str, Fault);
+
+/// What came of a fault.
+struct Suffered {
+    /// What was asked meanwhile.
+    asked: Vec<Asked>,
+    /// The claims that were made, from the begin of the load on.
+    made: usize,
+}
+
+impl Suffered {
+    fn count(&self, verb: Verb) -> usize {
+        let asked = self.asked.iter().filter(|asked| asked.verb == verb);
+        asked.count()
+    }
+}
+
+async fn behind_a_proxy(
+    test: &mut Scenario,
+    flags: &[(&str, &str)],
+) -> Result<(ApiProxy, Program)> {
+    test.network.operator.terminate().await?;
+    let proxy = test.network.api_proxy().await?;
+    let operator = test.network.another_operator("behind", flags)?;
+    let mut operator = operator.variable("KUBECONFIG", proxy.kubeconfig());
+    operator.start().await?;
+    Ok((proxy, operator))
+}
+
+/// Counters that are claimed, and are to stay as they are.
+async fn claimed(test: &Scenario) -> Result<Vec<Counter>> {
+    let short = json!({"lifecycle": {"idleTimeoutSeconds": 1}});
+    let kind = test.cluster.kind("counter", short).await?;
+    let namespace = test.cluster.namespace("stay").await?;
+    let mut claimed = Vec::new();
+    for (name, value) in [("stays-a", 3), ("stays-b", 4)] {
+        claimed.push(test.counter(&namespace, &kind, name, value).await?);
+    }
+    Ok(claimed)
+}
+
+async fn are_untouched(test: &Scenario, claimed: &[Counter]) -> Result<()> {
+    for counter in claimed {
+        counter.is_untouched(test).await?;
+        let (name, references) = (&counter.name, test.live.references(&counter.name).await?);
+        ensure!(references == 1, "{name} is held {references} times");
+    }
+    Ok(())
+}
+
+async fn says(operator: &Program, texts: &[&str]) -> Result<()> {
+    eventually(SOON, "/readyz says what is wrong", async || {
+        let (status, body) = operator.page("/readyz").await?;
+        let all = texts.iter().all(|text| body.contains(text));
+        ensure!(status == 503 && all, "{status}: {body}");
+        Ok(())
+    })
+    .await
+}
+
+async fn errors(operator: &Program, reason: &str) -> Result<f64> {
+    let metrics = operator.metrics().await?;
+    metrics.sum("huly_operator_errors_total", &[("reason", reason)])
+}
+
+#[tokio::test]
+async fn watches_that_end_and_answers_that_are_cut_come_right() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let mut behind = Behind::start(test, &[]).await?;
+        let watch: &[Verb] = &[Verb::Watch];
+        for (name, fault) in [
+            ("410 instead of a watch", Fault::Status(410)),
+            ("410 as a watch's event", Fault::Expired),
+            ("a watch that is closed as it begins", Fault::Closed(0)),
+            ("a watch that is closed after an event", Fault::Closed(1)),
+            ("a watch that is cut in an event", Fault::Cut),
+            ("500 instead of a watch", Fault::Status(500)),
+        ] {
+            let suffered = behind.suffer(name, &[(watch, "", fault)], 25).await?;
+            let (watches, lists) = (suffered.count(Verb::Watch), suffered.count(Verb::List));
+            // One event a watch is slow, and no failure. A load of 25 takes 2 s at least.
+            let most = if fault == Fault::Closed(1) { 400 } else { 60 };
+            ensure!(watches <= most, "{name}: {watches} watches were asked for");
+            // From a version that is too old nothing goes on.
+            let expired = matches!(fault, Fault::Status(410) | Fault::Expired);
+            ensure!(
+                !expired || lists >= 3,
+                "{name}: {lists} lists were asked for"
+            );
+        }
+        let cut: &[Wrong] = &[(&[Verb::List, Verb::Watch, Verb::Patch], "", Fault::Cut)];
+        behind.suffer("all answers cut", cut, 25).await?;
+        behind.comes_right(test).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn writes_that_fail_are_written_later() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let mut behind = Behind::start(test, &[]).await?;
+        let patch: &[Verb] = &[Verb::Patch];
+        let slow: &[Wrong] = &[(&Verb::ALL, "", Fault::Late(Duration::from_millis(300)))];
+        behind.suffer("slowness", slow, 25).await?;
+        for (name, fault) in [
+            ("409", Fault::Status(409)),
+            ("500", Fault::Status(500)),
+            ("403", Fault::Status(403)),
+        ] {
+            let suffered = behind.suffer(name, &[(patch, STATUS, fault)], 25).await?;
+            let writes = suffered.count(Verb::Patch);
+            // What fails for all is tried one at a time; else each claim has its own delays.
+            let most = if fault == Fault::Status(500) { 30 } else { 200 };
+            ensure!(
+                writes <= most,
+                "{name}: {writes} for {} claims",
+                suffered.made
+            );
+        }
+        let metrics = behind.operator.metrics().await?;
+        for outcome in ["conflict", "failed"] {
+            let labels = [("kind", "ContainerClaim"), ("outcome", outcome)];
+            let count = metrics.sum("huly_operator_status_writes_total", &labels)?;
+            ensure!(count > 0.0, "no write was a {outcome}");
+        }
+        behind.comes_right(test).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_pause_that_is_asked_for_is_kept() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let behind = Behind::start(test, &[]).await?;
+        let proxy = &behind.proxy;
+        let begun = Instant::now();
+        proxy.fault_times(&[Verb::Patch], STATUS, Fault::Busy(4), 1);
+        let refused = eventually(SOON, "a write is refused", async || {
+            let asked = proxy.asked_since(begun);
+            let refused = asked.iter().find(|asked| asked.status == Some(429));
+            Ok(refused.context("none is")?.at)
+        })
+        .await?;
+        behind.churn.bound_more(5, RIGHT).await?;
+        // What was on its way then is not meant, nor the Lease.
+        let pause = refused + Duration::from_millis(500)..refused + Duration::from_millis(3_900);
+        let asked = proxy.asked_since(begun).into_iter();
+        let meant = |asked: &Asked| !asked.path.contains(LEASES) && pause.contains(&asked.at);
+        let meanwhile: Vec<Asked> = asked.filter(meant).collect();
+        ensure!(meanwhile.is_empty(), "it asked {meanwhile:?}");
+        behind.comes_right(test).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_api_server_that_fails_is_asked_seldom() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let mut behind = Behind::start(test, &[]).await?;
+        let errors_before = errors(&behind.operator, "watch_claims").await?;
+        for fault in [Fault::Status(500), Fault::Status(503)] {
+            behind.proxy.fault(&Verb::ALL, "", fault);
+            behind.proxy.cut().await?;
+            let texts = ["a watch of ContainerClaims", "the Lease"];
+            says(&behind.operator, &texts).await?;
+            behind.proxy.heal();
+            behind.churn.bound_more(5, RIGHT).await?;
+            let name = format!("{fault:?} to everything");
+            let suffered = behind.suffer(&name, &[(&Verb::ALL, "", fault)], 40).await?;
+            let asked = suffered.asked.len();
+            ensure!(asked <= 80, "{name}: asked {asked} times");
+        }
+        let errors = errors(&behind.operator, "watch_claims").await?;
+        ensure!(errors > errors_before, "none is counted");
+        behind.operator.await_ready().await?;
+        behind.comes_right(test).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn one_that_is_away_for_longer_than_the_lease_is_led_again() -> Result<()> {
+    let short = [
+        ("--lease-seconds", "5"),
+        ("--lease-renew-ms", "3000"),
+        ("--lease-retry-ms", "500"),
+    ];
+    scenario(Layout::agents(2), async |test| {
+        let mut behind = Behind::start(test, &short).await?;
+        for refuses in [true, false] {
+            match refuses {
+                true => behind.proxy.refuse().await,
+                false => behind.proxy.fault(&Verb::ALL, "", Fault::Unanswered),
+            }
+            let operator = &behind.operator;
+            eventually(SOON, "it stops leading", async || {
+                let leads = operator.metrics().await?.sum("huly_operator_leader", &[])?;
+                ensure!(leads == 0.0, "it leads");
+                Ok(())
+            })
+            .await?;
+            says(operator, &["the Lease", "an operator to lead"]).await?;
+            behind.churn.goes_on(20).await?;
+            for counter in &behind.stay {
+                counter.lives_on(&test.live).await?;
+            }
+            match refuses {
+                true => behind.proxy.listen().await?,
+                false => behind.proxy.heal(),
+            }
+            let well = Instant::now();
+            behind.churn.bound_more(5, GIVEN_UP).await?;
+            measured("an API server is back → claims are bound", well.elapsed());
+        }
+        behind.comes_right(test).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_watch_that_says_nothing_is_given_up() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let mut behind = Behind::start(test, &[]).await?;
+        behind.proxy.fault(&[Verb::Watch], "", Fault::Silent);
+        behind.proxy.cut().await?;
+        let begun = Instant::now();
+        let watches = async || {
+            let asked = behind.proxy.asked_since(begun);
+            let watches = asked.iter().filter(|asked| asked.verb == Verb::Watch);
+            ensure!(watches.count() >= 3, "not all are silent");
+            Ok(())
+        };
+        eventually(SOON, "all watches are silent", watches).await?;
+        behind.proxy.heal();
+        behind.churn.bound_more(5, GIVEN_UP).await?;
+        measured("a watch is silent → claims are bound", begun.elapsed());
+        behind.comes_right(test).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_list_that_is_old_releases_nothing() -> Result<()> {
+    scenario(Layout::agents(2), async |test| {
+        let (mut proxy, mut operator) = behind_a_proxy(test, &[]).await?;
+        // None of them is in the list that the operator began with.
+        proxy.remember_lists();
+        let claimed = claimed(test).await?;
+
+        proxy.fault(&[Verb::List], CLAIMS, Fault::Old);
+        proxy.fault(&[Verb::Watch], CLAIMS, Fault::Expired);
+        proxy.cut().await?;
+        releases_nothing(test, &operator, &claimed).await?;
+        proxy.heal();
+        operator.await_ready().await?;
+        are_untouched(test, &claimed).await?;
+
+        // Nor does one that has just started, and has seen nothing newer than its Lease.
+        operator.kill().await?;
+        proxy.fault(&[Verb::List], CLAIMS, Fault::Old);
+        operator.spawn()?;
+        releases_nothing(test, &operator, &claimed).await?;
+        proxy.heal();
+        operator.await_ready().await?;
+        are_untouched(test, &claimed).await?;
+
+        let kind = claimed[0].bound.text("/spec/containerKindName");
+        test.counter(&claimed[0].namespace, kind, "more", 1).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until the operator says that the list is old, and for as long as it takes that what nobody
+/// holds is ended.
+async fn releases_nothing(test: &Scenario, operator: &Program, claimed: &[Counter]) -> Result<()> {
+    says(
+        operator,
+        &["a watch of ContainerClaims", "which is older than"],
+    )
+    .await?;
+    test.live.idle_out("counter", SOON).await?;
+    for counter in claimed {
+        counter.lives_on(&test.live).await?;
+        let (name, references) = (&counter.name, test.live.references(&counter.name).await?);
+        ensure!(references == 1, "{name} is held {references} times");
+    }
+    Ok(())
+}
