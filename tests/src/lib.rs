@@ -61,7 +61,7 @@ pub use self::example::Example;
 pub use self::helm::{chart, commands_in, helm, helm_refuses, helm_says, released_chart, rendered};
 pub use self::history::{History, Seen};
 pub use self::live::Live;
-pub use self::load::{Fates, Load};
+pub use self::load::{Fates, Load, OriginalTalker};
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};
 pub use self::nodes::{
