@@ -64,7 +64,7 @@ pub use self::helm::{chart, commands_in, helm, helm_refuses, helm_says, released
 pub use self::history::{History, Seen};
 pub use self::link::Link;
 pub use self::live::Live;
-pub use self::load::{Fates, Load};
+pub use self::load::{Fates, Load, OriginalTalker};
 pub use self::logbook::{Executed, Logbook};
 pub use self::metrics::Metrics;
 pub use self::network::{Layout, Network};

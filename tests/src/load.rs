@@ -2,6 +2,7 @@
 
 mod fates;
 mod journal;
+mod original;
 mod rooms;
 mod visits;
 
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use self::fates::Fates;
+pub use self::original::OriginalTalker;
 use self::rooms::{Room, Way};
 use self::visits::By;
 use crate::eventually::eventually;

@@ -9,14 +9,12 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use crate::counters::KIND;
 use crate::cut::{Cable, Cut};
 use crate::eventually::{SOON, eventually};
 use crate::live::Live;
 use crate::load::Load;
 use crate::report::{measured, reported};
-
-/// The kind of what is held. Its containers end soon when nobody holds them.
-const KIND: &str = "counter";
 
 /// How long a request past the network server may take: it has no reason to wait.
 const AT_ONCE: Duration = Duration::from_secs(5);

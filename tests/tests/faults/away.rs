@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_client::{Client, ContainerRef};
-use huly_tests::{Layout, SOON, Scenario, eventually, scenario};
+use huly_tests::{Layout, OriginalTalker, SOON, Scenario, eventually, scenario};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
@@ -31,6 +31,7 @@ async fn what_lives_goes_on_and_what_was_asked_meanwhile_is_right() -> Result<()
         let connection = held.connect().await?;
         ensure!(connection.is_direct(), "its agent is reached");
         let let_go = client.get("counter").uuid("let-go").await?;
+        let original = OriginalTalker::start(&test.network.address).await?;
         let mortal = Mortal::holds(&test.network.address, "orphan").await?;
 
         test.network.server.kill().await?;
@@ -99,6 +100,8 @@ async fn what_lives_goes_on_and_what_was_asked_meanwhile_is_right() -> Result<()
             assert_eq!(count, 0.0, "{none}");
         }
 
+        let said = original.end().await.context("the TypeScript-like client")?;
+        ensure!(said > 100, "it has said {said} things");
         let fates = test.end_load().await?;
         fates.nothing_restarted()?;
         assert!(fates.silence["direct"] < SOON, "{fates}");

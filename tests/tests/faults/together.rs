@@ -1,7 +1,7 @@
 //! The network server and the operator are killed together, and started again one after the other.
 
-use anyhow::{Result, ensure};
-use huly_tests::{Counter, Layout, SOON, Scenario, eventually, scenario};
+use anyhow::{Context, Result, ensure};
+use huly_tests::{Counter, Layout, OriginalTalker, SOON, Scenario, eventually, scenario};
 use serde_json::json;
 
 /// Which of them is started first.
@@ -38,6 +38,7 @@ async fn together(test: &mut Scenario, first: First) -> Result<()> {
     let held = test.live.client().get("counter").uuid("held").await?;
     let connection = held.connect().await?;
     let by_seven = json!({"by": 7});
+    let original = OriginalTalker::start(&test.network.address).await?;
     let _: serde_json::Value = connection.request("increment", &by_seven).await?;
 
     let network = &mut test.network;
@@ -65,7 +66,7 @@ async fn together(test: &mut Scenario, first: First) -> Result<()> {
             network.operator.spawn()?;
             eventually(SOON, "the operator waits for the server", async || {
                 let (status, body) = network.operator.page("/readyz").await?;
-                ensure!(status != 200 && !body.is_empty(), "{status}: {body}");
+                ensure!(body.contains("the network server"), "{status}: {body}");
                 Ok(())
             })
             .await?;
@@ -93,6 +94,8 @@ async fn together(test: &mut Scenario, first: First) -> Result<()> {
     let metrics = test.network.server.metrics().await?;
     assert_eq!(metrics.sum("huly_network_failovers_total", &[])?, 0.0);
 
+    let said = original.end().await.context("the TypeScript-like client")?;
+    ensure!(said > 1, "it says nothing");
     test.end_load().await?.nothing_restarted()
 }
 
