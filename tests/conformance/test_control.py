@@ -157,6 +157,38 @@ def test_an_agent_keeps_who_holds(
     assert (told["uuid"], told["holders"]) == (uuid, [])
 
 
+@pytest.mark.covers("method xc server → agent's client")
+def test_an_agent_is_told_what_is_its_own(
+    peers: Peers, controlled: Network, operator: Raw, get: Callable[..., tuple[Raw, str]]
+) -> None:
+    """Of an exclusive kind a start says so itself; after a registration `xc` does, with the epoch,
+    and of other kinds nothing is said.
+    """
+    alone, other = fresh("alone"), fresh("other")
+    agent = peers.raw_agent(controlled, alone, other, rust=True)
+    agent.register()
+    operator.call("ks", specification(alone, exclusive=True))
+    epochs = {}
+    for kind in (alone, other):
+        raw, id = get(kind, fresh(kind))
+        call, _ = agent.called("gg")
+        [_, [_, request], ext] = call.json()[1]
+        agent.answer(call, [request["uuid"], agent.endpoint(request["uuid"])])
+        raw.answer_to(id)
+        epochs[request["uuid"]] = (kind, ext["epoch"])
+    agent.not_called("xc")
+    records = [
+        agent.record(uuid, kind, huly={"epoch": epoch, "byUuid": True, "leased": True})
+        for uuid, (kind, epoch) in epochs.items()
+    ]
+    assert agent.register(*records) == []
+    call, told = agent.called("xc")
+    assert told == [
+        {"uuid": uuid, "epoch": epoch} for uuid, (kind, epoch) in epochs.items() if kind == alone
+    ]
+    agent.answer(call, "ok")
+
+
 @pytest.mark.covers("method xg client → server", "method al client → server")
 def test_an_agent_that_drains(
     peers: Peers, controlled: Network, get: Callable[..., tuple[Raw, str]]

@@ -129,8 +129,14 @@ impl Link {
             Self::Network { client, .. } => {
                 let client = client.clone();
                 async move {
-                    // A server that is away sends nothing.
-                    if client.session().borrow().up {
+                    // A server that is away sends nothing, and an original one is told nothing that
+                    // an original agent would not say.
+                    let ours = {
+                        let session = client.session();
+                        let state = session.borrow();
+                        state.up && state.server.is_some()
+                    };
+                    if ours {
                         drop(tokio::time::timeout(LEAVE_TIMEOUT, client.ping()).await);
                     }
                 }

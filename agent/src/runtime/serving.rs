@@ -117,7 +117,12 @@ impl Serving {
             self.take(&mut desk, next)?;
         }
         while let Some(input) = self.link.next().now_or_never() {
-            self.take(&mut desk, Next::Link(input))?;
+            match input {
+                LinkInput::Call(_) => self.take(&mut desk, Next::Link(input))?,
+                // Nothing is left to register.
+                LinkInput::Core(_) => continue,
+                LinkInput::Over => break,
+            };
         }
         self.metrics.set(&self.agent.figures());
         Ok(true)
