@@ -34,21 +34,30 @@ impl AgentHandle {
         listed.await.map_err(|_| left())
     }
 
-    /// Sends a request to a container that lives here, past the network server.
+    /// Sends a request to a container that lives here, past the network server. It may take as long
+    /// as a call of the agent's client ([`Client::request_timeout`](huly_client::Client::request_timeout)).
     ///
     /// # Errors
-    /// The container's own; `NoSuchContainer`; `Closed` when the agent has left.
+    /// The container's own; `NoSuchContainer`; `TimedOut` when it waited all that time and did not
+    /// run, `OutcomeUnknown` when it may have; `Closed` when the agent has left.
     pub async fn request<D, A>(&self, uuid: &str, operation: &str, data: &D) -> Result<A, Error>
     where
         D: Serialize + ?Sized,
         A: DeserializeOwned,
     {
+        let limit = self.client().request_timeout();
         let ext = CallExt {
+            timeout_ms: Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
             chain: CallChain::current().chain(),
             ..CallExt::default()
         };
-        self.call(method::CONTAINER_REQUEST, &(uuid, operation, data), &ext)
-            .await
+        let params = (uuid, operation, data);
+        let call = self.call(method::CONTAINER_REQUEST, &params, &ext);
+        let Ok(answer) = tokio::time::timeout(limit, call).await else {
+            let message = "outcome unknown: the container did not answer in time";
+            return Err(Error::new(ErrorKind::OutcomeUnknown, message));
+        };
+        answer
     }
 
     /// Ends a container that lives here and waits until it has. If somebody holds a reference, the

@@ -45,7 +45,8 @@ impl Container for Counter {
                 std::thread::sleep(Duration::from_millis(call.read()?));
                 answer(&self.count.load(Ordering::Relaxed))
             }
-            _ => Err(call.unknown(&["add", "block"])),
+            "hang" => std::future::pending().await,
+            _ => Err(call.unknown(&["add", "block", "hang"])),
         }
     }
 }
@@ -118,6 +119,21 @@ async fn a_client_and_its_agent_share_a_session() {
     assert_eq!(agents(&client, 1).await, ["other"]);
     let count: u32 = patient(counter.request("add", &3)).await.unwrap();
     assert_eq!(count, 3, "a new life");
+}
+
+#[tokio::test]
+async fn what_an_application_asks_its_own_agent_has_a_deadline() {
+    let network = network();
+    let client = Client::builder(&network)
+        .request_timeout(Duration::from_millis(300))
+        .build();
+    let agent = AgentHandle::serve(&client, options(&network, "mine"), kinds()).unwrap();
+    agents(&client, 1).await;
+    let _held = patient(client.get("counter").uuid("u")).await.unwrap();
+    let hung = patient(agent.request::<_, Value>("u", "hang", &())).await;
+    assert_eq!(hung.unwrap_err().kind, ErrorKind::OutcomeUnknown);
+    let count: u32 = patient(agent.request("u", "add", &1)).await.unwrap();
+    assert_eq!(count, 1);
 }
 
 /// Its session lives on with the client, so nothing but its own word tells the server.

@@ -119,6 +119,11 @@ impl Client {
         self.during(Operation::Ping, pinging).await
     }
 
+    /// How long a call of this client may take that does not say it.
+    pub fn request_timeout(&self) -> Duration {
+        self.inner.config.request_timeout
+    }
+
     /// Where the session with the server stands, now and later.
     pub fn session(&self) -> watch::Receiver<SessionState> {
         self.inner.handle.state.clone()
