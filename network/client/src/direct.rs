@@ -94,7 +94,7 @@ impl Pool {
         if let Some(link) = links.get(&way).and_then(Weak::upgrade) {
             return link;
         }
-        let of_agent = way.of_agent;
+        let of_agent = way.of_agent();
         let config = Config {
             peer: if of_agent {
                 Peer::Agent

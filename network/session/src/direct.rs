@@ -17,8 +17,9 @@ pub use request::ContainerRequest;
 pub struct DirectWay {
     /// Host and port.
     pub authority: String,
-    /// Whether an agent listens there, for its containers; else the container itself.
-    pub of_agent: bool,
+    /// The endpoint of a container that listens there itself: another one may have its port later,
+    /// and a connection is to one of them. Nothing where an agent listens, for its containers.
+    pub own: Option<String>,
 }
 
 impl DirectWay {
@@ -28,15 +29,20 @@ impl DirectWay {
             return None;
         }
         let endpoint = Endpoint::parse(&location.endpoint).ok()?;
-        let of_agent = match endpoint.kind {
+        let own = match endpoint.kind {
             EndpointKind::NoConnection => return None,
-            EndpointKind::Routed => true,
-            EndpointKind::Direct => false,
+            EndpointKind::Routed => None,
+            EndpointKind::Direct => Some(location.endpoint.clone()),
         };
         Some(Self {
             authority: endpoint.authority(),
-            of_agent,
+            own,
         })
+    }
+
+    /// Whether an agent listens there, for its containers; else the container itself.
+    pub fn of_agent(&self) -> bool {
+        self.own.is_none()
     }
 }
 
@@ -72,6 +78,24 @@ mod tests {
     use huly_protocol::ErrorPayload;
 
     use super::*;
+
+    #[test]
+    fn containers_that_had_one_port_in_turn_are_not_reached_by_one_connection() {
+        let way = |uuid: &str, term: u64, kind: u8| {
+            let endpoint = format!(
+                r#"{{"kind":{kind},"host":"a","port":1,"agentId":"a","uuid":"{uuid}","epoch":[{term},1]}}"#
+            );
+            DirectWay::to(&Location {
+                endpoint,
+                ..Location::default()
+            })
+        };
+        assert_eq!(way("u1", 1, 1), way("u1", 1, 1));
+        assert_ne!(way("u1", 1, 1), way("u2", 1, 1));
+        assert_ne!(way("u1", 1, 1), way("u1", 2, 1));
+        // An agent's ROUTER is that of all its containers.
+        assert_eq!(way("u1", 1, 0), way("u2", 1, 0));
+    }
 
     #[test]
     fn only_what_was_not_done_for_certain_is_not_there() {

@@ -13,6 +13,8 @@ use crate::world::World;
 const CALM: Duration = Duration::from_secs(35);
 /// After which clients ask for nothing more.
 const BUSY: Duration = Duration::from_secs(15);
+/// After which a TypeScript client that was told to try again does so.
+const RETRY: Duration = Duration::from_millis(500);
 /// How long after everything was let go nothing of it is left.
 const EMPTY: Duration = Duration::from_secs(25);
 
@@ -51,8 +53,8 @@ pub fn simulate(seed: u64, sabotage: Option<Sabotage>, telling: Telling) -> Outc
     world.run_until(mended + BUSY);
     world.tell_all(Told::Rest);
     world.run_until(mended + CALM);
+    let mut end = world.work_off(mended + CALM);
     world.judge_calm();
-    let mut end = mended + CALM;
     if world.scenario.operator_away.is_some() {
         world.start("operator");
         end += BUSY;
@@ -82,6 +84,29 @@ impl World {
         for id in all {
             self.tell_program(id, what.clone());
         }
+    }
+
+    /// Runs on until TypeScript clients have their answers: their requests have no deadline, and of a
+    /// container that is busy they ask again until it has room. The longest that may take is when
+    /// they run one after another. Returns when it is done.
+    fn work_off(&mut self, from: Duration) -> Duration {
+        let each = Duration::from_millis(self.scenario.manners.work_ms) + RETRY;
+        let latest = from + each * self.plain_requests();
+        let mut end = from;
+        while self.plain_requests() > 0 && end < latest {
+            end += each;
+            self.run_until(end);
+        }
+        end
+    }
+
+    /// Requests to containers that TypeScript clients have no answer to.
+    fn plain_requests(&self) -> u32 {
+        let clients = self.running().filter_map(|(_, _, program)| match program {
+            Program::PlainClient(client) => Some(client.requests() as u32),
+            _ => None,
+        });
+        clients.sum()
     }
 
     /// Clients that came under the id of another release what that one held by leaving, and

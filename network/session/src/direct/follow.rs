@@ -151,7 +151,7 @@ mod tests {
     fn begin(attempt: u64, agent: &str) -> FollowEffect {
         let way = DirectWay {
             authority: format!("{agent}:1"),
-            of_agent: true,
+            own: None,
         };
         FollowEffect::Begin { attempt, way }
     }
@@ -226,7 +226,7 @@ mod tests {
         let own = rig.input(0, moved(1, "a"));
         let way = DirectWay {
             authority: "a:1".to_owned(),
-            of_agent: false,
+            own: Some(at(1, "a").endpoint),
         };
         let begin = FollowEffect::Begin { attempt: 2, way };
         assert_eq!(own, [FollowEffect::Close, begin]);

@@ -311,7 +311,7 @@ impl ClientProgram {
         let number = self.directs.made;
         let config = &self.directs.config;
         let config = Config {
-            peer: match way.of_agent {
+            peer: match way.of_agent() {
                 true => Peer::Agent,
                 false => Peer::Container,
             },
@@ -386,7 +386,7 @@ impl ClientProgram {
         };
         begun.call = None;
         let link = self.directs.links.get(&begun.link);
-        let waits = link.is_some_and(|link| !link.way.of_agent && !link.link.session().is_up());
+        let waits = link.is_some_and(|link| !link.way.of_agent() && !link.link.session().is_up());
         begun.waits_for_link = waits && result.is_ok();
         if !begun.waits_for_link {
             self.begun(cx, uuid, attempt, result);
@@ -420,7 +420,7 @@ impl ClientProgram {
             return self.send_routed(cx, op, &request);
         };
         request.id = Some(self.directs.request_id(op));
-        let of_agent = of.way.of_agent;
+        let of_agent = of.way.of_agent();
         let began = cx.now;
         let token = self.token(Waits::Direct {
             op,

@@ -125,6 +125,13 @@ impl PlainClient {
         self.session.pending() + self.failed.len()
     }
 
+    /// Requests to containers without an answer.
+    pub(crate) fn requests(&self) -> usize {
+        let all = self.waits.values();
+        all.filter(|waits| matches!(waits, Waits::Request { .. }))
+            .count()
+    }
+
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let wish = (!self.rests).then_some(self.next_wish);
         let failed = self.failed.iter().map(|(at, _)| *at).min();
