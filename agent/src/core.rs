@@ -285,7 +285,8 @@ impl Agent {
         let begins = self.lease.begins(self.now);
         self.say_gate();
         if lifted {
-            for (_, call) in std::mem::take(&mut self.held_starts) {
+            for (token, call) in std::mem::take(&mut self.held_starts) {
+                self.deadlines.held_no_more(token);
                 self.server_call(call);
             }
         } else if !begins {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Deadline;
-use super::types::{CallNumber, Run};
+use super::types::{CallNumber, Run, Token};
 
 impl Deadline {
     /// Whether it is that of one container or call, which has one such.
@@ -63,6 +63,11 @@ impl Deadlines {
     /// A request waits no more.
     pub(super) fn waits_no_more(&mut self, call: CallNumber) {
         self.remove(Deadline::Hold(call));
+    }
+
+    /// A start that was held goes on, or is answered.
+    pub(super) fn held_no_more(&mut self, start: Token) {
+        self.remove(Deadline::HeldStart(start));
     }
 
     pub(super) fn len(&self) -> usize {

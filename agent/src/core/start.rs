@@ -279,6 +279,7 @@ impl Agent {
     /// Starts that were held for a session that is over: who wants one asks in the new session.
     pub(super) fn drop_held_starts(&mut self) {
         for token in std::mem::take(&mut self.held_starts).into_keys() {
+            self.deadlines.held_no_more(token);
             let message = "the server's session is another one now; the start did not begin";
             self.answer_server(token, Err(error(ErrorCode::Interrupted, message)));
         }

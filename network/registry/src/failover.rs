@@ -107,6 +107,10 @@ impl Registry {
         for timer in [Timer::Idle, Timer::Stop, Timer::Place, Timer::Hold] {
             self.timers.unset(&timer(uuid.clone()));
         }
+        // Another life may accept requests still: whoever gets the uuid again is to wait for that.
+        if !self.fences.contains_key(uuid) {
+            self.timers.unset(&Timer::Fence(uuid.clone()));
+        }
         self.unplaced_bytes -= std::mem::take(&mut entry.counted_bytes);
         self.waiting.remove(uuid);
         if let Some(of_kind) = self.by_kind.get_mut(&entry.kind) {

@@ -145,11 +145,17 @@ impl Registry {
         true
     }
 
+    /// Whether no other life of a container can accept requests any more.
+    pub(crate) fn is_over(&self, fence: &Fence) -> bool {
+        fence.until <= self.now.mono
+    }
+
     /// A time has come at which nothing else may hold a container up.
     pub(crate) fn check_fence(&mut self, uuid: &Id) {
-        let now = self.now.mono;
-        if self.fences.get(uuid).is_some_and(|fence| fence.until > now) {
-            return; // It was prolonged, with a timer of its own.
+        let fence = self.fences.get(uuid);
+        if let Some(fence) = fence.filter(|fence| !self.is_over(fence)) {
+            // It was prolonged.
+            return self.timers.set(fence.until, Timer::Fence(uuid.clone()));
         }
         self.fences.remove(uuid);
         self.place_again(uuid);

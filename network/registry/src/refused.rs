@@ -21,12 +21,19 @@ impl Registry {
             return;
         };
         let rust = self.agents.get(&call.agent).is_some_and(|one| one.rust);
-        if !rust || !did_not_run(&error) {
+        let refuses = matches!(error.code, Some(ErrorCode::Busy | ErrorCode::TimedOut));
+        if !rust || !(did_not_run(&error) || refuses) {
             return self.respond_error(client, request, error);
         }
+        if refuses && !call.resent {
+            return self.respond_error(client, request, terms.refusal(error));
+        }
+        // The first answer may be lost, and the agent may have forgotten it.
         if call.resent {
-            let message =
-                format!("outcome unknown: container {uuid} ended before its answer came through");
+            let message = format!(
+                "outcome unknown: container {uuid} was asked before; now {}",
+                error.message
+            );
             let error = ErrorPayload::new(ErrorCode::OutcomeUnknown, message);
             return self.respond_error(client, request, error);
         }
@@ -52,7 +59,7 @@ impl Registry {
         };
         // Numbers of calls grow: those that were refused wait in the order in which they came.
         if let Err(error) = self.hold_at(uuid.clone(), routed, number) {
-            self.respond_error(client, request, error);
+            self.respond_error(client, request, terms.refusal(error));
         }
     }
 }

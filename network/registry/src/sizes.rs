@@ -46,6 +46,10 @@ pub struct Sizes {
     pub calls: usize,
     /// Times at which something is to be looked at.
     pub timers: usize,
+    /// Uuids without a container of which another life may accept requests.
+    pub fences_alone: usize,
+    /// Uuids of which this is over, and the registry has not seen it.
+    pub fences_over: usize,
     /// Containers of which requests are held that nobody got or registered.
     pub unknown: usize,
     /// Events that should have been sent in the step that they happened in.
@@ -85,6 +89,9 @@ impl Registry {
     /// How much it keeps; takes a look at each session and container.
     pub fn sizes(&self) -> Sizes {
         let early = self.early_calls.values().map(Vec::len);
+        let alone = self.fences.keys();
+        let alone = alone.filter(|uuid| !self.entries.contains_key(*uuid));
+        let over = self.fences.values().filter(|fence| self.is_over(fence));
         let mut sizes = Sizes {
             sessions: self.sessions.len(),
             connections: self.conns.len(),
@@ -95,6 +102,8 @@ impl Registry {
             held_bytes: self.held_bytes + self.unplaced_bytes,
             calls: self.calls.len(),
             timers: self.timers.len(),
+            fences_alone: alone.count(),
+            fences_over: over.count(),
             unknown: self.early_calls.len(),
             unsent: self.feed.unsent(),
             ..Sizes::default()

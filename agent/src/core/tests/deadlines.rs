@@ -66,6 +66,24 @@ fn a_direct_request_that_waits_for_the_lease_is_given_up_in_time_too() {
 }
 
 #[test]
+fn a_start_that_waits_no_more_has_no_deadline() {
+    let mut rig = Rig::registered();
+    rig.pause(5_000 * MS);
+    rig.input(Input::Wake);
+    let before = rig.agent.sizes().deadlines;
+    rig.get("u", 1);
+    assert_eq!(rig.agent.sizes().deadlines, before + 1);
+    rig.input(Input::Register);
+    assert_eq!(rig.agent.sizes().deadlines, before, "dropped");
+    rig.get("v", 2);
+    rig.input(Input::Registered { end: Vec::new() });
+    rig.renew();
+    assert_eq!(rig.starts().len(), 1);
+    let sizes = rig.agent.sizes();
+    assert_eq!(sizes.deadlines, before + 1, "that of the start itself");
+}
+
+#[test]
 fn a_hold_is_bounded_also_for_who_waits_longer() {
     let mut rig = Rig::registered();
     rig.living("u", 1);

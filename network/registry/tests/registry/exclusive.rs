@@ -208,6 +208,43 @@ fn after_a_restart_a_lease_that_lasted_goes_on_and_another_waits() {
 }
 
 #[test]
+fn a_wait_that_is_prolonged_ends_too() {
+    let mut world = World::starting(config());
+    let first = bring(&mut world, "a", Rust, copy(json!([WALL - 9, 1]), false));
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let second = world.agent("b", Rust, &["k"]);
+    // Its agent is given up shortly before former leases are over: its own lasts longer.
+    world.run(FORMER - 800);
+    world.close(first);
+    world.run(790);
+    let lost = world.registry.snapshot().counted.agents_lost["ConnectionClosed"];
+    assert_eq!((lost, starts(&mut world, second)), (1, 0));
+    world.run(SURELY);
+    assert_eq!(world.home(client, "u").as_deref(), Some("b"));
+    assert_eq!(confirmed(&mut world, second), [] as [&str; 0]);
+    assert_eq!(world.registry.sizes().fences_over, 0);
+}
+
+#[test]
+fn what_is_not_wanted_any_more_is_not_waited_for() {
+    let mut world = World::starting(config());
+    make_exclusive(&mut world);
+    world.agent("a", Rust, &["k"]);
+    world.run(2_000);
+    let before = world.registry.sizes().timers;
+    let client = world.peer("c", Rust);
+    world[client].alive_timeout = Some(0.5);
+    world.connect(client);
+    world.request(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    assert!(world.registry.sizes().timers > before);
+    world.freeze(client);
+    world.run(600);
+    let sizes = world.registry.sizes();
+    assert_eq!((sizes.containers, sizes.timers), (0, before));
+}
+
+#[test]
 fn after_a_restart_the_later_life_is_the_one() {
     let mut world = World::starting(config());
     let earlier = bring(&mut world, "a", Rust, copy(json!([WALL - 9, 1]), false));

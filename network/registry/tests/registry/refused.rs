@@ -1,13 +1,19 @@
 //! Requests that reach an agent as their container ends: the agent says that they did not run.
 
 use huly_protocol::Op;
+use huly_registry::Config;
 use serde_json::{Value, json};
 
-use crate::support::{Peer, Rust, World};
+use crate::support::{Peer, Plain, Rust, World, config, text};
 
 /// A container on `a`, which takes nothing new and leaves requests unanswered; `b` could have it.
 fn ending() -> (World, Peer, Peer, Peer) {
-    let mut world = World::new();
+    ending_in(config())
+}
+
+fn ending_in(config: Config) -> (World, Peer, Peer, Peer) {
+    let mut world = World::starting(config);
+    world.run(61_000);
     let first = world.agent("a", Rust, &["k"]);
     let client = world.client("c", Rust);
     world.get(client, "k", json!({"uuid": "u"}));
@@ -34,6 +40,12 @@ fn end(world: &mut World, agent: Peer) {
     });
     let removed = json!({"agents": [], "containers": [{"event": 2, "container": record}]});
     world.ask(agent, "cu", removed).unwrap();
+}
+
+/// The code that a request failed with.
+fn said(world: &World, client: Peer, id: &str) -> String {
+    let answer = world.answer(client, id).expect("it is answered");
+    text(&answer.unwrap_err()["code"])
 }
 
 fn did(world: &World, client: Peer, id: &str) -> Value {
@@ -122,6 +134,70 @@ fn a_refusal_after_a_lost_connection_may_come_after_a_lost_answer() {
     let error = world.answer(client, &id).unwrap().unwrap_err();
     assert_eq!(error["code"], "outcomeUnknown");
     assert_eq!(world[second].sim().called("cs").len(), 0);
+}
+
+#[test]
+fn what_was_sent_before_is_not_said_to_have_not_run() {
+    for code in ["busy", "timedOut"] {
+        let (mut world, first, _, client) = ending();
+        let id = world.request(client, "cs", json!(["u", "op", 1]));
+        refuse(&mut world, first, 0, code);
+        assert_eq!(said(&world, client, &id), code, "sent once");
+
+        // The first answer to it may be lost, and forgotten by the agent.
+        let id = world.request(client, "cs", json!(["u", "op", 1]));
+        world.close(first);
+        world.reconnect(first);
+        refuse(&mut world, first, 1, code);
+        assert_eq!(said(&world, client, &id), "outcomeUnknown");
+
+        let records = world.ask(client, "cl", json!({})).unwrap();
+        let epoch = records[0]["huly"]["epoch"].clone();
+        let id = world.request(client, "cs", json!(["u", "op", 1, {"epoch": epoch}]));
+        let number = world[first].sim().called("cs").len() - 1;
+        refuse(&mut world, first, number, code);
+        assert_eq!(said(&world, client, &id), "outcomeUnknown");
+    }
+}
+
+#[test]
+fn a_typescript_client_is_asked_again_for_what_was_sent_once_alone() {
+    let (mut world, first, _, _) = ending();
+    let plain = world.client("p", Plain);
+    let id = world.request(plain, "cs", json!(["u", "op", 1]));
+    refuse(&mut world, first, 0, "busy");
+    let retried = |world: &World, id: &str| {
+        let got = world[plain].got.iter();
+        let mut retries = got.filter(|got| got.op == Op::Retry);
+        retries.any(|got| got.id == id)
+    };
+    assert!(retried(&world, &id));
+
+    let id = world.request(plain, "cs", json!(["u", "op", 1]));
+    world.close(first);
+    world.reconnect(first);
+    refuse(&mut world, first, 1, "busy");
+    assert!(!retried(&world, &id));
+    let error = world.answer(plain, &id).unwrap().unwrap_err();
+    let message = text(&error["message"]);
+    assert!(message.starts_with("outcome unknown: "), "{message}");
+}
+
+#[test]
+fn nor_is_what_there_is_no_room_for_when_its_container_ends() {
+    let (mut world, first, _, client) = ending_in(Config {
+        hold_bytes: 1_000,
+        ..config()
+    });
+    let records = world.ask(client, "cl", json!({})).unwrap();
+    let epoch = records[0]["huly"]["epoch"].clone();
+    let large = "x".repeat(2_000);
+    let fresh = world.request(client, "cs", json!(["u", "op", large]));
+    let again = world.request(client, "cs", json!(["u", "op", large, {"epoch": epoch}]));
+    refuse(&mut world, first, 0, "gone");
+    refuse(&mut world, first, 1, "gone");
+    assert_eq!(said(&world, client, &fresh), "busy");
+    assert_eq!(said(&world, client, &again), "outcomeUnknown");
 }
 
 #[test]

@@ -29,12 +29,14 @@ pub(super) fn within(limits: &Limits, program: &Program) -> Option<String> {
     }
 }
 
-fn of_server(limits: &Limits, sizes: &registry::Sizes) -> [Bound; 14] {
+fn of_server(limits: &Limits, sizes: &registry::Sizes) -> [Bound; 15] {
     let in_flight = (limits.requests_in_flight + IN_FLIGHT_RESERVE) as usize;
     let waits = sizes.waiters + sizes.early_gets + sizes.held;
-    // Of a client: whether it is alive and back. Of a container: its idle time, its end, its
-    // placement and what is held for it. And settling, and events.
-    let timers = 2 * sizes.sessions + 4 * sizes.containers + sizes.unknown + sizes.calls + 2;
+    // Of a client: whether it is alive and back, and its next chunk. Of a container: its idle time,
+    // its end, its placement, what is held for it and its other lives, which one may have that is
+    // forgotten. And settling, and events.
+    let of_uuids = 5 * sizes.containers + sizes.fences_alone + sizes.unknown;
+    let timers = 3 * sizes.sessions + of_uuids + sizes.calls + 2;
     [
         ("connections", sizes.connections, sizes.sessions),
         (
@@ -81,6 +83,7 @@ fn of_server(limits: &Limits, sizes: &registry::Sizes) -> [Bound; 14] {
             limits.calls_per_container as usize,
         ),
         ("timers", sizes.timers, timers),
+        ("leases that are over", sizes.fences_over, 0),
         ("events not sent", sizes.unsent, 0),
     ]
 }
