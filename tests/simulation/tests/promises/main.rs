@@ -66,3 +66,11 @@ fn each_law_is_on_the_page() {
         "laws that no promise names: {missing:?}"
     );
 }
+
+#[test]
+fn each_section_stands_once() {
+    let mut seen = BTreeSet::new();
+    let headings = PAGE.lines().filter(|line| line.starts_with("## "));
+    let twice: Vec<&str> = headings.filter(|line| !seen.insert(*line)).collect();
+    assert!(twice.is_empty(), "these stand twice: {twice:?}");
+}
