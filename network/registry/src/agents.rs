@@ -8,7 +8,7 @@ use huly_protocol::{
 };
 
 use crate::chunks::Chunks;
-use crate::registry::{Id, Registry};
+use crate::registry::{ConnId, Id, Registry};
 use crate::requests::{Outcome, now};
 use crate::stats::Counted;
 
@@ -32,6 +32,15 @@ pub(crate) struct Agent {
     /// Its connection closed a moment ago.
     pub(crate) suspected: bool,
     pub(crate) draining: bool,
+    /// Of a TypeScript agent: over which connection it was registered last, and the number of that
+    /// request.
+    pub(crate) told: Option<(ConnId, u64)>,
+}
+
+/// The number in a TypeScript client's request id (W05).
+fn number_of(request: &str) -> Option<u64> {
+    let (_, number) = request.rsplit_once('-')?;
+    number.parse().ok()
 }
 
 impl Agent {
@@ -87,6 +96,27 @@ impl Agent {
 }
 
 impl Registry {
+    /// Whether a registration was made before the one that came last over this connection. After a
+    /// fresh uuid a TypeScript client registers its agents anew, and only then sends again what was
+    /// not answered (W21): an earlier registration among it lacks what has started since.
+    pub(crate) fn is_outdated(&self, client: &Id, agent: &Id, request: &str) -> bool {
+        let session = self.sessions.get(client).filter(|one| !one.is_rust());
+        let conn = session.and_then(|session| session.conn.as_ref());
+        let told = self.agents.get(agent).and_then(|agent| agent.told.as_ref());
+        match (told, number_of(request)) {
+            (Some((over, last)), Some(number)) => conn == Some(over) && number < *last,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn note_told(&mut self, client: &Id, agent: &Id, request: &str) {
+        let session = self.sessions.get(client).filter(|one| !one.is_rust());
+        let conn = session.and_then(|session| session.conn.clone());
+        if let Some(agent) = self.agents.get_mut(agent) {
+            agent.told = conn.zip(number_of(request));
+        }
+    }
+
     pub(crate) fn list_agents(&self, rust: bool) -> Vec<AgentInfo> {
         self.agents.values().map(|agent| agent.info(rust)).collect()
     }

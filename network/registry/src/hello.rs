@@ -7,12 +7,16 @@ use huly_protocol::{
     Frame, Hello, HelloAnswer, Limits, MAX_CLIENT_ID_BYTES, Op, PROTOCOL_VERSION, PeerEvent,
 };
 use indexmap::{IndexMap, IndexSet};
+use uuid::Uuid;
 
 use crate::admission::Load;
 use crate::recent::Recent;
 use crate::registry::{ConnId, Effect, Id, Registry};
 use crate::session::{Session, millis};
 use crate::timer::Timer;
+
+/// A term is raised to one of so many, in ms: few enough that it stays near the time of day.
+const TERMS_APART: u64 = 4_096;
 
 impl Registry {
     pub(crate) fn hello(&mut self, conn: ConnId, frame: &Frame) {
@@ -218,7 +222,8 @@ impl Registry {
             });
             return;
         }
-        self.term = self.now.wall_ms.max(known.saturating_add(1));
+        let raised = known.saturating_add(1 + self.apart(known));
+        self.term = self.now.wall_ms.max(raised);
         let event = PeerEvent::Term(self.term);
         let Ok(payload) = serde_json::to_vec(&event) else {
             return;
@@ -232,5 +237,14 @@ impl Registry {
         for conn in conns {
             self.send(conn, Frame::new(Op::Event, "", payload.clone()));
         }
+    }
+
+    /// How far above the next one a term is raised over this one, in ms: by the process's own random
+    /// uuid. Two servers that are up at once and raise theirs over the same one would else make the
+    /// same epochs.
+    fn apart(&self, known: u64) -> u64 {
+        let name = format!("{}/term/{known}", self.config.instance);
+        let (high, _) = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u64_pair();
+        high % TERMS_APART
     }
 }

@@ -179,6 +179,7 @@ impl Registry {
             standbys: BTreeMap::new(),
             suspected: false,
             draining,
+            told: None,
         };
         self.agents.insert(id.clone(), agent);
         false

@@ -147,10 +147,15 @@ impl Registry {
             }
             method::REGISTER_AGENT => {
                 let registration: AgentRegistration = params(raw, name)?;
+                let agent = Id::from(registration.uuid.as_str());
+                if self.is_outdated(client, &agent, id) {
+                    return now::<[String]>(&[]);
+                }
                 let before = self.out.len();
                 let answer = self
                     .register(client, registration, raw.get().len())?
                     .unwrap_or_default();
+                self.note_told(client, &agent, id);
                 // The answer goes first: the agent's lease begins with it.
                 let calls = self.out.split_off(before);
                 self.respond(client, id, answer);

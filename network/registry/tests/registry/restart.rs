@@ -133,6 +133,33 @@ fn those_who_find_the_server_late_have_their_time_too() {
     assert!(!world.registry.snapshot().settling);
 }
 
+/// What was not answered is sent again after the agent has registered anew.
+#[test]
+fn a_registration_that_a_typescript_agent_made_before_its_last_is_no_news() {
+    let mut world = World::new();
+    let agent = world.agent("a", Plain, &["k"]);
+    let client = world.client("c", Rust);
+    let before = world[agent].sim().registration();
+    world.get(client, "k", json!({"uuid": "u"}));
+    world.restart_server();
+    world.connect(client);
+    world.reconnect(agent);
+    world.get(client, "k", json!({"uuid": "u"}));
+    world.request_as(agent, "client-of-a-0", "ar", before.clone());
+    let answer = world.answer(agent, "client-of-a-0");
+    assert_eq!(answer, Some(Ok(json!([]))));
+    world.run(5_000);
+    assert_eq!(world[agent].sim().called("gg").len(), 1, "it has it");
+    // The same, said now.
+    world.request(agent, "ar", before);
+    world.run(5_000);
+    assert_eq!(
+        world[agent].sim().called("gg").len(),
+        2,
+        "it has it no more"
+    );
+}
+
 #[test]
 fn references_are_asserted_again_in_bulk() {
     let (mut world, agent, client) = restarted();

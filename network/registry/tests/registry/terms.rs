@@ -27,6 +27,22 @@ fn a_young_server_raises_its_term_and_tells_every_rust_session() {
 }
 
 #[test]
+fn two_servers_that_raise_over_one_term_do_not_raise_to_one() {
+    let raised = |instance: &str| {
+        let mut config = config();
+        config.instance = instance.into();
+        let mut world = World::starting(config);
+        let peer = world.peer("c", Rust);
+        world[peer].term = WALL + 50_000;
+        world.connect(peer);
+        world.registry.snapshot().term
+    };
+    let (one, other) = (raised("instance-1"), raised("instance-2"));
+    assert!(one > WALL + 50_000 && other > WALL + 50_000);
+    assert_ne!(one, other, "their epochs would be alike");
+}
+
+#[test]
 fn an_old_server_ends_when_a_peer_knows_a_later_term() {
     let mut world = World::starting(config());
     world.run(10_100);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::ServerView;
 use super::standbys::plain_has;
 use crate::ledger::News;
+use crate::program::Program;
 use crate::world::World;
 
 /// How long nothing may have happened to peers so that what the server did is its own doing.
@@ -73,6 +74,16 @@ pub(super) fn durable(world: &World, view: &ServerView) -> Option<String> {
     })
 }
 
+/// A TypeScript client whose connection is dead and that knows nothing of it: it acts on no missing
+/// pong, and TCP gives up late (W22).
+fn is_cut_off(world: &World, program: &Program) -> bool {
+    let Program::PlainClient(client) = program else {
+        return false;
+    };
+    let wire = client.wire();
+    wire.is_some_and(|wire| world.listener(wire).is_none())
+}
+
 pub(super) fn restart(world: &World, news: &News) -> Option<String> {
     let News::Refuses {
         copy,
@@ -92,7 +103,8 @@ pub(super) fn restart(world: &World, news: &News) -> Option<String> {
         return None;
     }
     let holder = world.running().find(|(_, process, program)| {
-        calm(&process.place) && !process.paused && program.held().contains(uuid)
+        let in_touch = calm(&process.place) && !process.paused && !is_cut_off(world, program);
+        in_touch && program.held().contains(uuid)
     });
     let (_, holder, _) = holder?;
     Some(format!(

@@ -98,6 +98,10 @@ impl PlainSession {
         self.requests
     }
 
+    pub(super) fn wire(&self) -> Option<WireId> {
+        self.wire
+    }
+
     pub(super) fn answer(&mut self, cx: &mut Context, id: String, result: Result<Value, &str>) {
         let (op, payload) = match result {
             Ok(value) => (Op::Response, value.to_string()),

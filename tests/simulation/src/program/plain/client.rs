@@ -12,6 +12,7 @@ use crate::ledger::{Outcome, Seen};
 use crate::program::client::Wishes;
 use crate::program::{Came, Context, Told};
 use crate::random::Random;
+use crate::wire::WireId;
 
 /// After how long a get that failed is tried again: it is for ever (W15).
 const GET_AGAIN: Duration = Duration::from_secs(1);
@@ -101,6 +102,11 @@ impl PlainClient {
             rests: false,
             next_wish: now,
         }
+    }
+
+    /// Its connection with the server.
+    pub(crate) fn wire(&self) -> Option<WireId> {
+        self.session.wire()
     }
 
     /// What it holds and is not releasing.
