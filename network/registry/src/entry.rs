@@ -333,14 +333,17 @@ impl Entry {
         if record.extra.is_some() {
             self.request.extra.clone_from(&record.extra);
         }
-        if let Some(epoch) = epoch_of(record) {
-            self.epoch = Some(epoch);
+        let said = epoch_of(record);
+        // Of the same life this server knows the figures, and how long it took to the end.
+        let knows = said == self.epoch && self.last_failover.is_some();
+        if said.is_some() {
+            self.epoch = said;
         }
         if let Some(ext) = &record.huly {
             if ext.spec.is_some() {
                 self.spec.clone_from(&ext.spec);
             }
-            if ext.failovers >= self.failovers {
+            if ext.failovers > self.failovers || (ext.failovers == self.failovers && !knows) {
                 self.failovers = ext.failovers;
                 self.last_failover.clone_from(&ext.last_failover);
             }

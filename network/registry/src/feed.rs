@@ -151,8 +151,10 @@ impl Registry {
             placement: (!gone).then(|| entry.placement(agent)),
         };
         for client in entry.holders.keys() {
-            // Of a new one, who waits for it is told by the answer.
-            let waits = entry.waiters.iter().any(|waiter| waiter.client == *client);
+            // Of a new one, who waits for it is told by the answer. Who held it before may wait no
+            // more: of a get that its client has given up, the answer says nothing.
+            let mut waiters = entry.waiters.iter();
+            let waits = waiters.any(|waiter| waiter.client == *client && !waiter.held_before);
             if event == EventKind::Added && waits {
                 continue;
             }

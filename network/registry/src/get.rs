@@ -54,7 +54,9 @@ impl Registry {
         if params.request.uuid.is_none() {
             self.note_asked(client, &uuid, &params.request);
         }
-        self.join(client, id, &uuid, held_before);
+        // Who asks by uuid may know it from a session or a server that is forgotten.
+        let known = params.request.uuid.is_some();
+        self.join(client, id, &uuid, held_before, known);
         Ok(None)
     }
 
@@ -96,7 +98,7 @@ impl Registry {
         let placed = |entry: &Entry| !entry.endpoint.is_empty();
         if !self.entries.get(uuid).is_some_and(placed) {
             let held_before = self.hold(client, uuid, durable);
-            return self.join(client, id, uuid, held_before);
+            return self.join(client, id, uuid, held_before, true);
         }
         let waiter = Waiter {
             client: client.clone(),
@@ -260,8 +262,9 @@ impl Registry {
         self.now.mono.saturating_sub(self.started).as_secs_f64() * 1e3
     }
 
-    /// Answers the get of a client that has its reference, now or once the container lives.
-    fn join(&mut self, client: &Id, id: &str, uuid: &Id, held_before: bool) {
+    /// Answers the get of a client that has its reference, now or once the container lives; of one
+    /// that may have known the container before this server did.
+    fn join(&mut self, client: &Id, id: &str, uuid: &Id, held_before: bool, known: bool) {
         let visit = self.since_start_ms();
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
@@ -272,7 +275,7 @@ impl Registry {
             client: client.clone(),
             request: id.to_owned(),
             held_before,
-            again: entry.state != State::Waiting || !unheard_of,
+            again: known || entry.state != State::Waiting || !unheard_of,
         };
         if let State::Live { agent } = &entry.state
             && self.agents.get(agent).is_some_and(|agent| !agent.suspected)

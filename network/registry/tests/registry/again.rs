@@ -36,11 +36,17 @@ fn a_typescript_client_that_gets_again_is_told_where_it_is() {
     let first = world.agent("a", Plain, &["k"]);
     let plain = world.client("p", Plain);
     let watcher = world.client("w", Plain);
+    let made = world.get(plain, "k", json!({}));
+    world.run(200);
+    let told = containers(&mut world, plain);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["container"]["uuid"], made);
+    assert_eq!(told[0]["event"], 0, "of a new one its answer says where");
     world.get(plain, "k", json!({"uuid": "u"}));
     world.run(200);
     let told = containers(&mut world, plain);
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["event"], 0, "of a new one its answer says where");
+    assert_eq!(told[0]["event"], 1, "it may know an earlier place");
     world.agent("b", Plain, &["k"]);
     world.close(plain);
     world.close(first);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::events::View;
 use crate::support::{Peer, Rust, World, config};
 
 fn chunk(world: &mut World, agent: Peer, records: Value, chunk: Value) -> Value {
@@ -29,6 +30,35 @@ fn what_starts_between_two_chunks_of_a_registration_stays() {
         starts,
         "it is started again"
     );
+}
+
+#[test]
+fn figures_of_a_failover_that_ends_between_two_chunks_stay() {
+    let mut world = World::new();
+    let lost = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let agent = world.agent("b", Rust, &["k"]);
+    let watcher = world.client("w", Rust);
+    let mut view = View::subscribe(&mut world, watcher);
+    world[agent].sim().mute = vec!["gg"];
+    world.close(lost);
+    world.run(1_000);
+    let start = world[agent].sim().called("gg")[0].clone();
+    world[agent].sim().act(&start).unwrap();
+    let records = world[agent].sim().registration()["containers"].clone();
+    chunk(&mut world, agent, records, json!([0, false]));
+    world.run(100);
+    world.answer_call(agent, &start);
+    view.catch_up(&mut world, watcher);
+    chunk(&mut world, agent, json!([]), json!([1, true]));
+    view.catch_up(&mut world, watcher);
+    let told = view.containers["u"]["huly"]["lastFailover"].clone();
+    assert!(told["durationMs"].as_u64() >= Some(1_100), "{told}");
+    let last = |record: &Value| record["huly"]["lastFailover"].clone();
+    assert_eq!(last(&world.ask(watcher, "cl", json!({})).unwrap()[0]), told);
+    let again = View::subscribe(&mut world, watcher);
+    assert_eq!(last(&again.containers["u"]), told);
 }
 
 #[test]

@@ -361,3 +361,29 @@ fn a_durable_reference_is_not_released_without_control() {
     world.run(10_000);
     assert_eq!(world.home(operator, "u").as_deref(), Some("a"));
 }
+
+/// Its client may have given that get up: then its answer says nothing.
+#[test]
+fn who_held_it_before_is_told_though_a_get_of_it_waits() {
+    let mut world = World::starting(config());
+    let agent = world.agent("a", Rust, &["k"]);
+    let (first, client) = (world.client("f", Rust), world.client("c", Rust));
+    let get = json!({"kind": "k", "request": {"uuid": "u"}});
+    world.request(first, "gg", get.clone());
+    let held = json!({
+        "uuid": "u", "kind": "k", "request": {"uuid": "u"}, "durable": false,
+        "epoch": [1, 1], "agentId": "b", "failovers": 0,
+    });
+    world.ask(client, "xr", json!({"gets": [held]})).unwrap();
+    world.request(client, "gg", get);
+    world.run(5_000);
+    let told = world.held_events(client);
+    let endpoint = &world[agent].sim().containers["u"].endpoint;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["endpoint"], *endpoint);
+    assert_eq!(
+        world.held_events(first).len(),
+        0,
+        "its get's answer said it"
+    );
+}

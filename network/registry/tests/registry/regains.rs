@@ -118,3 +118,33 @@ fn what_was_answered_over_a_connection_and_comes_again_over_it_is_not_done_again
     world.request_as(client, "again", "gg", get);
     assert_eq!(world.answers(client, "again").len(), 2);
 }
+
+/// It takes that from `updated` alone (W25), and knows the container's former life, of which the
+/// server knows nothing any more.
+#[test]
+fn who_gets_again_by_uuid_what_ended_meanwhile_is_told_where_it_is() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Plain);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let former = world[agent].sim().containers["u"].endpoint.clone();
+    world.freeze(client);
+    world.run(20_000);
+    assert!(world[agent].sim().containers.is_empty(), "nobody held it");
+    world.thaw(client);
+    world.reconnect(client);
+    world.events(client);
+    world.get(client, "k", json!({"uuid": "u"}));
+    world.run(200);
+    let endpoint = world[agent].sim().containers["u"].endpoint.clone();
+    assert_ne!(endpoint, former);
+    let events = world.events(client);
+    let containers = events
+        .iter()
+        .flat_map(|event| event["containers"].as_array());
+    let told: Vec<_> = containers
+        .flatten()
+        .map(|told| (&told["event"], &told["container"]["endpoint"]))
+        .collect();
+    assert_eq!(told, [(&json!(1), &json!(endpoint))]);
+}
