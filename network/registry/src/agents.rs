@@ -32,9 +32,18 @@ pub(crate) struct Agent {
     /// Its connection closed a moment ago.
     pub(crate) suspected: bool,
     pub(crate) draining: bool,
-    /// Of a TypeScript agent: over which connection it was registered last, and the number of that
-    /// request.
-    pub(crate) told: Option<(ConnId, u64)>,
+    /// Of a TypeScript agent: its last registration.
+    pub(crate) told: Option<Told>,
+}
+
+/// A registration of a TypeScript agent.
+#[derive(Debug)]
+pub(crate) struct Told {
+    over: ConnId,
+    /// The number of the request.
+    number: u64,
+    /// What the agent was told to end.
+    ends: Vec<String>,
 }
 
 /// The number in a TypeScript client's request id (W05).
@@ -96,24 +105,32 @@ impl Agent {
 }
 
 impl Registry {
-    /// Whether a registration was made before the one that came last over this connection. After a
-    /// fresh uuid a TypeScript client registers its agents anew, and only then sends again what was
-    /// not answered (W21): an earlier registration among it lacks what has started since.
-    pub(crate) fn is_outdated(&self, client: &Id, agent: &Id, request: &str) -> bool {
-        let session = self.sessions.get(client).filter(|one| !one.is_rust());
-        let conn = session.and_then(|session| session.conn.as_ref());
-        let told = self.agents.get(agent).and_then(|agent| agent.told.as_ref());
-        match (told, number_of(request)) {
-            (Some((over, last)), Some(number)) => conn == Some(over) && number < *last,
-            _ => false,
+    /// What a registration is answered that was made before the one that came last over this
+    /// connection. After a fresh uuid a TypeScript client registers its agents anew, and only then
+    /// sends again what was not answered (W21): an earlier registration among it lacks what has
+    /// started since. It is told what the last was, but for what has been placed there meanwhile.
+    pub(crate) fn outdated(&self, client: &Id, agent: &Id, request: &str) -> Option<Vec<&str>> {
+        let session = self.sessions.get(client).filter(|one| !one.is_rust())?;
+        let told = self.agents.get(agent)?.told.as_ref()?;
+        let is_earlier = number_of(request)? < told.number;
+        if !is_earlier || session.conn.as_ref() != Some(&told.over) {
+            return None;
         }
+        let elsewhere = |uuid: &&str| {
+            let entry = self.entries.get(*uuid);
+            entry.is_none_or(|entry| entry.agent() != Some(agent))
+        };
+        let ends = told.ends.iter().map(String::as_str);
+        Some(ends.filter(elsewhere).collect())
     }
 
-    pub(crate) fn note_told(&mut self, client: &Id, agent: &Id, request: &str) {
+    pub(crate) fn note_told(&mut self, client: &Id, agent: &Id, request: &str, answer: &[u8]) {
         let session = self.sessions.get(client).filter(|one| !one.is_rust());
         let conn = session.and_then(|session| session.conn.clone());
+        let ends = serde_json::from_slice(answer).unwrap_or_default();
+        let told = conn.zip(number_of(request));
         if let Some(agent) = self.agents.get_mut(agent) {
-            agent.told = conn.zip(number_of(request));
+            agent.told = told.map(|(over, number)| Told { over, number, ends });
         }
     }
 

@@ -148,14 +148,14 @@ impl Registry {
             method::REGISTER_AGENT => {
                 let registration: AgentRegistration = params(raw, name)?;
                 let agent = Id::from(registration.uuid.as_str());
-                if self.is_outdated(client, &agent, id) {
-                    return now::<[String]>(&[]);
+                if let Some(ends) = self.outdated(client, &agent, id) {
+                    return now(&ends);
                 }
                 let before = self.out.len();
                 let answer = self
                     .register(client, registration, raw.get().len())?
                     .unwrap_or_default();
-                self.note_told(client, &agent, id);
+                self.note_told(client, &agent, id, &answer);
                 // The answer goes first: the agent's lease begins with it.
                 let calls = self.out.split_off(before);
                 self.respond(client, id, answer);
