@@ -164,13 +164,20 @@ async fn claims_created_at_once_are_all_bound() -> Result<()> {
         }
         measured("the slowest of 50 claims created at once → Bound", slowest);
         assert_eq!(uuids.len(), 50, "claims without a uuid share no container");
-        let metrics = test.network.operator.metrics().await?;
-        let writes = |outcome| {
-            let labels = [("kind", "ContainerClaim"), ("outcome", outcome)];
-            metrics.sum("huly_operator_status_writes_total", &labels)
-        };
-        let outcomes = (writes("ok")?, writes("conflict")?, writes("failed")?);
-        assert_eq!(outcomes, (50.0, 0.0, 0.0), "written, refused, failed");
+        eventually(SOON, "the answers to all writes are counted", async || {
+            let metrics = test.network.operator.metrics().await?;
+            let writes = |outcome| {
+                let labels = [("kind", "ContainerClaim"), ("outcome", outcome)];
+                metrics.sum("huly_operator_status_writes_total", &labels)
+            };
+            let outcomes = (writes("ok")?, writes("conflict")?, writes("failed")?);
+            ensure!(
+                outcomes == (50.0, 0.0, 0.0),
+                "written, refused, failed: {outcomes:?}"
+            );
+            Ok(())
+        })
+        .await?;
         let agents = test.live.agents().await?;
         let hosted: Vec<u32> = agents.iter().map(|agent| agent.containers).collect();
         assert_eq!(hosted, [25, 25], "one after the other");

@@ -155,8 +155,17 @@ impl Client {
     /// # Errors
     /// When the server does not answer in time.
     pub async fn release_raw(&self, uuid: impl Into<String>) -> Result<(), Error> {
-        let releasing = self.inner.handle.release(uuid.into(), true).await;
-        releasing.during(Operation::Release)
+        self.release_in_time(uuid.into(), true).await
+    }
+
+    /// Waits for a release as long as for any call. It is kept to all the same: the reference goes
+    /// as soon as the server is reached.
+    pub(crate) async fn release_in_time(&self, uuid: String, raw: bool) -> Result<(), Error> {
+        let releasing = self.inner.handle.release(uuid, raw);
+        let released = timeout(self.inner.config.request_timeout, releasing).await;
+        let late = "the network server did not answer in time; it is told as soon as it is reached";
+        let released = released.unwrap_or_else(|_| Err(Error::new(ErrorKind::TimedOut, late)));
+        released.during(Operation::Release)
     }
 
     /// Sends a request to a container, whether a reference is held or not: await the builder.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::Json;
 use crate::chain::CallChain;
 use crate::client::{Client, RequestOptions};
-use crate::error::{During, Error};
+use crate::error::Error;
 use crate::handle::Hold;
 use crate::operation::Operation;
 use crate::request::{Request, Way};
@@ -119,7 +119,6 @@ impl ContainerRef {
         };
         hold.disarm();
         let uuid = std::mem::take(&mut hold.uuid);
-        let releasing = self.client.inner.handle.release(uuid, false).await;
-        releasing.during(Operation::Release)
+        self.client.release_in_time(uuid, false).await
     }
 }

@@ -54,6 +54,25 @@ async fn draining_waits_for_what_is_under_way_and_takes_nothing_new() {
 }
 
 #[tokio::test]
+async fn a_release_is_waited_for_as_long_as_any_call_and_happens_all_the_same() {
+    let mut server = FakeServer::start().await;
+    let client = server.client().request_timeout(PATIENCE / 20).build();
+    let getting = tokio::spawn(async move { client.get("echo").uuid("c-1").await });
+    server.welcome(&FIRST).await;
+    let get = server.request("gg").await;
+    server.answer(&get, got("c-1")).await;
+    let held = getting.await.expect("no panic").expect("a container");
+    let released = tokio::spawn(held.release());
+    let release = server.request("cr").await;
+    let late = released.await.expect("no panic").expect_err("no answer");
+    assert_eq!(
+        (late.kind, late.operation),
+        (ErrorKind::TimedOut, Operation::Release)
+    );
+    server.answer(&release, json!("ok")).await;
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_holds_no_draining_up() {
     let client = Client::builder("127.0.0.1:1").build();
     let mut asking = Box::pin(client.kinds());
