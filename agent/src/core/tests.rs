@@ -123,22 +123,29 @@ impl Rig {
     }
 
     fn get(&mut self, uuid: &str, epoch: u64) -> Token {
-        self.call(
-            "gg",
-            json!(["echo", { "uuid": uuid }]),
-            json!({ "epoch": [10, epoch] }),
-        )
+        self.get_with(uuid, &json!({ "epoch": [10, epoch] }))
     }
 
-    /// A container that lives.
-    fn living(&mut self, uuid: &str, epoch: u64) -> Run {
-        let token = self.get(uuid, epoch);
+    fn get_with(&mut self, uuid: &str, told: &Value) -> Token {
+        let params = json!(["echo", { "uuid": uuid }]);
+        self.call("gg", params, told.clone())
+    }
+
+    /// A container that lives, by what the server said of it at its start.
+    fn placed(&mut self, uuid: &str, told: &Value) -> Run {
+        let token = self.get_with(uuid, told);
         let run = self.last_start();
         self.input(Input::Started {
             run,
             result: Ok(()),
         });
         self.answer(token).unwrap();
+        run
+    }
+
+    /// A container that lives; what came of that is taken away.
+    fn living(&mut self, uuid: &str, epoch: u64) -> Run {
+        let run = self.placed(uuid, &json!({ "epoch": [10, epoch] }));
         self.out.clear();
         run
     }

@@ -112,18 +112,7 @@ impl Router {
     /// # Errors
     /// When the ROUTER itself failed.
     pub async fn next(&mut self) -> Result<Option<Came>, ZmqError> {
-        if let Some(news) = self.news() {
-            return Ok(Some(news));
-        }
-        let look = (!self.stuck.is_empty()).then_some(self.look_at);
-        tokio::select! {
-            biased;
-            Some(conn) = self.roomy.recv() => self.refill(&conn),
-            message = self.recv.recv() => return Ok(self.received(message?)),
-            event = self.monitor.next() => return self.noticed(event),
-            () = sleep_until(look) => {}
-        }
-        Ok(None)
+        self.wait(true).await
     }
 
     /// The same of what is no message.
@@ -131,6 +120,10 @@ impl Router {
     /// # Errors
     /// When the ROUTER itself failed.
     pub async fn next_beside(&mut self) -> Result<Option<Came>, ZmqError> {
+        self.wait(false).await
+    }
+
+    async fn wait(&mut self, messages: bool) -> Result<Option<Came>, ZmqError> {
         if let Some(news) = self.news() {
             return Ok(Some(news));
         }
@@ -138,6 +131,7 @@ impl Router {
         tokio::select! {
             biased;
             Some(conn) = self.roomy.recv() => self.refill(&conn),
+            message = self.recv.recv(), if messages => return Ok(self.received(message?)),
             event = self.monitor.next() => return self.noticed(event),
             () = sleep_until(look) => {}
         }

@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    fn registration(count: usize, extra: usize) -> AgentRegistration {
+    pub(super) fn registration(count: usize, extra: usize) -> AgentRegistration {
         let record = |number: usize| ContainerRecord {
             agent_id: "a".into(),
             uuid: format!("c-{number}"),

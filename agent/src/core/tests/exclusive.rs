@@ -6,15 +6,7 @@ use crate::core::Permit;
 /// A container of an exclusive kind that lives.
 fn alone(rig: &mut Rig, uuid: &str, epoch: u64) -> Run {
     let spec = json!({ "kind": "echo", "revision": 1, "exclusive": true });
-    let told = json!({ "epoch": [10, epoch], "spec": spec });
-    let token = rig.call("gg", json!(["echo", { "uuid": uuid }]), told);
-    let run = rig.last_start();
-    rig.input(Input::Started {
-        run,
-        result: Ok(()),
-    });
-    rig.answer(token).unwrap();
-    run
+    rig.placed(uuid, &json!({ "epoch": [10, epoch], "spec": spec }))
 }
 
 fn confirm(rig: &mut Rig, uuid: &str, epoch: u64) {

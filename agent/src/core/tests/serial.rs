@@ -5,15 +5,7 @@ use super::*;
 /// A container of a serial kind, or of one that is not.
 fn living(rig: &mut Rig, uuid: &str, serial: bool) -> Run {
     let spec = json!({ "kind": "echo", "revision": 1, "serial": serial });
-    let told = json!({ "epoch": [10, 1], "spec": spec });
-    let token = rig.call("gg", json!(["echo", { "uuid": uuid }]), told);
-    let run = rig.last_start();
-    rig.input(Input::Started {
-        run,
-        result: Ok(()),
-    });
-    rig.answer(token).unwrap();
-    run
+    rig.placed(uuid, &json!({ "epoch": [10, 1], "spec": spec }))
 }
 
 fn seeds(rig: &Rig) -> Vec<bool> {

@@ -209,31 +209,22 @@ impl Registrar {
 
 #[cfg(test)]
 mod tests {
-    use huly_protocol::{ContainerRecord, ErrorPayload};
+    use huly_protocol::{ErrorPayload, RecordExt};
 
     use super::*;
+    use crate::registration::tests::registration;
 
     type Input = RegistrarInput<CallError>;
     type Effect = RegistrarEffect<CallError>;
 
-    fn registration(containers: usize) -> Box<AgentRegistration> {
-        let record = |number: usize| ContainerRecord {
-            agent_id: "a".into(),
-            uuid: format!("c-{number}"),
-            kind: "echo".into(),
-            endpoint: String::new(),
-            last_visit: 0.0,
-            extra: None,
-            labels: None,
-            huly: Some(huly_protocol::RecordExt::default()),
-        };
-        Box::new(AgentRegistration {
-            uuid: "a".into(),
-            containers: (0..containers).map(record).collect(),
-            kinds: vec!["echo".into()],
-            endpoint: None,
-            huly: None,
-        })
+    /// One whose records say what an original server is not asked for.
+    fn extended(containers: usize) -> Box<AgentRegistration> {
+        let mut extended = registration(containers, 0);
+        for record in &mut extended.containers {
+            record.extra = None;
+            record.huly = Some(RecordExt::default());
+        }
+        Box::new(extended)
     }
 
     #[derive(Default)]
@@ -249,7 +240,7 @@ mod tests {
         }
 
         fn register(&mut self, containers: usize) -> Vec<Effect> {
-            self.input(Input::Register(registration(containers)))
+            self.input(Input::Register(extended(containers)))
         }
 
         fn session(&mut self, uuid: &str, message_bytes: Option<u64>) -> (u64, Call) {
