@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_client::{Client, Connection, ContainerRef, Error, ErrorKind};
-use huly_tests::{Layout, Link, Logbook, Object, SOON, Scenario, eventually, measured, scenario};
+use huly_tests::{
+    Cable, Cut, Layout, Logbook, Object, SOON, Scenario, eventually, measured, scenario,
+};
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
@@ -233,17 +235,17 @@ async fn a_cut_off_agents_container_executes_nothing_once_another_may() -> Resul
     scenario(Layout::agents(2).started(0), async |test| {
         let logbook = Logbook::of(&mut test.network)?;
         let server = test.network.address.clone();
-        let link = Link::to(&server).await?;
-        test.network.agents[0].set_flag("--network", &link.address)?;
+        let cable = Cut::before(&server).await?;
+        test.network.agents[0].set_flag("--network", cable.address())?;
         test.network.agents[0].start().await?;
         let agent = claimed(test).await?;
-        let inside = Way::to(&link.address, "logbook", "alone", true).await?;
-        let ordinary = Way::to(&link.address, "notebook", "beside", true).await?;
+        let inside = Way::to(cable.address(), "logbook", "alone", true).await?;
+        let ordinary = Way::to(cable.address(), "notebook", "beside", true).await?;
         let outside = Way::to(&server, "logbook", "alone", false).await?;
         let others = Way::to(&server, "notebook", "beside", false).await?;
         test.network.agents[1].start().await?;
 
-        link.cut();
+        cable.set(Cable::STALLED);
         // Until its lease is over it executes, and then nothing more.
         let mut number = 100;
         while let Ok(answer) = inside.write_within(Duration::from_secs(1), number).await {
@@ -266,7 +268,7 @@ async fn a_cut_off_agents_container_executes_nothing_once_another_may() -> Resul
         let late = inside.write_within(Duration::from_secs(1), 4).await;
         ensure!(late.is_err(), "{late:?}");
 
-        link.mend();
+        cable.set(Cable::WHOLE);
         let program = test.network.agent(&agent)?;
         eventually(SOON, "the old lives are ended", async || {
             let labels = [("reason", "LivesElsewhere")];
