@@ -267,7 +267,6 @@ pub(crate) fn config(
         labels: options.labels.iter().cloned().collect(),
         node: name(&options.node),
         pod: options.pod.clone(),
-        lease: options.lease(),
         answers_window: options.answers_window(),
         answers_bytes: options.answers_bytes,
         drain_timeout: options.drain_timeout(),

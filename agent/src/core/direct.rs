@@ -141,7 +141,7 @@ impl Agent {
 
     fn hello_answer(&self, instance: String) -> Bytes {
         let in_flight = u32::try_from(self.config.requests_in_flight).unwrap_or(u32::MAX);
-        let lease = u64::try_from(self.config.lease.as_millis()).unwrap_or(u64::MAX);
+        let lease = u64::try_from(self.gate.length.as_millis()).unwrap_or(u64::MAX);
         json(&HelloAnswer {
             v: PROTOCOL_VERSION,
             instance,

@@ -8,17 +8,13 @@
 
 use std::time::Duration;
 
-use huly_protocol::{Confirmed, Epoch, Frame, Op, method};
+use huly_protocol::{Confirmed, Epoch, Frame, Op, lease, method};
 
 use crate::agents::Agent;
 use crate::calls::CallKind;
 use crate::entry::Entry;
 use crate::registry::{Id, Registry};
 use crate::timer::Timer;
-
-/// The part of a lease that is waited for beyond it: clocks differ, and a worker that has looked at
-/// the lease may take a moment to begin with a request.
-const MARGIN: u32 = 4;
 
 /// Containers that an agent is told of in one call.
 const CONFIRMED_AT_ONCE: usize = 1_000;
@@ -30,11 +26,6 @@ pub(crate) struct Fence {
     epoch: Option<Epoch>,
     /// No longer than that.
     until: Duration,
-}
-
-/// A lease with what is waited for beyond it.
-fn surely(lease: Duration) -> Duration {
-    lease + lease / MARGIN
 }
 
 impl Registry {
@@ -59,7 +50,7 @@ impl Registry {
         }
         let fence = Fence {
             epoch: entry.epoch,
-            until: heard + surely(self.config.lease),
+            until: heard + lease::surely_over(self.config.lease),
         };
         self.set_fence(uuid, fence);
     }
@@ -111,7 +102,7 @@ impl Registry {
 
     /// Until when leases may last that another server gave.
     fn former_leases_end(&self) -> Duration {
-        self.started + surely(self.config.former_lease)
+        self.started + lease::surely_over(self.config.former_lease)
     }
 
     /// An agent has a container that this server did not know to live there. Where the lease for it

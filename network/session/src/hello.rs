@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use huly_protocol::{Frame, Hello, HelloAnswer, HelloExt, Op, PROTOCOL_VERSION};
+use huly_protocol::{Frame, Hello, HelloAnswer, HelloExt, Op, PROTOCOL_VERSION, lease};
 
 use crate::config::Peer;
 use crate::io::{Effect, StopReason};
 use crate::session::{Known, Link, SentPing, Session};
 
-/// Between two pings to a peer of ours.
-const PING_EVERY: Duration = Duration::from_millis(250);
 /// Between two pings to an original peer (W07).
 const PLAIN_PING_EVERY: Duration = Duration::from_secs(1);
 /// Silence after which a connection to a peer of ours is given up.
@@ -218,8 +216,9 @@ impl Session {
             return;
         };
         if self.registered {
-            let until = sent + answer.limits.lease();
-            out.push(Effect::Lease { until });
+            let length = answer.limits.lease();
+            let until = sent + length;
+            out.push(Effect::Lease { until, length });
         }
     }
 
@@ -236,10 +235,9 @@ impl Session {
         self.pings.push_back(SentPing { number, at: now });
         out.push(Effect::Send(Frame::new(Op::Ping, "", payload)));
         self.next_ping = now
-            + if self.is_rust() {
-                PING_EVERY
-            } else {
-                PLAIN_PING_EVERY
+            + match self.is_rust() {
+                true => lease::PING_EVERY,
+                false => PLAIN_PING_EVERY,
             };
     }
 }

@@ -67,11 +67,10 @@ pub(crate) struct Hosting {
     jobs: BTreeMap<(Duration, u64), (Run, Job)>,
     jobs_made: u64,
     sight: Sight,
-    lease: Duration,
 }
 
 impl Hosting {
-    pub(crate) fn new(random: Random, manners: Manners, lease: Duration, now: Duration) -> Self {
+    pub(crate) fn new(random: Random, manners: Manners, now: Duration) -> Self {
         Self {
             random,
             manners,
@@ -82,7 +81,6 @@ impl Hosting {
                 gate: Gate::NEW,
                 awake: now,
             },
-            lease,
         }
     }
 
@@ -197,7 +195,7 @@ impl Hosting {
     /// What a container judges by, as its mailbox would.
     fn moment(&self, run: Run, now: Duration) -> Option<Moment> {
         let permit = self.hosted.get(&run)?.permit;
-        Some(self.sight.moment(permit, self.lease, now))
+        Some(self.sight.moment(permit, now))
     }
 
     /// Whether a container would begin with a request now, as one of an exclusive kind.
