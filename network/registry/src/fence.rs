@@ -37,6 +37,15 @@ impl Registry {
             || entry.spec.as_ref().is_some_and(|spec| spec.exclusive)
     }
 
+    /// Whether it may be, for all that this server knows: who could have made the kind exclusive has
+    /// not spoken, nor an agent that was told. A kind without a specification is not exclusive, which
+    /// only an operator says that has set all that there are.
+    fn may_be_exclusive(&self, entry: &Entry) -> bool {
+        let told = self.kinds_told || self.config.control_secret.is_none();
+        let known = told || entry.spec.is_some() || self.kinds.contains_key(&entry.kind);
+        self.is_exclusive(entry) || !(known || entry.fresh)
+    }
+
     /// The agent of a container may have its lease still, as it was heard of then: no other life of
     /// it is to accept requests before that is over.
     pub(crate) fn fence(&mut self, uuid: &Id, heard: Duration) {
@@ -127,7 +136,7 @@ impl Registry {
         let fence = self.fences.get(uuid).map(|fence| fence.until);
         // One whose uuid this server has made has never lived.
         let may_live = (entry.by_uuid || entry.lived_before) && !entry.alone;
-        let may_live = may_live && self.is_exclusive(entry);
+        let may_live = may_live && self.may_be_exclusive(entry);
         let former = may_live.then(|| self.former_leases_end());
         let Some(until) = fence.max(former).filter(|until| *until > self.now.mono) else {
             return false;

@@ -48,7 +48,8 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
         // It goes on from where it is.
         Step::Join(_) | Step::Meet(_) | Step::Thaw(_) | Step::Slow { ms: 0, .. } => DIAL + GRACE,
         Step::Start(place) if place == "server" => {
-            let leases = match scenario.breadth.has_exclusive() {
+            // Of a kind that it does not know it waits as if that were exclusive, where that can be.
+            let leases = match scenario.operator {
                 true => lease::surely_over(lease::LONGEST),
                 false => Duration::ZERO,
             };

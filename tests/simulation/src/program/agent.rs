@@ -308,7 +308,7 @@ impl AgentProgram {
             }
             Effect::Send { conn, frame } => self.send_to_client(cx, &conn, frame),
             Effect::CloseDoor { run } => self.close_door(cx, run),
-            // Containers are well and tell their clients nothing.
+            // Containers are well, tell their clients nothing, and do not mind who comes and goes.
             _ => {}
         }
         self.inputs.extend(reports);

@@ -290,7 +290,7 @@ impl Hosting {
                         let slow_ms = self.manners.slow_ms;
                         self.job(cx.now, slow_ms, run, Job::Stopped);
                     }
-                    // No client connects to the agent's ROUTER, and containers are well.
+                    // Containers do not mind who comes and goes, and are well.
                     Effect::Hook(_) | Effect::Ping { .. } => {}
                 }
             }
