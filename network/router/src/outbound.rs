@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
 
 use huly_protocol::Frame;
 
@@ -19,9 +20,6 @@ const PER_MESSAGE: usize = 256;
 /// What may wait for a peer however much waits for the others, in bytes.
 const FAIR: usize = 1 << 20;
 
-/// Looks at a peer for which something waits, in a write deadline.
-pub(crate) const LOOKS: u32 = 4;
-
 /// What a message counts for, in bytes.
 pub(crate) fn cost(frame: &Frame) -> usize {
     PER_MESSAGE + frame.id.len() + frame.payload.len()
@@ -36,8 +34,8 @@ pub(crate) struct Outbound {
     /// It was cut: what is for it is dropped until the crate has written what it still has.
     cut: bool,
     slow: bool,
-    /// Messages that were written at the last look, and how many looks have seen the same.
-    looked: (u64, u32),
+    /// When the crate last had room for what waits here.
+    moved: Instant,
 }
 
 /// What to do with a message.
@@ -61,7 +59,7 @@ impl Outbound {
             bytes: 0,
             cut: false,
             slow: false,
-            looked: (0, 0),
+            moved: Instant::now(),
         }
     }
 
@@ -94,7 +92,7 @@ impl Outbound {
         }
         if self.waiting.is_empty() {
             self.account.tell_of_room(WINDOW / 2);
-            self.looked = (self.account.written(), 0);
+            self.moved = Instant::now();
         }
         let bytes = cost(&frame);
         self.bytes += bytes;
@@ -127,6 +125,7 @@ impl Outbound {
 
     /// The crate has room. One that was cut and has read all there was is as good as new.
     pub(crate) fn mend(&mut self) {
+        self.moved = Instant::now();
         if self.cut && self.account.inside() > 0 {
             return self.account.tell_of_room(0);
         }
@@ -145,22 +144,10 @@ impl Outbound {
         changed.then_some(slow)
     }
 
-    /// Whether something waits here, of which the write deadline is to be watched.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// Looks whether anything was written since the last look. Looks are counted, not time: where
-    /// this process did not run nothing could be written.
-    pub(crate) fn is_stuck(&mut self) -> bool {
-        let written = self.account.written();
-        let (before, looks) = self.looked;
-        self.looked = if written == before {
-            (before, looks + 1)
-        } else {
-            (written, 0)
-        };
-        self.looked.1 >= LOOKS
+    /// Of a connection that has ended: whether the kernel gave it up, for its peer took nothing. Half
+    /// the deadline: until its own buffer was full, the kernel took more for a peer that took nothing.
+    pub(crate) fn is_given_up(&self, limits: &Limits) -> bool {
+        !self.waiting.is_empty() && self.moved.elapsed() >= limits.write_timeout / 2
     }
 
     fn uncount(&mut self, bytes: usize) {

@@ -198,39 +198,6 @@ async fn more_messages_than_the_crate_takes_hold_nobody_up() {
 }
 
 #[tokio::test]
-async fn one_to_which_nothing_is_written_for_the_deadline_is_cut() {
-    let write_timeout = Duration::from_millis(200);
-    let mut router = router(Limits {
-        write_timeout,
-        ..limits()
-    })
-    .await;
-    let (_deaf, conn) = peer(&mut router).await;
-    // Less than its budget, more than all buffers on the way.
-    for number in 0..440 {
-        router.send(&conn, event(number, 64 * KIB));
-    }
-    let told = loop {
-        match came(&mut router).await {
-            Came::Slow { .. } => {}
-            other => break other,
-        }
-    };
-    assert!(matches!(told, Came::Cut { conn: cut } if cut == conn));
-    // The kernel closes it too, so that nothing of it is left.
-    #[cfg(target_os = "linux")]
-    {
-        let told = loop {
-            match came(&mut router).await {
-                Came::Slow { .. } => {}
-                other => break other,
-            }
-        };
-        assert!(matches!(told, Came::Closed { conn: closed } if closed == conn));
-    }
-}
-
-#[tokio::test]
 async fn many_share_a_budget() {
     let limits = limits();
     let mut router = router(limits.clone()).await;
