@@ -17,6 +17,9 @@ const WINDOW: usize = 1 << 20;
 /// What a message takes beside its payload, in bytes.
 const PER_MESSAGE: usize = 256;
 
+/// Bytes up to which little waits for a peer.
+const LITTLE: usize = 256 << 10;
+
 /// What may wait for a peer however much waits for the others, in bytes.
 const FAIR: usize = 1 << 20;
 
@@ -34,6 +37,8 @@ pub(crate) struct Outbound {
     /// It was cut: what is for it is dropped until the crate has written what it still has.
     cut: bool,
     slow: bool,
+    /// Somebody is to be told when little waits.
+    awaited: bool,
     /// When the crate last had room for what waits here.
     moved: Instant,
 }
@@ -59,6 +64,7 @@ impl Outbound {
             bytes: 0,
             cut: false,
             slow: false,
+            awaited: false,
             moved: Instant::now(),
         }
     }
@@ -118,6 +124,7 @@ impl Outbound {
     /// Gives the peer up: what waits is dropped, and what comes, until the crate has written all.
     pub(crate) fn cut(&mut self) {
         self.cut = true;
+        self.awaited = false;
         self.waiting = VecDeque::new();
         self.uncount(self.bytes);
         self.account.tell_of_room(0);
@@ -142,6 +149,23 @@ impl Outbound {
         let changed = slow != self.slow;
         self.slow = slow;
         changed.then_some(slow)
+    }
+
+    /// Somebody is to be told when little waits; not of one that was cut.
+    pub(crate) fn await_room(&mut self) {
+        self.awaited = !self.cut;
+    }
+
+    /// Says, once, that little waits to who awaits that.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let room = self.awaited && self.total() <= LITTLE;
+        if room {
+            self.awaited = false;
+        } else if self.awaited && self.waiting.is_empty() {
+            // Else there is news when the crate has room.
+            self.account.tell_of_room(LITTLE);
+        }
+        room
     }
 
     /// Of a connection that has ended: whether the kernel gave it up, for its peer took nothing. Half

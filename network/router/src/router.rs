@@ -50,6 +50,11 @@ pub enum Came {
         /// Whether it is so now.
         slow: bool,
     },
+    /// Little waits for a peer, as [`Router::await_room`] asked.
+    Room {
+        /// Whose connection.
+        conn: Bytes,
+    },
 }
 
 /// A ROUTER that is bound. Its peers never make it wait.
@@ -152,6 +157,15 @@ impl Router {
         }
     }
 
+    /// Asks to be told, once, when little waits for a peer to which something was sent: by
+    /// [`Came::Room`]. Never of one that is closed or cut before.
+    pub fn await_room(&mut self, conn: &Bytes) {
+        if let Some(peer) = self.peers.get_mut(conn) {
+            peer.await_room();
+            self.tell_room(conn);
+        }
+    }
+
     /// The first message to a connection.
     fn meet(&mut self, conn: &Bytes) {
         if self.peers.len() >= self.sweep_at {
@@ -196,6 +210,7 @@ impl Router {
         };
         let changed = peer.slow_changed(&self.limits);
         self.tell_slow(conn, changed);
+        self.tell_room(conn);
     }
 
     fn tell_cut(&mut self, conn: &Bytes, why: &str) {
@@ -207,6 +222,12 @@ impl Router {
         if let Some(slow) = changed {
             let conn = conn.clone();
             self.news.push_back(Came::Slow { conn, slow });
+        }
+    }
+
+    fn tell_room(&mut self, conn: &Bytes) {
+        if self.peers.get_mut(conn).is_some_and(Outbound::has_room) {
+            self.news.push_back(Came::Room { conn: conn.clone() });
         }
     }
 

@@ -198,6 +198,39 @@ async fn more_messages_than_the_crate_takes_hold_nobody_up() {
 }
 
 #[tokio::test]
+async fn who_awaits_room_is_told_once_when_little_waits() {
+    let mut router = router(limits()).await;
+    let (mut dealer, conn) = peer(&mut router).await;
+    router.send(&conn, event(0, 16));
+    router.await_room(&conn);
+    let told = came(&mut router).await;
+    assert!(matches!(told, Came::Room { conn: roomy } if roomy == conn));
+    // More than is little and the kernel takes.
+    for number in 1..300 {
+        router.send(&conn, event(number, 64 * KIB));
+    }
+    router.await_room(&conn);
+    let (mut read, mut told) = (0, Vec::new());
+    while read < 300 {
+        tokio::select! {
+            biased;
+            came = router.next() => {
+                let room = matches!(came.unwrap(), Some(Came::Room { .. }));
+                told.extend(room.then_some(read));
+            }
+            message = dealer.recv() => {
+                message.unwrap();
+                read += 1;
+            }
+        }
+    }
+    let &[when] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(when > 100, "after {when} were read");
+}
+
+#[tokio::test]
 async fn many_share_a_budget() {
     let limits = limits();
     let mut router = router(limits.clone()).await;

@@ -31,6 +31,7 @@ mod restart;
 mod rivals;
 mod sessions;
 mod slow;
+mod snapshot;
 mod standby;
 mod standby_kinds;
 mod standby_property;

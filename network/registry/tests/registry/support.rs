@@ -5,7 +5,7 @@ mod asking;
 mod peer;
 mod plain;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +32,10 @@ pub(crate) struct World {
     pub(crate) peers: Vec<PeerState>,
     conns: BTreeMap<ConnId, usize>,
     next_conn: u64,
+    /// Connections of which it is awaited that little waits for them.
+    roomy: VecDeque<ConnId>,
+    /// Whether that is so at once.
+    pub(crate) has_room: bool,
 }
 
 pub(crate) fn ms(n: u64) -> Duration {
@@ -62,6 +66,8 @@ impl World {
             peers: Vec::new(),
             conns: BTreeMap::new(),
             next_conn: 0,
+            roomy: VecDeque::new(),
+            has_room: true,
         }
     }
 
@@ -85,6 +91,7 @@ impl World {
         let now = self.time();
         self.registry = Registry::new(config, now);
         self.conns.clear();
+        self.roomy.clear();
         for peer in &mut self.peers {
             peer.conn = None;
         }
@@ -104,6 +111,7 @@ impl World {
         for effect in self.registry.handle(now, input) {
             match effect {
                 Effect::Note { .. } => {}
+                Effect::AwaitRoom { conn } => self.roomy.push_back(conn),
                 Effect::Exit { reason } => self.exits.push(reason),
                 Effect::Send { conn, frame } => {
                     // A connection that is closed takes nothing any more.
@@ -125,6 +133,7 @@ impl World {
 
     /// Lets every peer that runs read what it got, until nobody has anything to say.
     pub(crate) fn talk(&mut self) {
+        while self.has_room && self.give_room() {}
         while let Some(index) = self
             .peers
             .iter()
@@ -137,6 +146,16 @@ impl World {
                 self.send(Peer(index), answer);
             }
         }
+    }
+
+    /// Little waits for the next connection of which that is awaited; says if there is one.
+    pub(crate) fn give_room(&mut self) -> bool {
+        let conn = self.roomy.pop_front();
+        let is_awaited = conn.is_some();
+        if let Some(conn) = conn {
+            self.input(Input::Room { conn });
+        }
+        is_awaited
     }
 
     /// Lets time pass: wake-ups as the registry wants them, pings as the peers send them.
