@@ -170,6 +170,7 @@ impl ClientProgram {
                 false => Peer::Container,
             },
             secret: None,
+            container: way.container(),
             request_prefix: format!("{}l{number}-", config.request_prefix),
             seed: self.directs.random.next(),
             ..config.clone()
