@@ -154,7 +154,7 @@ impl Session {
             }
             Peer::Agent | Peer::Container => {}
         }
-        if new_connection {
+        if !was_up {
             self.send_replies(out);
         }
     }

@@ -99,6 +99,19 @@ impl ClientProgram {
         self.belief.as_ref()
     }
 
+    /// What its callers wait for.
+    pub(crate) fn waits(&self) -> usize {
+        self.waits.len()
+    }
+
+    pub(crate) fn handles(&self) -> usize {
+        self.handles.len()
+    }
+
+    pub(crate) fn direct_links(&self) -> Vec<&Link> {
+        self.directs.links()
+    }
+
     pub(crate) fn pending(&self) -> usize {
         self.link.session().pending() + self.directs.pending()
     }

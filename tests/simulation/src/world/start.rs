@@ -66,6 +66,8 @@ impl World {
             awake_since: self.now,
             started: self.now,
             heir,
+            ended: None,
+            left: 0,
             outlived: None,
         });
         self.present.insert(place.to_owned(), id);

@@ -58,6 +58,10 @@ impl Directs {
         }
     }
 
+    pub(super) fn links(&self) -> Vec<&Link> {
+        self.links.values().map(|link| &link.link).collect()
+    }
+
     pub(super) fn pending(&self) -> usize {
         let links = self.links.values();
         links.map(|link| link.link.session().pending()).sum()

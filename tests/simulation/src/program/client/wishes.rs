@@ -126,6 +126,7 @@ impl ClientProgram {
 
     pub(super) fn release(&mut self, cx: &mut Context, uuid: String) {
         cx.tell(format!("releases {uuid}"));
+        cx.saw(Seen::LetGo);
         let token = Some(self.token(Waits::Other));
         let raw = false;
         self.input(cx, Input::Release { token, uuid, raw });
