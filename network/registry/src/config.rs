@@ -49,6 +49,8 @@ pub struct Config {
     pub hold_timeout: Duration,
     /// Bytes of payload that may be held in all.
     pub hold_bytes: usize,
+    /// Agents or containers in one chunk of the feed's snapshot; containers of large texts are fewer.
+    pub snapshot_chunk: usize,
     /// How long after the start the term is raised over a peer's; later the server ends instead.
     pub term_window: Duration,
     /// TypeScript clients get at most one batch of events in this time.
@@ -80,6 +82,7 @@ impl Config {
             alive_timeout: Duration::from_secs(3),
             hold_timeout: Duration::from_secs(30),
             hold_bytes: 64 << 20,
+            snapshot_chunk: 500,
             term_window: Duration::from_secs(10),
             event_batch: Duration::from_millis(100),
         }

@@ -231,7 +231,7 @@ pub enum Effect {
 pub enum FeedUpdate {
     /// What was known does not hold any more: a snapshot follows.
     Reset,
-    /// A chunk of the snapshot.
+    /// A chunk of the snapshot, or what happened before its last.
     Snapshot(FeedEvent),
     /// What happened since.
     Event(FeedEvent),

@@ -84,6 +84,11 @@ impl AgentProgram {
         &self.core
     }
 
+    /// How many containers it was told to start and that have not ended.
+    pub(crate) fn hosted(&self) -> usize {
+        self.hosting.count()
+    }
+
     /// Whether a container of an exclusive kind would begin with a request now.
     pub(crate) fn accepts_alone(&self, run: u64, now: Duration) -> bool {
         self.hosting.accepts_alone(Run(run), now)

@@ -84,6 +84,10 @@ impl Hosting {
         }
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.hosted.len()
+    }
+
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let job = self.jobs.first_key_value().map(|((at, _), _)| *at);
         let mailboxes = self.hosted.values().filter_map(|h| h.mailbox.next_wake());
