@@ -8,7 +8,6 @@ mod network;
 mod process;
 mod programs;
 mod progress;
-mod relay;
 mod report;
 mod tally;
 
