@@ -44,7 +44,6 @@ mod shell;
 mod skew;
 mod stay;
 mod tools;
-mod traffic;
 mod undo;
 mod walkthrough;
 
@@ -84,6 +83,5 @@ pub use self::shell::shell;
 pub use self::skew::{Cli, Lines, Skewed, Version};
 pub use self::stay::Stay;
 pub use self::tools::{Said, huly_operator, kubectl, kubectl_huly, kubectl_says, python_test};
-pub use self::traffic::{Sent, Traffic};
 pub use self::undo::and_undo;
 pub use self::walkthrough::Walkthrough;
