@@ -127,7 +127,7 @@ def test_a_stopped_agent(rust: bool, peers: Peers, programs: Programs) -> None:
 
 @pytest.mark.covers("W04", "W07")
 def test_the_write_deadline(peers: Peers, programs: Programs) -> None:
-    """Who reads nothing for the write deadline is cut, its connection closed; it loses no answer."""
+    """The connection of who reads nothing for the write deadline is closed; it loses no answer."""
     network = programs.network(write_timeout_ms=1_000)
     programs.agent(network)
     relay = peers.relay(network)
@@ -136,10 +136,9 @@ def test_the_write_deadline(peers: Peers, programs: Programs) -> None:
     relay.stall(DOWN)
     data = "x" * (MEBIBYTE // 4)
     asked = [client.start("cs", [uuid, "echo", data]) for _ in range(120)]
-    eventually("it is cut", lambda: network.metric("huly_network_connections_cut_total") == 1)
-    assert relay.accepted == 1
-    # The kernel closes its connection.
     eventually("it comes again", lambda: relay.accepted == 2)
+    # For so much waited that it was given up, not lost.
+    eventually("it is counted", lambda: network.metric("huly_network_connections_cut_total") == 1)
     relay.flow()
     assert {future.result(DEADLINE) for future in asked} == {data}
     assert network.metric("huly_network_references") == 1

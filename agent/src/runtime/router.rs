@@ -90,6 +90,6 @@ fn input(door: Door, came: Came) -> Option<Input> {
             let conn = Conn { door, name };
             Some(Input::Closed { conn })
         }
-        Came::Slow { .. } => None,
+        Came::Slow { .. } | Came::Room { .. } => None,
     }
 }

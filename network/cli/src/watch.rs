@@ -49,7 +49,8 @@ fn print(event: &FeedEvent, output: Output) -> anyhow::Result<()> {
         return Ok(());
     }
     let word = |kind| match kind {
-        _ if event.snapshot.is_some() => "there",
+        // What happens while chunks come is told among them.
+        EventKind::Added if event.snapshot.is_some() => "there",
         EventKind::Added => "added",
         EventKind::Updated => "updated",
         EventKind::Removed => "removed",

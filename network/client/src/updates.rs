@@ -9,7 +9,8 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 pub enum Update {
     /// What was told so far does not hold any more; a snapshot follows.
     Reset,
-    /// A chunk of the snapshot; its `snapshot` member says whether the last.
+    /// A chunk of the snapshot; its `snapshot` member says whether the last. What happens before that
+    /// is told as a chunk too, with what was updated and removed.
     Snapshot(FeedEvent),
     /// What happened since.
     Event(FeedEvent),

@@ -101,8 +101,8 @@ pub struct HeldEvent {
 pub struct FeedEvent {
     /// The uuid of the server process.
     pub instance: String,
-    /// The position after this piece. The chunks of a snapshot share one; then it grows by one
-    /// with each event, so that a gap is noticed.
+    /// The position after this piece. While the chunks of a snapshot come it may grow, as what happens
+    /// is told among them; then it grows by one with each event, so that a gap is noticed.
     pub revision: u64,
     /// Which chunk of the snapshot this is; absent of an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,10 +110,10 @@ pub struct FeedEvent {
     /// Whether the server has heard from everybody that it may expect after its start.
     #[serde(default)]
     pub settled: bool,
-    /// Agents: all of the chunk, or what happened.
+    /// Agents: those of the chunk, or what happened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<AgentFeedEvent>,
-    /// Containers: all of the chunk, or what happened.
+    /// Containers: those of the chunk, or what happened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<ContainerEvent>,
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use huly_protocol::{Limits, Secret};
+use huly_protocol::{Secret, lease};
 
 /// What a registry is told once, at its start.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub struct Config {
     pub hold_timeout: Duration,
     /// Bytes of payload that may be held in all.
     pub hold_bytes: usize,
+    /// Agents or containers in one chunk of the feed's snapshot; containers of large texts are fewer.
+    pub snapshot_chunk: usize,
     /// How long after the start the term is raised over a peer's; later the server ends instead.
     pub term_window: Duration,
     /// TypeScript clients get at most one batch of events in this time.
@@ -70,8 +72,8 @@ impl Config {
             sender_bytes: 32 << 20,
             call_bytes: 256 << 20,
             registration_bytes: 512 << 20,
-            lease: Duration::from_secs(1),
-            former_lease: Limits::LONGEST_LEASE,
+            lease: lease::DEFAULT,
+            former_lease: lease::LONGEST,
             settle: Duration::from_millis(1_500),
             orphan_grace: Duration::from_secs(60),
             grace: Duration::from_millis(750),
@@ -80,6 +82,7 @@ impl Config {
             alive_timeout: Duration::from_secs(3),
             hold_timeout: Duration::from_secs(30),
             hold_bytes: 64 << 20,
+            snapshot_chunk: 500,
             term_window: Duration::from_secs(10),
             event_batch: Duration::from_millis(100),
         }

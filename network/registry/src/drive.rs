@@ -14,6 +14,7 @@ impl Registry {
             Input::Closed { conn } => self.conn_closed(&conn),
             Input::Cut { conn } => self.conn_cut(&conn),
             Input::Slow { conn, slow } => self.conn_slow(&conn, slow),
+            Input::Room { conn } => self.conn_has_room(&conn),
             Input::Wake => {}
         }
         while let Some(timer) = self.timers.due(self.now.mono) {

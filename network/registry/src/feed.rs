@@ -4,25 +4,22 @@ use std::time::Duration;
 
 use huly_protocol::{
     AgentEvent, AgentFeedEvent, ContainerEvent, EventKind, FeedEvent, Frame, HeldEvent, Op,
-    PeerEvent, Snapshot,
+    PeerEvent,
 };
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::agents::Agent;
 use crate::registry::{Id, Registry};
-use crate::requests::Outcome;
+use crate::snapshot::Untold;
 use crate::timer::Timer;
-
-/// Agents or containers in one chunk of a snapshot.
-const CHUNK: usize = 500;
 
 /// Events that are not sent yet.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     revision: u64,
-    /// The clients that have subscribed.
-    pub(crate) watchers: IndexSet<Id>,
+    /// The clients that have subscribed, and what they are still to be told of what there was then.
+    pub(crate) watchers: IndexMap<Id, Option<Untold>>,
     /// What happened in the present step.
     agents: Vec<AgentFeedEvent>,
     containers: Vec<ContainerEvent>,
@@ -230,17 +227,33 @@ impl Registry {
         }
         feed.revision += 1;
         feed.settled_now = false;
+        let (agents, containers) = (
+            std::mem::take(&mut feed.agents),
+            std::mem::take(&mut feed.containers),
+        );
         let event = FeedEvent {
-            instance: self.config.instance.clone(),
-            revision: feed.revision,
-            snapshot: None,
-            settled: self.settled,
-            agents: std::mem::take(&mut feed.agents),
-            containers: std::mem::take(&mut feed.containers),
+            agents,
+            containers,
+            ..self.feed_event()
         };
+        let mut to_all = Vec::new();
+        let mut to_one = Vec::new();
+        for (client, untold) in &mut self.feed.watchers {
+            match untold {
+                None => to_all.push(client.clone()),
+                Some(untold) => to_one.push((client.clone(), untold.part())),
+            }
+        }
+        for (client, part) in to_one {
+            let event = FeedEvent {
+                snapshot: Some(part),
+                ..event.clone()
+            };
+            self.send_event(&client, &PeerEvent::Feed(event));
+        }
         if let Ok(payload) = serde_json::to_vec(&PeerEvent::Feed(event)) {
             let payload = bytes::Bytes::from(payload);
-            for client in self.feed.watchers.clone() {
+            for client in to_all {
                 self.send_to_client(&client, Frame::new(Op::Event, "", payload.clone()));
             }
         }
@@ -283,68 +296,22 @@ impl Registry {
         }
     }
 
-    fn send_event(&mut self, client: &Id, event: &PeerEvent) {
+    pub(crate) fn send_event(&mut self, client: &Id, event: &PeerEvent) {
         if let Ok(payload) = serde_json::to_vec(event) {
             self.send_to_client(client, Frame::new(Op::Event, "", payload));
         }
     }
 
-    /// A client subscribes to the feed (`xw`): the position, then the snapshot.
-    pub(crate) fn watch(&mut self, client: &Id, request: &str) -> Outcome {
-        // What happened before belongs to the snapshot.
-        self.flush_feed();
-        let at = |snapshot| FeedEvent {
+    /// Where the feed is, with nothing that happened.
+    pub(crate) fn feed_event(&self) -> FeedEvent {
+        FeedEvent {
             instance: self.config.instance.clone(),
             revision: self.feed.revision,
-            snapshot,
+            snapshot: None,
             settled: self.settled,
             agents: Vec::new(),
             containers: Vec::new(),
-        };
-        let position = serde_json::to_vec(&at(None)).unwrap_or_default();
-        let added = EventKind::Added;
-        let agents = self.agents.values();
-        let agents: Vec<AgentFeedEvent> = agents
-            .map(|agent| AgentFeedEvent {
-                event: added,
-                agent: agent.info(true),
-            })
-            .collect();
-        let live = self.entries.values().filter(|entry| entry.is_live());
-        let containers: Vec<ContainerEvent> = live
-            .map(|entry| ContainerEvent {
-                container: entry.record(true),
-                event: added,
-            })
-            .collect();
-        let mut pieces = Vec::new();
-        for part in agents.chunks(CHUNK) {
-            pieces.push(FeedEvent {
-                agents: part.to_vec(),
-                ..at(None)
-            });
         }
-        for part in containers.chunks(CHUNK) {
-            pieces.push(FeedEvent {
-                containers: part.to_vec(),
-                ..at(None)
-            });
-        }
-        if pieces.is_empty() {
-            pieces.push(at(None));
-        }
-        let count = pieces.len();
-        self.respond(client, request, position);
-        for (chunk, mut piece) in pieces.into_iter().enumerate() {
-            let number = u32::try_from(chunk).unwrap_or(u32::MAX);
-            piece.snapshot = Some(Snapshot {
-                chunk: number,
-                last: chunk + 1 == count,
-            });
-            self.send_event(client, &PeerEvent::Feed(piece));
-        }
-        self.feed.watchers.insert(client.clone());
-        Ok(None)
     }
 }
 

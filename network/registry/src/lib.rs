@@ -34,6 +34,7 @@ mod rivals;
 mod routed;
 mod session;
 mod sizes;
+mod snapshot;
 mod standby;
 mod stats;
 mod stopping;

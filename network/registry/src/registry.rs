@@ -70,6 +70,11 @@ pub enum Input {
         /// Whether it is so now.
         slow: bool,
     },
+    /// Little waits to be written to a connection: the answer to [`Effect::AwaitRoom`].
+    Room {
+        /// Which.
+        conn: ConnId,
+    },
     /// The time of [`Registry::next_wake`] came.
     Wake,
 }
@@ -83,6 +88,12 @@ pub enum Effect {
         conn: ConnId,
         /// What.
         frame: Frame,
+    },
+    /// Say, by [`Input::Room`], when little waits to be written to a connection, at once if it is so;
+    /// never where it is closed or given up before.
+    AwaitRoom {
+        /// Which.
+        conn: ConnId,
     },
     /// Write a line into the log.
     Note {

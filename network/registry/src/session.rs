@@ -128,6 +128,13 @@ impl Registry {
         }
     }
 
+    pub(crate) fn conn_has_room(&mut self, conn: &ConnId) {
+        let client = self.conns.get(conn).cloned();
+        if let Some(client) = client.filter(|client| self.is_bound(client, conn)) {
+            self.tell_snapshot(&client);
+        }
+    }
+
     pub(crate) fn conn_closed(&mut self, conn: &ConnId) {
         // A connection that was superseded is not here any more: its close ends nothing.
         let Some(client) = self.conns.swap_remove(conn) else {

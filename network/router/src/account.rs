@@ -4,7 +4,7 @@
 //! so the first frame of each is owned by something that counts its end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
@@ -17,8 +17,6 @@ pub(crate) struct Account {
     conn: Bytes,
     /// Bytes in the crate.
     inside: AtomicUsize,
-    /// Messages that it has taken to the socket.
-    written: AtomicU64,
     /// The router is told once no more than that many bytes are inside.
     wake_at: AtomicIsize,
     room: UnboundedSender<Bytes>,
@@ -31,7 +29,6 @@ impl Account {
         Self {
             conn,
             inside: AtomicUsize::new(0),
-            written: AtomicU64::new(0),
             wake_at: AtomicIsize::new(NOBODY),
             room,
             all,
@@ -40,10 +37,6 @@ impl Account {
 
     pub(crate) fn inside(&self) -> usize {
         self.inside.load(SeqCst)
-    }
-
-    pub(crate) fn written(&self) -> u64 {
-        self.written.load(SeqCst)
     }
 
     /// Bytes that wait for all peers.
@@ -69,7 +62,6 @@ impl Account {
     }
 
     fn left(&self, bytes: usize) {
-        self.written.fetch_add(1, SeqCst);
         self.all.fetch_sub(bytes, SeqCst);
         let before = self.inside.fetch_sub(bytes, SeqCst);
         self.wake(before.saturating_sub(bytes));

@@ -24,7 +24,9 @@ pub struct Limits {
     pub shared: Shared,
     /// Bytes from which on a peer is told of as slow.
     pub slow_bytes: usize,
-    /// How long nothing may be written to a peer for which something waits.
+    /// How long a peer for which something waits, here or in the kernel, may take no byte of it: the
+    /// kernel closes its connection then (Linux's; others know no such deadline). A peer takes in steps:
+    /// of a TCP segment, or of a 16th of what its kernel keeps for it.
     pub write_timeout: Duration,
 }
 

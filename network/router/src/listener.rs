@@ -9,12 +9,9 @@ use socket2::{SockRef, TcpKeepalive};
 const KEEPALIVE_TIME: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How much later than the write deadline the kernel closes a connection: by then it is cut, and the
-/// close is no news.
-const LATER: Duration = Duration::from_secs(2);
-
-/// Makes the kernel close the connections of peers that read nothing, or whose host is gone: nothing
-/// else can, for the zeromq crate closes none, and its memory for one is free only then.
+/// Makes the kernel close the connections of peers that take nothing for the write deadline, or whose
+/// host is gone. It alone knows how many bytes a peer takes, and for which anything waits; and nothing
+/// else can close one, for the zeromq crate does not, and its memory for one is free only then.
 pub(crate) fn close_what_is_dead(listener: &TcpListener, write_timeout: Duration) {
     let socket = SockRef::from(listener);
     let keepalive = TcpKeepalive::new()
@@ -24,9 +21,9 @@ pub(crate) fn close_what_is_dead(listener: &TcpListener, write_timeout: Duration
         tracing::debug!(%error, "no keepalive on a listening socket");
     }
     #[cfg(target_os = "linux")]
-    if let Err(error) = socket.set_tcp_user_timeout(Some(write_timeout + LATER)) {
+    if let Err(error) = socket.set_tcp_user_timeout(Some(write_timeout)) {
         tracing::debug!(%error, "no time-out on a listening socket");
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (write_timeout, LATER);
+    let _ = write_timeout;
 }

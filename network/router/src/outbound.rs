@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
 
 use huly_protocol::Frame;
 
@@ -16,11 +17,11 @@ const WINDOW: usize = 1 << 20;
 /// What a message takes beside its payload, in bytes.
 const PER_MESSAGE: usize = 256;
 
+/// Bytes up to which little waits for a peer.
+const LITTLE: usize = 256 << 10;
+
 /// What may wait for a peer however much waits for the others, in bytes.
 const FAIR: usize = 1 << 20;
-
-/// Looks at a peer for which something waits, in a write deadline.
-pub(crate) const LOOKS: u32 = 4;
 
 /// What a message counts for, in bytes.
 pub(crate) fn cost(frame: &Frame) -> usize {
@@ -36,8 +37,10 @@ pub(crate) struct Outbound {
     /// It was cut: what is for it is dropped until the crate has written what it still has.
     cut: bool,
     slow: bool,
-    /// Messages that were written at the last look, and how many looks have seen the same.
-    looked: (u64, u32),
+    /// Somebody is to be told when little waits.
+    awaited: bool,
+    /// When the crate last had room for what waits here.
+    moved: Instant,
 }
 
 /// What to do with a message.
@@ -61,7 +64,8 @@ impl Outbound {
             bytes: 0,
             cut: false,
             slow: false,
-            looked: (0, 0),
+            awaited: false,
+            moved: Instant::now(),
         }
     }
 
@@ -94,7 +98,7 @@ impl Outbound {
         }
         if self.waiting.is_empty() {
             self.account.tell_of_room(WINDOW / 2);
-            self.looked = (self.account.written(), 0);
+            self.moved = Instant::now();
         }
         let bytes = cost(&frame);
         self.bytes += bytes;
@@ -120,6 +124,7 @@ impl Outbound {
     /// Gives the peer up: what waits is dropped, and what comes, until the crate has written all.
     pub(crate) fn cut(&mut self) {
         self.cut = true;
+        self.awaited = false;
         self.waiting = VecDeque::new();
         self.uncount(self.bytes);
         self.account.tell_of_room(0);
@@ -127,6 +132,7 @@ impl Outbound {
 
     /// The crate has room. One that was cut and has read all there was is as good as new.
     pub(crate) fn mend(&mut self) {
+        self.moved = Instant::now();
         if self.cut && self.account.inside() > 0 {
             return self.account.tell_of_room(0);
         }
@@ -145,22 +151,27 @@ impl Outbound {
         changed.then_some(slow)
     }
 
-    /// Whether something waits here, of which the write deadline is to be watched.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Somebody is to be told when little waits; not of one that was cut.
+    pub(crate) fn await_room(&mut self) {
+        self.awaited = !self.cut;
     }
 
-    /// Looks whether anything was written since the last look. Looks are counted, not time: where
-    /// this process did not run nothing could be written.
-    pub(crate) fn is_stuck(&mut self) -> bool {
-        let written = self.account.written();
-        let (before, looks) = self.looked;
-        self.looked = if written == before {
-            (before, looks + 1)
-        } else {
-            (written, 0)
-        };
-        self.looked.1 >= LOOKS
+    /// Says, once, that little waits to who awaits that.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let room = self.awaited && self.total() <= LITTLE;
+        if room {
+            self.awaited = false;
+        } else if self.awaited && self.waiting.is_empty() {
+            // Else there is news when the crate has room.
+            self.account.tell_of_room(LITTLE);
+        }
+        room
+    }
+
+    /// Of a connection that has ended: whether the kernel gave it up, for its peer took nothing. Half
+    /// the deadline: until its own buffer was full, the kernel took more for a peer that took nothing.
+    pub(crate) fn is_given_up(&self, limits: &Limits) -> bool {
+        !self.waiting.is_empty() && self.moved.elapsed() >= limits.write_timeout / 2
     }
 
     fn uncount(&mut self, bytes: usize) {

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -7,7 +7,6 @@ use futures::channel::mpsc::Receiver;
 use futures::{FutureExt, StreamExt};
 use huly_protocol::{Frame, FrameError, Op};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::Instant;
 use zeromq::{
     RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
     ZmqError, ZmqMessage, ZmqResult,
@@ -16,7 +15,7 @@ use zeromq::{
 use crate::Limits;
 use crate::account::{Account, counted};
 use crate::listener::close_what_is_dead;
-use crate::outbound::{LOOKS, Outbound, Verdict, cost};
+use crate::outbound::{Outbound, Verdict, cost};
 
 /// Peers of which something is kept before it is looked who can be forgotten: that a connection has
 /// ended is not always told.
@@ -39,7 +38,7 @@ pub enum Came {
     },
     /// A peer that does not read was cut: what waited for it is lost, and what is sent from now on is
     /// too, until it has read all that was on its way before. To go on it must say hello again; one
-    /// that comes before that is not heard.
+    /// that comes before that is not heard. Where its write deadline is over the close follows.
     Cut {
         /// Whose connection.
         conn: Bytes,
@@ -50,6 +49,11 @@ pub enum Came {
         conn: Bytes,
         /// Whether it is so now.
         slow: bool,
+    },
+    /// Little waits for a peer, as [`Router::await_room`] asked.
+    Room {
+        /// Whose connection.
+        conn: Bytes,
     },
 }
 
@@ -63,10 +67,6 @@ pub struct Router {
     peers: HashMap<Bytes, Outbound>,
     /// At how many of them it is looked who can be forgotten.
     sweep_at: usize,
-    /// Those for which something waits.
-    stuck: HashSet<Bytes>,
-    /// When they are looked at next.
-    look_at: Instant,
     news: VecDeque<Came>,
     room: UnboundedSender<Bytes>,
     roomy: UnboundedReceiver<Bytes>,
@@ -93,8 +93,6 @@ impl Router {
             monitor,
             peers: HashMap::new(),
             sweep_at: SWEEP,
-            stuck: HashSet::new(),
-            look_at: Instant::now(),
             news: VecDeque::new(),
             room,
             roomy,
@@ -124,16 +122,14 @@ impl Router {
     }
 
     async fn wait(&mut self, messages: bool) -> Result<Option<Came>, ZmqError> {
-        if let Some(news) = self.news() {
+        if let Some(news) = self.news.pop_front() {
             return Ok(Some(news));
         }
-        let look = (!self.stuck.is_empty()).then_some(self.look_at);
         tokio::select! {
             biased;
             Some(conn) = self.roomy.recv() => self.refill(&conn),
             message = self.recv.recv(), if messages => return Ok(self.received(message?)),
             event = self.monitor.next() => return self.noticed(event),
-            () = sleep_until(look) => {}
         }
         Ok(None)
     }
@@ -155,19 +151,18 @@ impl Router {
             Verdict::Waits => {
                 let changed = peer.slow_changed(&self.limits);
                 self.tell_slow(conn, changed);
-                self.watch(conn);
             }
             Verdict::Dropped => {}
             Verdict::Cut => self.tell_cut(conn, "too much waits for it"),
         }
     }
 
-    fn watch(&mut self, conn: &Bytes) {
-        if self.stuck.is_empty() {
-            self.look_at = Instant::now() + self.limits.write_timeout / LOOKS;
-        }
-        if !self.stuck.contains(conn) {
-            self.stuck.insert(conn.clone());
+    /// Asks to be told, once, when little waits for a peer to which something was sent: by
+    /// [`Came::Room`]. Never of one that is closed or cut before.
+    pub fn await_room(&mut self, conn: &Bytes) {
+        if let Some(peer) = self.peers.get_mut(conn) {
+            peer.await_room();
+            self.tell_room(conn);
         }
     }
 
@@ -188,7 +183,7 @@ impl Router {
             // The connection is gone; the monitor says so.
             Some(Err(error)) => {
                 tracing::debug!(%error, "message to a closed connection");
-                self.forget(conn);
+                self.peers.remove(conn);
             }
             None => {
                 if let Some(peer) = self.peers.get_mut(conn) {
@@ -213,32 +208,13 @@ impl Router {
         let Some(peer) = self.peers.get_mut(conn) else {
             return;
         };
-        if !peer.is_waiting() {
-            self.stuck.remove(conn);
-        }
         let changed = peer.slow_changed(&self.limits);
         self.tell_slow(conn, changed);
-    }
-
-    /// What this side has noticed of its own; looks at those for which something waits if it is time.
-    fn news(&mut self) -> Option<Came> {
-        if !self.stuck.is_empty() && Instant::now() >= self.look_at {
-            self.look_at = Instant::now() + self.limits.write_timeout / LOOKS;
-            for conn in self.stuck.clone() {
-                if let Some(peer) = self.peers.get_mut(&conn)
-                    && peer.is_stuck()
-                {
-                    peer.cut();
-                    self.tell_cut(&conn, "nothing was written within its deadline");
-                }
-            }
-        }
-        self.news.pop_front()
+        self.tell_room(conn);
     }
 
     fn tell_cut(&mut self, conn: &Bytes, why: &str) {
         tracing::warn!(?conn, why, "a peer does not read: it is cut");
-        self.stuck.remove(conn);
         self.news.push_back(Came::Cut { conn: conn.clone() });
     }
 
@@ -249,9 +225,10 @@ impl Router {
         }
     }
 
-    fn forget(&mut self, conn: &Bytes) {
-        self.peers.remove(conn);
-        self.stuck.remove(conn);
+    fn tell_room(&mut self, conn: &Bytes) {
+        if self.peers.get_mut(conn).is_some_and(Outbound::has_room) {
+            self.news.push_back(Came::Room { conn: conn.clone() });
+        }
     }
 
     fn received(&self, message: ZmqMessage) -> Option<Came> {
@@ -270,8 +247,12 @@ impl Router {
         match event {
             Some(SocketEvent::Disconnected(peer)) => {
                 let conn = Bytes::from(peer);
-                self.forget(&conn);
-                Ok(Some(Came::Closed { conn }))
+                let peer = self.peers.remove(&conn);
+                if peer.is_some_and(|peer| peer.is_given_up(&self.limits)) {
+                    self.tell_cut(&conn, "nothing was written within its deadline");
+                }
+                self.news.push_back(Came::Closed { conn });
+                Ok(self.news.pop_front())
             }
             Some(SocketEvent::AcceptFailed(error)) => {
                 tracing::debug!(%error, "a connection was not accepted");
@@ -297,11 +278,4 @@ fn hand_over(
     message.push_back(id);
     message.push_back(payload);
     send.send(message).now_or_never()
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

@@ -198,36 +198,36 @@ async fn more_messages_than_the_crate_takes_hold_nobody_up() {
 }
 
 #[tokio::test]
-async fn one_to_which_nothing_is_written_for_the_deadline_is_cut() {
-    let write_timeout = Duration::from_millis(200);
-    let mut router = router(Limits {
-        write_timeout,
-        ..limits()
-    })
-    .await;
-    let (_deaf, conn) = peer(&mut router).await;
-    // Less than its budget, more than all buffers on the way.
-    for number in 0..440 {
+async fn who_awaits_room_is_told_once_when_little_waits() {
+    let mut router = router(limits()).await;
+    let (mut dealer, conn) = peer(&mut router).await;
+    router.send(&conn, event(0, 16));
+    router.await_room(&conn);
+    let told = came(&mut router).await;
+    assert!(matches!(told, Came::Room { conn: roomy } if roomy == conn));
+    // More than is little and the kernel takes.
+    for number in 1..300 {
         router.send(&conn, event(number, 64 * KIB));
     }
-    let told = loop {
-        match came(&mut router).await {
-            Came::Slow { .. } => {}
-            other => break other,
-        }
-    };
-    assert!(matches!(told, Came::Cut { conn: cut } if cut == conn));
-    // The kernel closes it too, so that nothing of it is left.
-    #[cfg(target_os = "linux")]
-    {
-        let told = loop {
-            match came(&mut router).await {
-                Came::Slow { .. } => {}
-                other => break other,
+    router.await_room(&conn);
+    let (mut read, mut told) = (0, Vec::new());
+    while read < 300 {
+        tokio::select! {
+            biased;
+            came = router.next() => {
+                let room = matches!(came.unwrap(), Some(Came::Room { .. }));
+                told.extend(room.then_some(read));
             }
-        };
-        assert!(matches!(told, Came::Closed { conn: closed } if closed == conn));
+            message = dealer.recv() => {
+                message.unwrap();
+                read += 1;
+            }
+        }
     }
+    let &[when] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(when > 100, "after {when} were read");
 }
 
 #[tokio::test]

@@ -36,6 +36,9 @@ pub trait Sockets: Send {
     /// was lost because of that is told of as [`Input::Cut`].
     fn send(&mut self, conn: &ConnId, frame: Frame);
 
+    /// Asks for [`Input::Room`] when little waits to be written to a connection, at once if it is so.
+    fn await_room(&mut self, conn: &ConnId);
+
     /// Now, in ms since 1970.
     fn wall_ms(&self) -> u64;
 }
@@ -152,6 +155,7 @@ impl<S: Sockets> Loop<S> {
         for effect in self.registry.handle(now, input) {
             match effect {
                 Effect::Send { conn, frame } => self.sockets.send(&conn, frame),
+                Effect::AwaitRoom { conn } => self.sockets.await_room(&conn),
                 Effect::Note { text } => tracing::info!("{text}"),
                 Effect::Exit { reason } => end = Some(reason),
             }

@@ -96,10 +96,12 @@ impl Session {
                 },
                 Some(piece),
             ) if *instance == event.instance
-                && *revision == event.revision
+                && *revision <= event.revision
                 && *chunk == piece.chunk =>
             {
                 *chunk += 1;
+                // What happens while chunks come is told among them.
+                *revision = event.revision;
                 if piece.last {
                     self.feed = Feed::Live {
                         instance: event.instance.clone(),

@@ -217,6 +217,8 @@ pub enum Effect {
     Lease {
         /// The end.
         until: Duration,
+        /// How long the leases of this server are.
+        length: Duration,
     },
     /// The server's term, each time that it is another.
     Term(u64),
@@ -229,7 +231,7 @@ pub enum Effect {
 pub enum FeedUpdate {
     /// What was known does not hold any more: a snapshot follows.
     Reset,
-    /// A chunk of the snapshot.
+    /// A chunk of the snapshot, or what happened before its last.
     Snapshot(FeedEvent),
     /// What happened since.
     Event(FeedEvent),

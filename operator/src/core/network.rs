@@ -96,8 +96,18 @@ impl Core {
             FeedUpdate::Snapshot(event) => {
                 let last = event.snapshot.is_some_and(|snapshot| snapshot.last);
                 let settled = event.settled;
-                for AgentFeedEvent { agent, .. } in event.agents {
-                    self.feed.incoming.insert(agent.agent_id.clone(), agent);
+                for AgentFeedEvent { event, agent } in event.agents {
+                    let id = agent.agent_id.clone();
+                    match event {
+                        EventKind::Added | EventKind::Updated => {
+                            self.feed.incoming.insert(id, agent);
+                        }
+                        // What happens while chunks come is told among them.
+                        EventKind::Removed => {
+                            self.feed.incoming.remove(&id);
+                            self.agent_is_gone(&id);
+                        }
+                    }
                 }
                 // Agents come before containers.
                 for event in event.containers {

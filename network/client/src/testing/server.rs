@@ -1,5 +1,6 @@
 //! The network server of a test: the real serving loop, with wires in place of sockets.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use huly_network::serve::{Ask, Loop, Sockets};
@@ -35,7 +36,12 @@ impl Server {
         let listener = process.listen(ADDRESS)?;
         let (ask, asked) = mpsc::unbounded_channel();
         let clock = process.clock();
-        let mut serving = Loop::new(Wires { listener, clock }, config, asked);
+        let wires = Wires {
+            listener,
+            clock,
+            roomy: VecDeque::new(),
+        };
+        let mut serving = Loop::new(wires, config, asked);
         let ending = process.clone();
         let task = tokio::spawn(async move {
             // Another server took over, or nobody can be heard any more.
@@ -60,12 +66,17 @@ impl Drop for Server {
 struct Wires {
     listener: Listener,
     clock: Clock,
+    /// Connections of which it is awaited that little waits for them: wires keep nothing waiting.
+    roomy: VecDeque<ConnId>,
 }
 
 impl Sockets for Wires {
     type Error = Infallible;
 
     async fn next(&mut self) -> Result<Option<Input>, Infallible> {
+        if let Some(conn) = self.roomy.pop_front() {
+            return Ok(Some(Input::Room { conn }));
+        }
         match self.listener.next().await {
             Some(Heard::Message { conn, frame }) => Ok(Some(Input::Message { conn, frame })),
             Some(Heard::Closed { conn }) => Ok(Some(Input::Closed { conn })),
@@ -81,6 +92,10 @@ impl Sockets for Wires {
 
     fn send(&mut self, conn: &ConnId, frame: Frame) {
         self.listener.send(conn, frame);
+    }
+
+    fn await_room(&mut self, conn: &ConnId) {
+        self.roomy.push_back(conn.clone());
     }
 
     fn wall_ms(&self) -> u64 {

@@ -44,7 +44,7 @@ impl View {
         }
     }
 
-    fn apply(&mut self, piece: &Value) {
+    pub(crate) fn apply(&mut self, piece: &Value) {
         self.settled = piece["settled"].as_bool().unwrap();
         for change in piece["agents"].as_array().into_iter().flatten() {
             let id = text(&change["agent"]["agentId"]);
@@ -70,7 +70,7 @@ impl View {
     }
 }
 
-fn feed(world: &mut World, peer: Peer) -> Vec<Value> {
+pub(crate) fn feed(world: &mut World, peer: Peer) -> Vec<Value> {
     let events = world.events(peer);
     events
         .iter()

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::{AgentSim, Peer, Plain, Rust, WALL, World, config, uuid_of};
+use crate::support::{AgentSim, Peer, Plain, Rust, WALL, World, config};
 
 /// A server that has just started again; `u` lives at `a`, which has not registered yet.
-fn restarted() -> (World, Peer, Peer) {
+pub(crate) fn restarted() -> (World, Peer, Peer) {
     let mut world = World::new();
     let agent = world.agent("a", Rust, &["k"]);
     let client = world.client("c", Rust);
@@ -18,7 +18,7 @@ fn restarted() -> (World, Peer, Peer) {
     (world, agent, client)
 }
 
-fn assert_again(client: &str, epoch: &serde_json::Value) -> serde_json::Value {
+pub(crate) fn assert_again(client: &str, epoch: &serde_json::Value) -> serde_json::Value {
     json!({"gets": [{"uuid": "u", "kind": "k", "request": {"uuid": "u", "labels": ["x"]},
         "epoch": epoch, "agentId": "a", "failovers": 2, "client": client}]})
 }
@@ -161,99 +161,6 @@ fn a_registration_that_a_typescript_agent_made_before_its_last_is_no_news() {
 }
 
 #[test]
-fn references_are_asserted_again_in_bulk() {
-    let (mut world, agent, client) = restarted();
-    let epoch = world[agent].sim().containers["u"].huly["epoch"].clone();
-    world.connect(client);
-    let answer = world.ask(client, "xr", assert_again("c", &epoch)).unwrap();
-    assert_eq!(answer, json!([null]), "not known yet");
-    world.run(500);
-    world.reconnect(agent);
-    let held = world.held_events(client);
-    assert_eq!(held.len(), 1);
-    assert_eq!(
-        (&held[0]["event"], &held[0]["placement"]["agentId"]),
-        (&json!(1), &json!("a"))
-    );
-    assert_eq!(held[0]["placement"]["epoch"], epoch, "it lives on");
-    // Asserted when it is known: the answer has it.
-    let other = world.client("d", Rust);
-    let answer = world.ask(other, "xr", assert_again("d", &epoch)).unwrap();
-    assert_eq!(uuid_of(&answer[0]), "u");
-    assert_eq!(world.registry.snapshot().references["k"], 2);
-    world.run(120_000);
-    assert_eq!(world.home(other, "u").as_deref(), Some("a"), "it is held");
-}
-
-#[test]
-fn an_asserted_container_that_its_agent_has_no_more_has_ended() {
-    let mut world = World::new();
-    world.agent("a", Rust, &["k"]);
-    world.run(20_000);
-    let client = world.client("c", Rust);
-    world
-        .ask(client, "xr", assert_again("c", &json!([1, 7])))
-        .unwrap();
-    let last = world.held_events(client)[0]["placement"]["lastFailover"].clone();
-    assert_eq!(last["reason"], "ContainerEnded");
-}
-
-#[test]
-fn an_asserted_container_whose_agent_is_gone_fails_over() {
-    let (mut world, agent, client) = restarted();
-    let epoch = world[agent].sim().containers["u"].huly["epoch"].clone();
-    let other = world.agent("b", Rust, &["k"]);
-    world.connect(client);
-    world.ask(client, "xr", assert_again("c", &epoch)).unwrap();
-    world.run(1_400);
-    assert!(world[other].sim().called("gg").is_empty());
-    world.run(200);
-    let held = world.held_events(client);
-    let placement = &held[0]["placement"];
-    assert_eq!(
-        (&placement["agentId"], &placement["failovers"]),
-        (&json!("b"), &json!(3))
-    );
-    assert_eq!(placement["lastFailover"]["from"], "a");
-    assert!(
-        placement["epoch"][0].as_u64() > epoch[0].as_u64(),
-        "a later term"
-    );
-    // The agent of before comes late: its copy is older and goes.
-    world.connect(agent);
-    assert_eq!(world.register(agent), ["u"]);
-}
-
-#[test]
-fn a_chosen_uuid_is_kept_when_it_is_asserted_again() {
-    let mut world = World::starting(config());
-    world.agent("a", Plain, &["k"]);
-    let client = world.client("c", Rust);
-    let gets = json!({"gets": [{"uuid": "chosen", "kind": "k", "request": {}, "agentId": "gone"}]});
-    world.ask(client, "xr", gets).unwrap();
-    world.run(2_000);
-    assert_eq!(world.home(client, "chosen").as_deref(), Some("a"));
-    assert_eq!(world.held_events(client)[0]["uuid"], "chosen");
-}
-
-/// A held event follows also where somebody else's get places it first.
-#[test]
-fn who_asserts_one_that_is_starting_is_told_when_it_lives() {
-    let mut world = World::new();
-    let agent = world.agent("a", Rust, &["k"]);
-    let (one, two) = (world.client("c", Rust), world.client("d", Rust));
-    world[agent].sim().mute = vec!["gg"];
-    let id = world.request(one, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
-    let gets = json!({"gets": [{"uuid": "u", "kind": "k"}]});
-    assert_eq!(world.ask(two, "xr", gets), Ok(json!([null])));
-    let call = world[agent].sim().called("gg")[0].clone();
-    world.answer_call(agent, &call);
-    assert!(world.answer(one, &id).unwrap().is_ok());
-    assert_eq!(world.held_events(one).len(), 0, "the answer tells it");
-    assert_eq!(world.held_events(two).len(), 1);
-}
-
-#[test]
 fn the_later_life_wins_while_settling_whoever_registers_first() {
     for first_is_older in [true, false] {
         let mut world = World::starting(config());
@@ -371,37 +278,4 @@ fn failover_figures_survive_the_server() {
     ] {
         assert_eq!(after[member], before[member], "{member}");
     }
-}
-
-/// What is not known yet is kept until agents register, and that is bounded: a client that is told
-/// `busy` asserts again a little later.
-#[test]
-fn references_are_asserted_as_far_as_there_is_room() {
-    let mut world = World::starting(huly_registry::Config {
-        hold_bytes: 1_000,
-        ..config()
-    });
-    let client = world.client("c", Rust);
-    let gets = |uuids: &[&str]| {
-        let get = |uuid: &&str| json!({"uuid": uuid, "kind": "k", "request": {"uuid": uuid}});
-        json!({"gets": uuids.iter().map(get).collect::<Vec<_>>()})
-    };
-    assert!(world.ask(client, "xr", gets(&["u0", "u1", "u2"])).is_ok());
-    let full = world.ask(client, "xr", gets(&["u3", "u4"])).unwrap_err();
-    assert_eq!(full["code"], "busy");
-    assert_eq!(
-        world.registry.snapshot().references.values().sum::<usize>(),
-        3
-    );
-    // What is known takes no more.
-    assert!(world.ask(client, "xr", gets(&["u0", "u1"])).is_ok());
-    let agent = world.peer("client-of-a", Rust);
-    let mut sim = AgentSim::new("a", Rust, &["k"]);
-    for uuid in ["u0", "u1", "u2"] {
-        sim.put(uuid, "k", json!({"epoch": [1, 1]}));
-    }
-    world[agent].agent = Some(sim);
-    world.connect(agent);
-    world.register(agent);
-    assert!(world.ask(client, "xr", gets(&["u3", "u4"])).is_ok());
 }

@@ -3,7 +3,7 @@
 use huly_protocol::Op;
 use serde_json::json;
 
-use crate::support::{Plain, Rust, WALL, World, config, uuid_of};
+use crate::support::{Plain, Rust, WALL, World, config};
 
 #[test]
 fn a_rust_hello_is_answered_with_what_the_server_is() {
@@ -267,61 +267,6 @@ fn who_detaches_leaves_durable_references_alone() {
 }
 
 #[test]
-fn a_request_in_flight_is_not_executed_twice() {
-    for side in [Plain, Rust] {
-        let mut world = World::new();
-        let agent = world.agent("a", side, &["k"]);
-        let client = world.client("c", side);
-        world.get(client, "k", json!({"uuid": "u"}));
-        world[agent].sim().mute = vec!["cs"];
-        for _ in 0..3 {
-            world.request_as(client, "r", "cs", json!(["u", "op", 1]));
-        }
-        world.connect(client);
-        world.request_as(client, "r", "cs", json!(["u", "op", 1]));
-        let calls = world[agent].sim().called("cs");
-        assert_eq!(calls.len(), 1);
-        world.answer_call(agent, &calls[0]);
-        let answer = world.answer(client, "r").unwrap().unwrap();
-        assert_eq!(answer["with"], 1, "over the connection of the day");
-    }
-}
-
-#[test]
-fn answers_to_gets_are_remembered() {
-    let mut world = World::new();
-    world.agent("a", Rust, &["k"]);
-    let client = world.client("c", Rust);
-    let get = json!({"kind": "k", "request": {}, "huly": {"new": true}});
-    world.request_as(client, "r", "gg", get.clone());
-    world.connect(client);
-    world.request_as(client, "r", "gg", get);
-    let answers = world.answers(client, "r");
-    assert_eq!(answers.len(), 2);
-    assert_eq!(answers[0], answers[1]);
-    assert_eq!(world.registry.snapshot().containers["k"], 1);
-}
-
-/// Also while the container has no agent: where it lives next comes as an event.
-#[test]
-fn a_remembered_get_names_the_same_container_after_a_failover() {
-    let mut world = World::new();
-    let agent = world.agent("a", Rust, &["k"]);
-    let client = world.client("c", Rust);
-    let get = json!({"kind": "k", "request": {}, "huly": {"new": true}});
-    world.request_as(client, "r", "gg", get.clone());
-    let first = uuid_of(&world.answer(client, "r").unwrap().unwrap());
-    world.close(agent);
-    world.connect(client);
-    world.request_as(client, "r", "gg", get);
-    world.agent("b", Rust, &["k"]);
-    world.run(1_000);
-    let answers = world.answers(client, "r");
-    assert_eq!(uuid_of(answers[1].as_ref().unwrap()), first);
-    assert_eq!(world.home(client, &first).as_deref(), Some("b"));
-}
-
-#[test]
 fn strangers_are_told_to_say_hello() {
     let mut world = World::new();
     let peer = world.client("c", Rust);
@@ -332,41 +277,6 @@ fn strangers_are_told_to_say_hello() {
         (last.op, last.id.as_str(), &last.payload[..]),
         (Op::Retry, "r", &b"1"[..])
     );
-}
-
-#[test]
-fn above_its_limit_a_client_waits_or_is_told_busy() {
-    let mut config = config();
-    config.requests_in_flight = 2;
-    let mut world = World::starting(config);
-    for (side, name) in [(Plain, "p"), (Rust, "r")] {
-        let peer = world.client(name, side);
-        let ids: Vec<String> = (0..3)
-            .map(|n| world.request(peer, "cs", json!([format!("u{n}"), "op", null])))
-            .collect();
-        assert_eq!(world.answer(peer, &ids[0]), None, "held while settling");
-        let last = world[peer].got.last().unwrap();
-        assert_eq!(last.id, ids[2]);
-        if side == Plain {
-            assert_eq!((last.op, &last.payload[..]), (Op::Retry, &b"1"[..]));
-        } else {
-            let error = world.answer(peer, &ids[2]).unwrap().unwrap_err();
-            assert_eq!(error["code"], "busy");
-        }
-    }
-}
-
-/// Nobody here knows whether it ran when it was sent before.
-#[test]
-fn above_the_limit_a_request_that_was_sent_before_is_not_said_not_to_have_run() {
-    let mut config = config();
-    config.requests_in_flight = 1;
-    let mut world = World::starting(config);
-    let peer = world.client("r", Rust);
-    world.request(peer, "cs", json!(["u", "op", null]));
-    let sent_before = json!(["u", "op", null, {"epoch": [1, 1], "timeoutMs": 1_000}]);
-    let error = world.ask(peer, "cs", sent_before).unwrap_err();
-    assert_eq!(error["code"], "outcomeUnknown");
 }
 
 #[test]

@@ -36,6 +36,10 @@ impl Sockets for Router {
         self.0.send(conn, frame);
     }
 
+    fn await_room(&mut self, conn: &ConnId) {
+        self.0.await_room(conn);
+    }
+
     fn wall_ms(&self) -> u64 {
         wall_ms()
     }
@@ -56,5 +60,6 @@ fn input(came: Came) -> Input {
         Came::Closed { conn } => Input::Closed { conn },
         Came::Cut { conn } => Input::Cut { conn },
         Came::Slow { conn, slow } => Input::Slow { conn, slow },
+        Came::Room { conn } => Input::Room { conn },
     }
 }

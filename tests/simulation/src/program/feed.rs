@@ -12,7 +12,7 @@ pub(crate) struct Belief {
     pub(crate) containers: BTreeMap<String, ContainerRecord>,
     /// The server process and how far its feed has come, as soon as a snapshot began.
     position: Option<(String, u64)>,
-    /// Whether the snapshot is whole: then it is what there was at its position.
+    /// Whether the snapshot is whole: then all of it is what there was at its position.
     pub(crate) whole: bool,
     /// Whether the server says that it has heard from everybody.
     pub(crate) settled: bool,
@@ -36,7 +36,12 @@ impl Belief {
                 if self.whole || (first != self.position.is_none()) {
                     self.wrong("a chunk that belongs to no snapshot", &piece);
                 }
-                if !first && self.position != at {
+                // What happens while chunks come is told among them.
+                let before = self.position.as_ref();
+                let follows = before.is_none_or(|(instance, revision)| {
+                    *instance == piece.instance && *revision <= piece.revision
+                });
+                if !first && !follows {
                     self.wrong("a chunk of another snapshot", &piece);
                 }
                 self.position = at;

@@ -1,10 +1,11 @@
 //! The network server: the real registry over wires.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use huly_protocol::{Frame, Hello, HelloExt, Op, PROTOCOL_VERSION, Request, method};
-use huly_registry::{Config, Effect, Input, Now, Registry, Sizes, Snapshot};
+use huly_registry::{Config, ConnId, Effect, Input, Now, Registry, Sizes, Snapshot};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -18,8 +19,13 @@ const PROBE: &str = "probe";
 /// For how long no start is dropped, so that there is something to be lost.
 const STARTS: Duration = Duration::from_secs(3);
 
+/// What it takes until little waits to be written to a connection.
+const WRITING: Duration = Duration::from_millis(20);
+
 pub(crate) struct Server {
     registry: Registry,
+    /// Connections of which it is awaited that little waits for them, and when that is so.
+    roomy: BTreeMap<ConnId, Duration>,
     /// By the machine's monotonic clock.
     started: Duration,
 }
@@ -29,6 +35,7 @@ impl Server {
         let mono = Duration::ZERO;
         Self {
             registry: Registry::new(config, Now { mono, wall_ms }),
+            roomy: BTreeMap::new(),
             started: now,
         }
     }
@@ -44,7 +51,10 @@ impl Server {
                 cx.actions.push(Action::Close { wire });
                 Input::Cut { conn: wire.name() }
             }
-            Came::Start | Came::Wake => Input::Wake,
+            Came::Start | Came::Wake => {
+                self.give_room(cx);
+                Input::Wake
+            }
             Came::Dialed { .. } | Came::Knocked { .. } | Came::Told(_) => return,
         };
         self.input(cx, input);
@@ -70,6 +80,9 @@ impl Server {
                         cx.send(wire, frame);
                     }
                 }
+                Effect::AwaitRoom { conn } => {
+                    self.roomy.insert(conn, cx.now + WRITING);
+                }
                 Effect::Note { text } => cx.tell(text),
                 Effect::Exit { reason } => cx.actions.push(Action::Exit { why: reason }),
             }
@@ -77,8 +90,20 @@ impl Server {
         probed
     }
 
+    /// What was to be written to those who await room is written.
+    fn give_room(&mut self, cx: &mut Context) {
+        let roomy = self.roomy.iter().filter(|(_, at)| **at <= cx.now);
+        let roomy: Vec<ConnId> = roomy.map(|(conn, _)| conn.clone()).collect();
+        for conn in roomy {
+            self.roomy.remove(&conn);
+            self.input(cx, Input::Room { conn });
+        }
+    }
+
     pub(crate) fn next_wake(&self) -> Option<Duration> {
-        self.registry.next_wake().map(|at| self.started + at)
+        let wake = self.registry.next_wake().map(|at| self.started + at);
+        let roomy = self.roomy.values().min().copied();
+        wake.into_iter().chain(roomy).min()
     }
 
     pub(crate) fn sizes(&self) -> Sizes {

@@ -24,6 +24,9 @@ const SECRET: &str = "secret";
 /// How long a server does not end what lived before, so that a simulation need not wait for long.
 pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
+/// Agents or containers in a chunk of the feed where messages are small: snapshots have several.
+const SNAPSHOT_CHUNK: usize = 2;
+
 /// Requests of one process have numbers below this beside each other.
 const OPS: u64 = 1_000_000;
 
@@ -63,6 +66,8 @@ impl World {
             awake_since: self.now,
             started: self.now,
             heir,
+            ended: None,
+            left: 0,
             outlived: None,
         });
         self.present.insert(place.to_owned(), id);
@@ -87,6 +92,7 @@ impl World {
             request_prefix: format!("{number}-"),
             secret: None,
             fencing: None,
+            container: None,
             alive_timeout: SessionConfig::ALIVE_TIMEOUT,
             request_timeout: SessionConfig::REQUEST_TIMEOUT,
             seed,
@@ -96,6 +102,7 @@ impl World {
                 let instance = Uuid::from_u128(u128::from(random.next())).to_string();
                 let defaults = huly_registry::Config::new(instance, wall_ms);
                 let told = self.scenario.breadth.message_bytes;
+                let chunk = told.map(|_| SNAPSHOT_CHUNK);
                 let limits = match self.sabotage {
                     Some(Sabotage::NoLimits) => Limits::none(),
                     _ => self.scenario.limits,
@@ -105,6 +112,7 @@ impl World {
                     calls_per_container: limits.calls_per_container,
                     hold_bytes: limits.hold_bytes,
                     message_bytes: told.unwrap_or(defaults.message_bytes),
+                    snapshot_chunk: chunk.unwrap_or(defaults.snapshot_chunk),
                     // Where there is a secret, TypeScript agents' containers wait for an operator.
                     control_secret: self.scenario.operator.then(|| SECRET.into()),
                     orphan_grace: ORPHAN_GRACE,

@@ -1,16 +1,17 @@
 //! A little world around one registry: virtual time, connections, peers of every kind.
 
 mod agent;
+mod asking;
 mod peer;
 mod plain;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{Frame, Op};
+use huly_protocol::{Frame, Op, lease};
 use huly_registry::{Config, ConnId, Effect, Input, Now, Registry};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use agent::{AgentSim, Call};
 pub(crate) use peer::Side::{Plain, Rust};
@@ -31,16 +32,30 @@ pub(crate) struct World {
     pub(crate) peers: Vec<PeerState>,
     conns: BTreeMap<ConnId, usize>,
     next_conn: u64,
+    /// Connections of which it is awaited that little waits for them.
+    roomy: VecDeque<ConnId>,
+    /// Whether that is so at once.
+    pub(crate) has_room: bool,
 }
 
 pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// No server was before that may have given leases.
 pub(crate) fn config() -> Config {
     Config {
         control_secret: Some(SECRET.into()),
+        former_lease: Duration::ZERO,
         ..Config::new("instance-1", WALL)
+    }
+}
+
+/// The same after another server, which may have given leases.
+pub(crate) fn later() -> Config {
+    Config {
+        former_lease: lease::LONGEST,
+        ..config()
     }
 }
 
@@ -61,6 +76,8 @@ impl World {
             peers: Vec::new(),
             conns: BTreeMap::new(),
             next_conn: 0,
+            roomy: VecDeque::new(),
+            has_room: true,
         }
     }
 
@@ -84,6 +101,7 @@ impl World {
         let now = self.time();
         self.registry = Registry::new(config, now);
         self.conns.clear();
+        self.roomy.clear();
         for peer in &mut self.peers {
             peer.conn = None;
         }
@@ -103,6 +121,7 @@ impl World {
         for effect in self.registry.handle(now, input) {
             match effect {
                 Effect::Note { .. } => {}
+                Effect::AwaitRoom { conn } => self.roomy.push_back(conn),
                 Effect::Exit { reason } => self.exits.push(reason),
                 Effect::Send { conn, frame } => {
                     // A connection that is closed takes nothing any more.
@@ -124,6 +143,7 @@ impl World {
 
     /// Lets every peer that runs read what it got, until nobody has anything to say.
     pub(crate) fn talk(&mut self) {
+        while self.has_room && self.give_room() {}
         while let Some(index) = self
             .peers
             .iter()
@@ -136,6 +156,16 @@ impl World {
                 self.send(Peer(index), answer);
             }
         }
+    }
+
+    /// Little waits for the next connection of which that is awaited; says if there is one.
+    pub(crate) fn give_room(&mut self) -> bool {
+        let conn = self.roomy.pop_front();
+        let is_awaited = conn.is_some();
+        if let Some(conn) = conn {
+            self.input(Input::Room { conn });
+        }
+        is_awaited
     }
 
     /// Lets time pass: wake-ups as the registry wants them, pings as the peers send them.
@@ -289,96 +319,6 @@ impl World {
             self[peer].sim().containers.remove(uuid);
         }
         end
-    }
-
-    /// Sends a request; returns its id.
-    pub(crate) fn request(&mut self, peer: Peer, method: &str, params: Value) -> String {
-        let state = &mut self[peer];
-        state.requests += 1;
-        let id = format!("{}-{}", state.client, state.requests);
-        self.request_as(peer, &id, method, params);
-        id
-    }
-
-    pub(crate) fn request_as(&mut self, peer: Peer, id: &str, method: &str, params: Value) {
-        let payload = json!([method, params]).to_string();
-        self.say(peer, Op::Request, id, payload);
-    }
-
-    /// Every answer to a request so far.
-    pub(crate) fn answers(&self, peer: Peer, id: &str) -> Vec<Answer> {
-        let frames = self[peer].got.iter().filter(|frame| frame.id == id);
-        frames
-            .filter_map(|frame| match frame.op {
-                Op::Response => Some(Ok(serde_json::from_slice(&frame.payload).unwrap())),
-                Op::ResponseError => Some(Err(serde_json::from_slice(&frame.payload).unwrap())),
-                _ => None,
-            })
-            .collect()
-    }
-
-    pub(crate) fn answer(&self, peer: Peer, id: &str) -> Option<Answer> {
-        let mut answers = self.answers(peer, id);
-        assert!(answers.len() < 2, "{id} was answered twice: {answers:?}");
-        answers.pop()
-    }
-
-    /// Sends a request that is answered without time passing.
-    pub(crate) fn ask(&mut self, peer: Peer, method: &str, params: Value) -> Answer {
-        let id = self.request(peer, method, params);
-        let answer = self.answer(peer, &id);
-        answer.unwrap_or_else(|| panic!("{method} of {} was not answered", self[peer].client))
-    }
-
-    /// Gets a container; returns its uuid.
-    pub(crate) fn get(&mut self, peer: Peer, kind: &str, request: Value) -> String {
-        let got = self.ask(peer, "gg", json!({"kind": kind, "request": request}));
-        uuid_of(&got.unwrap())
-    }
-
-    /// Gets a container with what Rust clients may say beside it.
-    pub(crate) fn get_with(
-        &mut self,
-        peer: Peer,
-        kind: &str,
-        request: Value,
-        huly: Value,
-    ) -> Answer {
-        let params = json!({"kind": kind, "request": request, "huly": huly});
-        self.ask(peer, "gg", params)
-    }
-
-    /// The payloads of the events that a peer got since this was last asked.
-    pub(crate) fn events(&mut self, peer: Peer) -> Vec<Value> {
-        let got = std::mem::take(&mut self[peer].got);
-        let (events, rest) = got.into_iter().partition(|frame| frame.op == Op::Event);
-        self[peer].got = rest;
-        let events: Vec<Frame> = events;
-        events
-            .iter()
-            .map(|frame| serde_json::from_slice(&frame.payload).unwrap())
-            .collect()
-    }
-
-    /// The held events among them, one by one.
-    pub(crate) fn held_events(&mut self, peer: Peer) -> Vec<Value> {
-        let events = self.events(peer);
-        let held = events.iter().filter_map(|event| event.get("held"));
-        held.flat_map(|list| list.as_array().unwrap().clone())
-            .collect()
-    }
-
-    /// The agent that has a container, by a question to the server.
-    pub(crate) fn home(&mut self, asker: Peer, uuid: &str) -> Option<String> {
-        let all = self.ask(asker, "cl", json!({})).unwrap();
-        let mut found = all
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|record| record["uuid"] == uuid);
-        let home = found.next().map(|record| text(&record["agentId"]));
-        assert!(found.next().is_none(), "{uuid} is listed twice");
-        home
     }
 }
 
