@@ -5,7 +5,7 @@ mod codes;
 mod copies;
 mod exclusive;
 mod kinds;
-mod limits;
+pub(crate) mod limits;
 mod load;
 mod order;
 mod references;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::laws::limits::under_way;
 use crate::laws::{SAME, Violation};
 use crate::program::{Program, Told};
 use crate::sabotage::Sabotage;
@@ -16,6 +17,8 @@ const CALM: Duration = Duration::from_secs(35);
 const BUSY: Duration = Duration::from_secs(15);
 /// After which a TypeScript client that was told to try again does so.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long it may take until for a moment nothing is under way.
+const BREATH: Duration = Duration::from_secs(2);
 /// How long after everything was let go nothing of it is left.
 const EMPTY: Duration = Duration::from_secs(25);
 
@@ -57,6 +60,7 @@ pub fn simulate(seed: u64, sabotage: Option<Sabotage>, telling: Telling) -> Outc
     world.tell_all(Told::Rest);
     world.run_until(mended + CALM);
     let mut end = world.work_off(mended + CALM);
+    end = world.catch_breath(end);
     world.judge_calm();
     if world.scenario.operator_away.is_some() {
         world.start("operator");
@@ -67,6 +71,7 @@ pub fn simulate(seed: u64, sabotage: Option<Sabotage>, telling: Telling) -> Outc
     world.tell_all(Told::LetGo);
     world.dismiss_heirs();
     world.run_until(end + EMPTY);
+    world.catch_breath(end + EMPTY);
     world.judge_end();
     world.outcome()
 }
@@ -98,6 +103,17 @@ impl World {
         let mut end = from;
         while self.plain_requests() > 0 && end < latest {
             end += each;
+            self.run_until(end);
+        }
+        end
+    }
+
+    /// Runs on until nothing is under way: some say what they want again and again, or register again
+    /// on their own. Returns when that is so, or the time is over that it may take.
+    fn catch_breath(&mut self, from: Duration) -> Duration {
+        let mut end = from;
+        while under_way(self).is_some() && end < from + BREATH {
+            end += Duration::from_millis(20);
             self.run_until(end);
         }
         end

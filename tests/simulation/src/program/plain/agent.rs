@@ -85,6 +85,12 @@ impl PlainAgent {
         &self.id
     }
 
+    /// Calls that it has no answer to or has not answered.
+    pub(crate) fn pending(&self) -> usize {
+        let waiters = self.hosted.values().map(|one| one.waiters.len());
+        self.session.pending() + self.jobs.len() + waiters.sum::<usize>()
+    }
+
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let job = self.jobs.first_key_value().map(|((at, _), _)| *at);
         [job, self.session.next_wake()].into_iter().flatten().min()
