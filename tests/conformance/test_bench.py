@@ -26,15 +26,30 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+FAULTS = [
+    "steady",
+    "agent-killed",
+    "agent-ended",
+    "agent-frozen",
+    "agent-cut-off",
+    "agents-restarted",
+    "server-killed",
+    "server-frozen",
+    "server-and-agent-killed",
+    "connections-cut",
+    "clients-cut-off",
+]
+
+
 def test_each_request_has_a_fate(tmp_path: Path) -> None:
-    faults = ["agent-killed", "server-killed", "connections-cut"]
-    bench = start(tmp_path, "--output=json", *(f"--fault={fault}" for fault in faults))
-    said, errors = bench.communicate(timeout=200)
+    bench = start(tmp_path, "--output=json")
+    said, errors = bench.communicate(timeout=300)
     assert bench.returncode == 0, errors
     report = json.loads(said)
-    assert [part["fault"] for part in report["faults"]] == faults
+    parts = {part["fault"]: part for part in report["faults"]}
+    assert list(parts) == FAULTS
     assert report["broken"] == []
-    for part in report["faults"]:
+    for part in parts.values():
         failed = sum(part["failed"].values())
         assert part["requests"] == part["answered"] + failed, part
         assert failed == part["didNotRun"] + part["outcomeUnknown"], part
@@ -43,11 +58,34 @@ def test_each_request_has_a_fate(tmp_path: Path) -> None:
         ways = part["ways"].values()
         assert sum(way["requests"] for way in ways) == part["requests"]
         assert len(ways) == 5
-    killed, _, cut = report["faults"]
-    # The grace, in which the agent might have come back.
-    assert killed["longestSilenceMs"] > 700
-    assert cut["answeredAfterResend"] > 0
+    # What is frozen or stalled is so for a second; who is killed might come back within the grace.
+    for fault, silence in [("agent-killed", 700), ("server-frozen", 900), ("clients-cut-off", 900)]:
+        assert parts[fault]["longestSilenceMs"] > silence, parts[fault]
+    assert parts["connections-cut"]["answeredAfterResend"] > 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong,what",
+    [
+        ("twice", "ran twice"),
+        ("forgotten", "were answered and lost"),
+        ("failed", "failed with Failed"),
+        ("unanswered", "failed though nothing went wrong"),
+    ],
+)
+def test_a_broken_promise_is_named_and_fails(tmp_path: Path, wrong: str, what: str) -> None:
+    agent = tmp_path / "agent"
+    agent.write_text(f'#!/bin/sh\nexec "{BIN}/huly-test-agent" --wrong-counter={wrong} "$@"\n')
+    agent.chmod(0o755)
+    bench = start(
+        tmp_path, "--fault=steady", "--deadline=1", f"--agent-program={agent}", "--output=json"
+    )
+    said, errors = bench.communicate(timeout=200)
+    assert bench.returncode == 1, errors
+    [broken] = json.loads(said)["broken"]
+    assert broken.startswith("steady: ") and broken.endswith(what), broken
+    assert errors.splitlines()[-1] == f"error: broken promises: {broken}"
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub use self::fates::Fates;
 pub use self::original::OriginalTalker;
-use self::rooms::{Room, Way};
+use self::rooms::{Manner, Room, Way};
 use self::visits::By;
 use crate::eventually::eventually;
 use crate::live::Live;
@@ -26,9 +26,6 @@ use crate::live::Live;
 /// How long a room of a load may be without an answer: more than five times what a failure takes that
 /// the network gets over by itself.
 pub const SILENCE: Duration = Duration::from_secs(30);
-
-/// How long a call may take.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long after the story rooms may be silent.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -40,11 +37,12 @@ const LAST_ANSWER: Duration = Duration::from_secs(60);
 /// client says to have held before.
 const LEFT: Duration = Duration::from_secs(90);
 
-/// How many rooms are talked in by each way.
-const ROOMS: usize = 4;
+/// How many rooms are talked in by each way, and how: of patient clients one on each of three agents.
+const ROOMS: [(Manner, usize); 2] = [(Manner::Steady, 4), (Manner::Patient, 3)];
 
-/// Clients that talk in rooms through the network server and past it, and clients that get, ask and
-/// release short-lived containers by uuid and by labels, all at a steady rate: whatever became of
+/// Clients that talk in rooms through the network server and past it, most of them at a steady rate,
+/// some once the last was answered; and clients that get, ask and
+/// release short-lived containers by uuid and by labels, at a steady rate, too: whatever became of
 /// what they asked before.
 ///
 /// What becomes of each call is known in the end, and must fit: no message that was answered is
@@ -76,10 +74,12 @@ impl Load {
         };
         for way in [Way::Routed, Way::Direct] {
             let client = Client::builder(address).build();
-            for number in 0..ROOMS {
-                let name = format!("{name}-{way:?}-{number}");
-                let room = Room::enter(&client, &name, way).await?;
-                load.tasks.spawn(room.talk(stopped.clone()));
+            for (manner, count) in ROOMS {
+                for number in 0..count {
+                    let name = format!("{name}-{way:?}-{manner:?}-{number}");
+                    let room = Room::enter(&client, &name, way, manner).await?;
+                    load.tasks.spawn(room.talk(stopped.clone()));
+                }
             }
             load.clients.push(client);
         }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use huly_client::{Client, Connection, ContainerRef, Error};
 use huly_protocol::Epoch;
+use huly_relay::{Cable, Relay};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::counters::KIND;
-use crate::cut::{Cable, Cut};
 use crate::eventually::{SOON, eventually};
 use crate::live::Live;
 use crate::load::{Load, SILENCE};
@@ -33,7 +33,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// and one that is durable. A load is beyond it, too.
 pub struct Partition<'a> {
     live: &'a Live,
-    cut: Cut,
+    cut: Relay,
     load: Load,
     client: Client,
     alone: Counting,
@@ -57,7 +57,7 @@ impl<'a> Partition<'a> {
     /// # Errors
     /// When what they hold cannot be had.
     pub async fn begin(server: &str, live: &'a Live, claimed: &str) -> Result<Self> {
-        let cut = Cut::before(server).await?;
+        let cut = Relay::before(server).await?;
         let load = Load::start(cut.address()).await?;
         let client = Client::builder(cut.address()).build();
         Ok(Self {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::future::try_join_all;
+use huly_relay::Relay;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -15,7 +16,6 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 pub use self::pods::{Component, ReleasePod};
-pub use self::relay::ServiceRelay;
 use crate::cluster::Cluster;
 use crate::eventually::eventually;
 use crate::helm;
@@ -50,7 +50,7 @@ pub struct Release {
     /// a Pod does by the Service's name.
     pub live: Live,
     client: Client,
-    relay: ServiceRelay,
+    relay: Relay,
 }
 
 impl Release {
@@ -89,7 +89,7 @@ impl Release {
     pub async fn ready(cluster: &Cluster, namespace: &str) -> Result<Self> {
         let client = cluster.client();
         let service = service(&client, namespace).await?;
-        let relay = ServiceRelay::start(client.clone(), namespace, &service, "huly").await?;
+        let relay = relay::to_service(client.clone(), namespace, &service, "huly").await?;
         let live = Live::connect(relay.address()).await?;
         let release = Self {
             namespace: namespace.to_owned(),

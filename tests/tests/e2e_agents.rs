@@ -38,8 +38,8 @@ async fn the_claims_of_a_deleted_agent_are_bound_elsewhere() -> Result<()> {
         assert_ne!(new.pod.uid, victim.pod.uid, "it is another Pod");
         counters.nothing_moves_to(&new, &after).await
     })
-    .await?;
-    Ok(())
+    .await?
+    .one_lost_a_life()
 }
 
 #[tokio::test]
@@ -63,8 +63,8 @@ async fn an_agent_killed_inside_its_pod_is_started_again_in_place() -> Result<()
         Counted::only_these_moved(&before, &after, &lost)?;
         counters.nothing_moves_to(&new, &after).await
     })
-    .await?;
-    Ok(())
+    .await?
+    .one_lost_a_life()
 }
 
 #[tokio::test]
@@ -135,8 +135,8 @@ async fn all_agents_restarted_one_after_the_other_leave_no_claim_unbound() -> Re
         // The new Pod is ready before the old one goes: there is always a place.
         counters.stayed_bound()
     })
-    .await?;
-    Ok(())
+    .await?
+    .one_lost_a_life()
 }
 
 async fn delete(release: &Release, agent: &AgentPod) -> Result<()> {

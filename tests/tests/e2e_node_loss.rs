@@ -114,8 +114,8 @@ async fn the_copies_on_a_node_that_was_cut_off_are_ended() -> Result<()> {
         ensure!(copies.to_string() == lost.to_string(), "it had {copies}");
         counters.nothing_moves_to(&back, &after).await
     })
-    .await?;
-    Ok(())
+    .await?
+    .one_lost_a_life()
 }
 
 #[tokio::test]

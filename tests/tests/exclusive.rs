@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use huly_client::{Client, Connection, ContainerRef, Error, ErrorKind};
 use huly_tests::{
-    Cable, Cut, Layout, Logbook, Object, SOON, Scenario, eventually, measured, scenario,
+    Cable, Layout, Logbook, Object, Relay, SOON, Scenario, eventually, measured, scenario,
 };
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, watch};
@@ -254,7 +254,7 @@ async fn a_cut_off_agents_container_executes_nothing_once_another_may() -> Resul
     scenario(Layout::agents(2).started(0), async |test| {
         let logbook = Logbook::of(&mut test.network)?;
         let server = test.network.address.clone();
-        let cable = Cut::before(&server).await?;
+        let cable = Relay::before(&server).await?;
         test.network.agents[0].set_flag("--network", cable.address())?;
         test.network.agents[0].start().await?;
         let agent = claimed(test).await?;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_client::ErrorKind;
-use huly_tests::{Counter, Layout, Object, SOON, Scenario, eventually, measured, scenario};
+use huly_tests::{
+    Counter, Layout, Object, SILENCE, SOON, Scenario, eventually, measured, scenario,
+};
 use serde_json::json;
 
 /// Two claimed counters, `a` and `b`, on one agent each; `a` stands at 5, `b` at 7.
@@ -97,7 +99,8 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
             4
         };
         assert!(versions <= most, "it was written too often:\n{}", a.claim);
-        b.is_untouched(test).await
+        b.is_untouched(test).await?;
+        test.end_load(SILENCE).await?.one_lost_a_life()
     })
     .await
 }
@@ -140,7 +143,7 @@ async fn all_claims_of_a_killed_agent_are_bound_elsewhere() -> Result<()> {
         for was in claims.iter().filter(|claim| claim.agent() != "agent-0") {
             was.is_untouched(test).await?;
         }
-        Ok(())
+        test.end_load(SILENCE).await?.one_lost_a_life()
     })
     .await
 }
@@ -178,7 +181,8 @@ async fn an_ending_agent_hands_its_claims_on() -> Result<()> {
             ["AgentDraining", "AgentUnregistered", "ContainerEnded"].contains(&reason),
             "{reason}"
         );
-        b.is_untouched(test).await
+        b.is_untouched(test).await?;
+        test.end_load(SILENCE).await?.one_lost_a_life()
     })
     .await
 }
@@ -267,7 +271,8 @@ async fn a_frozen_agents_copy_runs_nothing_and_is_ended() -> Result<()> {
         let now = test.cluster.claims(&a.namespace).get("a").await?;
         assert_eq!(now.number("/status/failovers"), 1);
         assert_eq!(now.text("/status/agent"), b.agent());
-        b.is_untouched(test).await
+        b.is_untouched(test).await?;
+        test.end_load(SILENCE).await?.one_lost_a_life()
     })
     .await
 }

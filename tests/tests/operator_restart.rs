@@ -97,7 +97,7 @@ async fn put_right(test: &mut Scenario, going: Going) -> Result<()> {
         let (name, references) = (&counter.name, test.live.references(&counter.name).await?);
         assert_eq!(references, 1, "{name} is held once");
     }
-    Ok(())
+    test.end_load(SOON).await?.nothing_restarted()
 }
 
 #[tokio::test]

@@ -17,7 +17,13 @@ enum Benchmark {
     /// Load a network of its own, break it in many ways, and count what becomes of each request.
     ///
     /// It starts a network server and agents on this machine, whatever --network says, and ends
-    /// them. Exits with 1 when something that is promised was broken.
+    /// them.
+    ///
+    /// Exits with 1 when an increment ran twice in one life of a counter, or was answered and is not
+    /// there, of counters that one client alone counts up; when a request has no end 5 s after its
+    /// deadline, or fails with an error that says neither that it did not run nor that it may have;
+    /// when one fails while nothing goes wrong, or one through the server may have run while agents
+    /// end in order; or when a reference is left 10 s after all clients have gone.
     Faults(faults::Arguments),
 }
 

@@ -13,7 +13,8 @@ const LATE: Duration = Duration::from_secs(5);
 /// What became of the requests of a load.
 #[derive(Debug, Default, Clone)]
 pub struct Fates {
-    /// How many were answered, by what was asked: `routed`, `direct`, `get`, `visit`, `release`.
+    /// How many were answered, by what was asked: `routed`, `direct`, both also `patiently`, `get`,
+    /// `visit`, `release`.
     pub answered: BTreeMap<&'static str, u64>,
     /// How many were not, by what was asked and the kind of error.
     pub failed: BTreeMap<(&'static str, String), u64>,
@@ -21,6 +22,8 @@ pub struct Fates {
     pub silence: BTreeMap<&'static str, Duration>,
     /// How many rooms did not live on: they are in a later life than at the beginning.
     pub restarted: usize,
+    /// How many answers more patient clients missed than their rooms were placed again.
+    pub in_vain: u64,
 }
 
 impl Fates {
@@ -56,6 +59,13 @@ impl Fates {
         *longest = silence.max(*longest);
     }
 
+    /// Sums up those of a patient client, whose room was placed again so often. Who waits for its
+    /// answers has one request under way that can be lost with its room.
+    pub(super) fn waited_in_vain(&mut self, failovers: u32) {
+        let failed: u64 = self.failed.values().sum();
+        self.in_vain = failed.saturating_sub(failovers.into());
+    }
+
     /// Those of both.
     pub(super) fn add(&mut self, other: Self) {
         for (asked, count) in other.answered {
@@ -68,6 +78,7 @@ impl Fates {
             self.was_silent(way, silence);
         }
         self.restarted += other.restarted;
+        self.in_vain += other.in_vain;
     }
 
     /// Expects no room to have been without an answer for so long.
@@ -77,6 +88,16 @@ impl Fates {
     pub fn within(&self, silence: Duration) -> Result<()> {
         let longest = self.silence.values().max().copied().unwrap_or_default();
         ensure!(longest < silence, "no answer for {longest:?}: {self}");
+        Ok(())
+    }
+
+    /// Expects no patient client to have missed more than one answer for each time that its room was
+    /// placed again.
+    ///
+    /// # Errors
+    /// When one has.
+    pub fn one_lost_a_life(&self) -> Result<()> {
+        ensure!(self.in_vain == 0, "lost without a need: {self}");
         Ok(())
     }
 
@@ -111,8 +132,8 @@ impl fmt::Display for Fates {
         }
         write!(
             out,
-            ", silence {:?}, restarted {}",
-            self.silence, self.restarted
+            ", silence {:?}, restarted {}, in vain {}",
+            self.silence, self.restarted, self.in_vain
         )
     }
 }
@@ -141,6 +162,22 @@ mod tests {
         assert!(both.within(SECOND * 2).is_err());
         both.within(SECOND * 3)?;
         both.nothing_restarted()
+    }
+
+    #[test]
+    fn who_waits_loses_one_answer_a_life() -> Result<()> {
+        let mut all = Fates::default();
+        for (failovers, in_vain) in [(2, 0), (1, 1), (3, 1)] {
+            let mut one = Fates::default();
+            for _ in 0..2 {
+                one.note("room", &failed(ErrorKind::Busy), SECOND, SECOND)?;
+            }
+            one.waited_in_vain(failovers);
+            all.add(one);
+            assert_eq!(all.in_vain, in_vain);
+            assert_eq!(all.one_lost_a_life().is_ok(), in_vain == 0);
+        }
+        Ok(())
     }
 
     #[test]

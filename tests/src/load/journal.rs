@@ -1,6 +1,6 @@
 //! What was said in a room, and whether what the room says of it fits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -107,7 +107,8 @@ impl Journal {
             ensure!(*place == expected, "the room skips from {place}");
             self.ran(*number, *place)?;
         }
-        let remembered = |number: &u64| history.iter().any(|(_, other)| number == other);
+        let numbers: BTreeSet<u64> = history.iter().map(|(_, number)| *number).collect();
+        let remembered = |number: &u64| numbers.contains(number);
         // From when on this life is known to have been the one that answers.
         let mut began = None;
         for (number, said) in &self.said {

@@ -14,15 +14,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::AGAIN;
 use super::fates::Fates;
 use super::journal::Journal;
-use super::{AGAIN, DEADLINE};
 
 /// The kind of the rooms.
 pub(super) const KIND: &str = "chat-room";
-
-/// How often something is said in each room, whatever became of what was said before.
-const PACE: Duration = Duration::from_millis(100);
 
 /// By which way a client talks in a room that it holds.
 #[derive(Debug, Clone, Copy)]
@@ -33,22 +30,52 @@ pub(super) enum Way {
     Direct,
 }
 
-impl Way {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Routed => "routed",
-            Self::Direct => "direct",
-        }
+/// When a client says the next.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Manner {
+    /// At its time, whatever became of what was said before.
+    Steady,
+    /// Not before the last is answered.
+    Patient,
+}
+
+impl Manner {
+    /// From one message to the next.
+    fn pace(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Steady => 100,
+            Self::Patient => 20,
+        })
+    }
+
+    /// How long a call may take.
+    fn deadline(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Steady => 10,
+            Self::Patient => 30,
+        })
+    }
+}
+
+/// What its messages are counted as.
+fn counted(way: Way, manner: Manner) -> &'static str {
+    match (way, manner) {
+        (Way::Routed, Manner::Steady) => "routed",
+        (Way::Routed, Manner::Patient) => "routed patiently",
+        (Way::Direct, Manner::Steady) => "direct",
+        (Way::Direct, Manner::Patient) => "direct patiently",
     }
 }
 
 /// A room in which one client talks.
 pub(super) struct Room {
-    way: Way,
+    counted: &'static str,
+    manner: Manner,
     seat: Arc<Seat>,
     events: BoxStream<'static, Json>,
-    /// Its life at the first message.
+    /// Its life at the first message, and how often it had been placed again.
     epoch: Epoch,
+    failovers: u32,
     journal: Journal,
     fates: Fates,
     answered: Instant,
@@ -71,7 +98,12 @@ impl Room {
     ///
     /// # Errors
     /// When that does not come about.
-    pub(super) async fn enter(client: &Client, name: &str, way: Way) -> Result<Self> {
+    pub(super) async fn enter(
+        client: &Client,
+        name: &str,
+        way: Way,
+        manner: Manner,
+    ) -> Result<Self> {
         let held = client.get(KIND).uuid(name).await?;
         let placement = held.placement().context("a room has a place")?;
         let epoch = placement.epoch.context("a room has an epoch")?;
@@ -85,16 +117,18 @@ impl Room {
             }
         };
         let mut room = Self {
-            way,
+            counted: counted(way, manner),
+            manner,
             seat: Arc::new(seat),
             events,
             epoch,
+            failovers: placement.failovers,
             journal: Journal::default(),
             fates: Fates::default(),
             answered: Instant::now(),
         };
         let number = room.journal.say(Instant::now());
-        let first = room.seat.say(number).await;
+        let first = room.seat.say(number, manner.deadline()).await;
         room.came_to(number, &first)?;
         first?;
         Ok(room)
@@ -112,16 +146,16 @@ impl Room {
     }
 
     async fn talk_on(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
-        let mut pace = interval(PACE);
+        let mut pace = interval(self.manner.pace());
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut under_way = JoinSet::new();
         self.answered = Instant::now();
         loop {
             tokio::select! {
-                _ = pace.tick() => {
+                _ = pace.tick(), if self.may_go_on(&under_way) => {
                     let number = self.journal.say(Instant::now());
-                    let seat = Arc::clone(&self.seat);
-                    under_way.spawn(async move { (number, seat.say(number).await) });
+                    let (seat, deadline) = (Arc::clone(&self.seat), self.manner.deadline());
+                    under_way.spawn(async move { (number, seat.say(number, deadline).await) });
                 }
                 Some(done) = under_way.join_next() => {
                     let (number, outcome) = done?;
@@ -138,14 +172,21 @@ impl Room {
         Ok(())
     }
 
+    fn may_go_on<T>(&self, under_way: &JoinSet<T>) -> bool {
+        match self.manner {
+            Manner::Steady => true,
+            Manner::Patient => under_way.is_empty(),
+        }
+    }
+
     fn came_to(&mut self, number: u64, outcome: &Result<u64, Error>) -> Result<()> {
         let now = Instant::now();
         let took = now - self.journal.sent(number)?;
-        let way = self.way.name();
-        self.fates.note(way, outcome, took, DEADLINE)?;
+        let (counted, deadline) = (self.counted, self.manner.deadline());
+        self.fates.note(counted, outcome, took, deadline)?;
         self.journal.came_to(number, outcome, now)?;
         if outcome.is_ok() {
-            self.fates.was_silent(way, now - self.answered);
+            self.fates.was_silent(counted, now - self.answered);
             self.answered = now;
         }
         Ok(())
@@ -162,7 +203,7 @@ impl Room {
         let began = Instant::now();
         loop {
             let number = self.journal.say(Instant::now());
-            let last = self.seat.say(number).await;
+            let last = self.seat.say(number, self.manner.deadline()).await;
             self.came_to(number, &last)?;
             match last {
                 Ok(_) => break,
@@ -170,15 +211,19 @@ impl Room {
                 Err(_) => {}
             }
         }
-        let remembered = self.seat.history().await?;
+        let remembered = self.seat.history(self.manner.deadline()).await?;
         let remembered = remembered
             .into_iter()
             .map(|message| Ok((message.id, message.text.parse()?)))
             .collect::<Result<Vec<(u64, u64)>>>()?;
         let placement = self.seat.held().placement();
-        let epoch = placement.and_then(|placement| placement.epoch);
-        let same = epoch == Some(self.epoch);
+        let placement = placement.context("a room that answers has a place")?;
+        let same = placement.epoch == Some(self.epoch);
         self.fates.restarted = usize::from(!same);
+        if let Manner::Patient = self.manner {
+            let failovers = placement.failovers.saturating_sub(self.failovers);
+            self.fates.waited_in_vain(failovers);
+        }
         while let Ok(Some(event)) = timeout(Duration::ZERO, self.events.next()).await {
             self.heard(&event)?;
         }
@@ -199,29 +244,29 @@ impl Seat {
         }
     }
 
-    async fn say(&self, number: u64) -> Result<u64, Error> {
+    async fn say(&self, number: u64, deadline: Duration) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Place {
             id: u64,
         }
         let message = json!({ "text": number.to_string() });
         let Place { id } = match self {
-            Self::Routed(held) => held.request("say", &message).deadline(DEADLINE).await?,
+            Self::Routed(held) => held.request("say", &message).deadline(deadline).await?,
             Self::Direct(connection) => {
                 let saying = connection.request("say", &message);
-                saying.deadline(DEADLINE).await?
+                saying.deadline(deadline).await?
             }
         };
         Ok(id)
     }
 
-    async fn history(&self) -> Result<Vec<Message>, Error> {
+    async fn history(&self, deadline: Duration) -> Result<Vec<Message>, Error> {
         let all = json!(null);
         match self {
-            Self::Routed(held) => held.request("history", &all).deadline(DEADLINE).await,
+            Self::Routed(held) => held.request("history", &all).deadline(deadline).await,
             Self::Direct(connection) => {
                 let asked = connection.request("history", &all);
-                asked.deadline(DEADLINE).await
+                asked.deadline(deadline).await
             }
         }
     }

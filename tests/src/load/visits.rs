@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::DEADLINE;
 use super::fates::Fates;
 
 /// The kind of what is visited.
@@ -20,6 +19,9 @@ pub(super) const KIND: &str = "echo";
 
 /// How long a get or a release may take: longer than it takes to find that some agents in turn are silent.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the question may take.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often a visit begins, whatever became of those before.
 const PACE: Duration = Duration::from_millis(200);

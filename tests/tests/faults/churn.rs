@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use huly_agent::{AgentHandle, AgentOptions, AgentUpdate};
 use huly_tests::{
-    Cable, Cut, Layout, Live, Load, SILENCE, SOON, Scenario, eventually, reported, scenario,
+    Cable, Layout, Live, Load, Relay, SILENCE, SOON, Scenario, eventually, reported, scenario,
 };
 use tokio::time::interval;
 
@@ -82,7 +82,7 @@ async fn round(test: &Scenario, count: u32) -> Result<Duration> {
 }
 
 async fn join_and_leave(server: &str, live: &Live, number: u32) -> Result<()> {
-    let cut = Cut::before(server).await?;
+    let cut = Relay::before(server).await?;
     let options = AgentOptions::local(cut.address()).map_err(anyhow::Error::msg)?;
     let options = AgentOptions {
         workers: Some(1),

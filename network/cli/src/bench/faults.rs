@@ -8,7 +8,6 @@ mod network;
 mod process;
 mod programs;
 mod progress;
-mod relay;
 mod report;
 mod tally;
 
@@ -31,6 +30,9 @@ use self::progress::Progress;
 use self::report::{COLUMNS, Part, Report, WIDE_COLUMNS};
 use crate::args::{Output, seconds};
 use crate::output::{json, line, table};
+
+/// How long all clients may take until each was answered for the first time.
+const BEGIN: Duration = Duration::from_secs(60);
 
 /// How long references may stay of clients that have left.
 const LEFT: Duration = Duration::from_secs(10);
@@ -204,7 +206,7 @@ impl Load {
             callers.spawn(caller.run(stopped.clone()));
         }
         let began = Instant::now();
-        let answered = tokio::time::timeout(arguments.deadline, book.all_answered(began)).await;
+        let answered = tokio::time::timeout(BEGIN, book.all_answered(began)).await;
         answered.context("the network does not answer all clients")?;
         Ok(Self { stop, callers })
     }

@@ -51,6 +51,12 @@ impl Way {
         }
     }
 
+    /// Whether it asks over a direct connection.
+    pub(crate) fn is_direct(self) -> bool {
+        matches!(self, Self::Direct | Self::DirectIdempotent)
+    }
+
+    /// Whether it marks what it asks as idempotent.
     pub(crate) fn is_idempotent(self) -> bool {
         matches!(self, Self::RoutedIdempotent | Self::DirectIdempotent)
     }

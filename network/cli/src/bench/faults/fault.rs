@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use huly_relay::Cable;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -82,9 +83,9 @@ impl Fault {
             }
             Self::AgentCutOff => {
                 let number = network.busiest().await?;
-                agent(network, number)?.to_server.stall();
+                agent(network, number)?.to_server.set(Cable::STALLED);
                 sleep(pause).await;
-                agent(network, number)?.to_server.heal();
+                agent(network, number)?.to_server.set(Cable::WHOLE);
             }
             Self::AgentsRestarted => return restart_all(network, book).await,
             Self::ServerKilled => {
@@ -116,9 +117,9 @@ impl Fault {
                 }
             }
             Self::ClientsCutOff => {
-                network.clients.stall();
+                network.clients.set(Cable::STALLED);
                 sleep(pause).await;
-                network.clients.heal();
+                network.clients.set(Cable::WHOLE);
             }
         }
         all_answered(book).await

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use huly_client::Client;
+use huly_relay::Relay;
 use tokio::time::{Instant, sleep};
 
 use super::process::Process;
-use super::relay::Relay;
 
 /// How long a program may take to be there, or to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,14 +62,14 @@ impl Network {
         let mut network = Self {
             server,
             agents: Vec::new(),
-            clients: Relay::start(address, latency).await?,
+            clients: relay(address, latency).await?,
             observer,
         };
         network.start_server().await?;
         for number in 0..agents {
             let listen = free_address()?;
-            let to_server = Relay::start(address, latency).await?;
-            let direct = Relay::start(listen, latency).await?;
+            let to_server = relay(address, latency).await?;
+            let direct = relay(listen, latency).await?;
             let name = format!("agent-{number}");
             let flags = [
                 ("--id", name.clone()),
@@ -91,7 +91,7 @@ impl Network {
 
     /// Where clients connect to.
     pub(crate) fn address(&self) -> String {
-        self.clients.address().to_string()
+        self.clients.address().to_owned()
     }
 
     /// Starts the server, and waits until it answers.
@@ -174,6 +174,11 @@ impl Network {
             sleep(ASK).await;
         }
     }
+}
+
+async fn relay(target: SocketAddr, latency: Duration) -> Result<Relay> {
+    let relay = Relay::far(&target.to_string(), latency).await;
+    relay.context("there is no free port for a relay")
 }
 
 fn process(name: &str, program: &Path, flags: &[(&str, String)], logs: &Path) -> Process {

@@ -1,6 +1,7 @@
 //! An agent whose containers answer as those in the recorded transcripts did.
 
 mod logbook;
+mod wrong;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use huly_program::{LogArgs, init_tracing};
 use logbook::Logbook;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use wrong::{Wrong, WrongCounter};
 
 /// Counts what it is asked. `fail` fails, `say` tells those who are connected, `wait` is answered
 /// at the next `go`, `end` ends the container.
@@ -92,18 +94,25 @@ struct CommandLine {
     /// The file that containers of the kinds `logbook` and `notebook` write to.
     #[arg(long, env = "HULY_TEST_LOGBOOK", value_name = "FILE")]
     logbook: Option<PathBuf>,
+    /// It has the kind `counter`, and this becomes of one increment in ten.
+    #[arg(long, value_enum)]
+    wrong_counter: Option<Wrong>,
 }
 
-fn kinds(leader: Option<String>, logbook: Option<PathBuf>) -> Kinds {
+fn kinds(line: CommandLine) -> Kinds {
     let start = |context| async { Ok(Recorded::new(context)) };
     let mut kinds = Kinds::new().serve("chat-room", start).serve("room", start);
-    if let Some(file) = logbook {
+    if let Some(wrong) = line.wrong_counter {
+        let start = move |_| async move { Ok(WrongCounter::new(wrong)) };
+        kinds = kinds.serve("counter", start);
+    }
+    if let Some(file) = line.logbook {
         for kind in ["logbook", "notebook"] {
             let file = file.clone();
             kinds = kinds.serve(kind, move |context| Logbook::open(context, file.clone()));
         }
     }
-    match leader {
+    match line.leader {
         Some(uuid) => kinds.stateless("leader", uuid, start),
         None => kinds,
     }
@@ -112,7 +121,7 @@ fn kinds(leader: Option<String>, logbook: Option<PathBuf>) -> Kinds {
 fn run() -> anyhow::Result<()> {
     let line = CommandLine::parse();
     init_tracing(&line.log)?;
-    huly_agent::run_with(line.agent, kinds(line.leader, line.logbook))
+    huly_agent::run_with(line.agent.clone(), kinds(line))
 }
 
 fn main() -> ExitCode {
