@@ -123,7 +123,7 @@ impl Agent {
     /// An agent without containers. `now` is the boot clock's time.
     pub fn new(config: Config, now: Duration) -> Self {
         Self {
-            lease: Lease::new(config.lease, now),
+            lease: Lease::new(now),
             gate: Gate::NEW,
             answers: Answers::new(config.answers_window, config.answers_bytes),
             doors: Doors::new(config.instance),
@@ -153,8 +153,8 @@ impl Agent {
     }
 
     /// Takes one input and appends what follows from it, in order. `now` never goes back and counts
-    /// suspension; [`Input::Wake`] must come at least every quarter of a lease, or the agent
-    /// believes that it was paused.
+    /// suspension; [`Input::Wake`] must come at least every eighth of a lease
+    /// ([`Gate::length`]), or the agent believes that it was paused.
     pub fn handle(&mut self, now: Duration, input: Input, out: &mut Vec<Effect>) {
         std::mem::swap(&mut self.out, out);
         self.now = now.max(self.now);
@@ -239,9 +239,9 @@ impl Agent {
                 let again = self.now + self.config.register_again;
                 self.deadlines.insert((again, Deadline::Register));
             }
-            Input::Lease { until } => {
+            Input::Lease { until, length } => {
                 self.up = true;
-                self.lease.prolong(until, self.now);
+                self.lease.prolong(until, length, self.now);
                 self.open_gate();
             }
             // Containers stay and clients of the agent's own ROUTER are served on.

@@ -37,8 +37,10 @@
 //!
 //! With the feature `testing`, a test has agents in a whole network of its own: see `testing`.
 
+mod advertise;
 mod container;
 pub mod core;
+mod health;
 mod kinds;
 mod local;
 mod options;

@@ -104,11 +104,6 @@ pub struct AgentOptions {
     /// Threads that containers run on; as many as there are processors unless given.
     #[arg(long, env = "HULY_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub workers: Option<u16>,
-    /// How long a lease is at most, in ms: the server's --lease-ms. An agent whose thread was
-    /// paused for half of it looks whether it has overslept its lease.
-    #[arg(long, env = "HULY_LEASE_MS", default_value_t = 1_000,
-          value_parser = clap::value_parser!(u64).range(100..=3_000))]
-    pub lease_ms: u64,
     /// How long answers are remembered for requests that are sent again, in ms.
     #[arg(long, env = "HULY_ANSWERS_MS", default_value_t = 60_000,
           value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
@@ -161,7 +156,6 @@ impl AgentOptions {
             node: None,
             pod: None,
             workers: None,
-            lease_ms: 1_000,
             answers_ms: 60_000,
             answers_bytes: 16 << 20,
             drain_timeout_ms: DRAIN_TIMEOUT_MS,
@@ -170,10 +164,6 @@ impl AgentOptions {
             write_timeout_ms: 10_000,
             blocked_after: BLOCKED_AFTER,
         }
-    }
-
-    pub(crate) fn lease(&self) -> Duration {
-        Duration::from_millis(self.lease_ms)
     }
 
     pub(crate) fn drain_timeout(&self) -> Duration {
@@ -325,7 +315,6 @@ mod tests {
             ("--pod", "default//uid"),
             ("--id", ""),
             ("--workers", "0"),
-            ("--lease-ms", "5000"),
             ("--ping-interval-ms", "often"),
             ("--ping-timeout-ms", "0"),
             ("--drain-timeout-ms", "50s"),

@@ -1,6 +1,6 @@
 //! Starting and ending an agent.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,18 +8,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::Parser;
-use futures::future::BoxFuture;
 use huly_client::{Client, boot_clock};
-use huly_program::{Probe, finish, init_tracing, listen, serve_http, shutdown_signal};
+use huly_program::{finish, init_tracing, listen, serve_http, shutdown_signal};
 use prometheus::Registry;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use crate::advertise::advertise;
 use crate::core::Config;
+use crate::health::Health;
 use crate::kinds::Kinds;
 use crate::options::{AgentOptions, CommandLine, HostPort};
-use crate::runtime::{self, Control, LinkTo, Metrics, Settings, State};
+use crate::runtime::{self, Control, LinkTo, Metrics, Settings};
 
 /// How long workers may take to end when the agent has left.
 const WORKERS_END: Duration = Duration::from_millis(200);
@@ -266,7 +267,6 @@ pub(crate) fn config(
         labels: options.labels.iter().cloned().collect(),
         node: name(&options.node),
         pod: options.pod.clone(),
-        lease: options.lease(),
         answers_window: options.answers_window(),
         answers_bytes: options.answers_bytes,
         drain_timeout: options.drain_timeout(),
@@ -274,131 +274,5 @@ pub(crate) fn config(
         ping_timeout: options.ping_timeout(),
         zero_ms: wall.saturating_sub(boot_clock()).as_secs_f64() * 1e3,
         ..Config::new(id, Uuid::new_v4(), &advertised.host, advertised.port)
-    }
-}
-
-/// What clients are told to connect to.
-fn advertise(options: &AgentOptions, listens: SocketAddr) -> anyhow::Result<HostPort> {
-    if let Some(advertise) = &options.advertise {
-        return Ok(advertise.clone());
-    }
-    let host = match listens.ip() {
-        ip if !ip.is_unspecified() => ip,
-        ip => reaching(&options.network, ip).with_context(|| {
-            format!(
-                "cannot find out from which address --network {} is reached; say --advertise",
-                options.network
-            )
-        })?,
-    };
-    Ok(HostPort {
-        host: host.to_string(),
-        port: listens.port(),
-    })
-}
-
-/// The local address from which a peer is reached: the system's routes say it, nothing is sent. The
-/// IPv6 wildcard listens on IPv4 as well.
-fn reaching(peer: &HostPort, any: IpAddr) -> std::io::Result<IpAddr> {
-    let from = |any: IpAddr| {
-        let socket = UdpSocket::bind((any, 0))?;
-        socket.connect((peer.host.as_str(), peer.port))?;
-        // Of an IPv4 peer, IPv6 sockets tell an address that wraps the real one.
-        Ok(socket.local_addr()?.ip().to_canonical())
-    };
-    from(any).or_else(|error| match any {
-        IpAddr::V6(_) => from(Ipv4Addr::UNSPECIFIED.into()),
-        IpAddr::V4(_) => Err(error),
-    })
-}
-
-struct Health {
-    /// Weak, so that the agent ends with its handle.
-    control: mpsc::WeakUnboundedSender<Control>,
-    workers: Handle,
-    network: String,
-}
-
-impl Health {
-    async fn ask(&self) -> Result<State, String> {
-        let gone = || "the agent's thread has ended".to_owned();
-        let (answer, asked) = oneshot::channel();
-        let control = self.control.upgrade().ok_or_else(gone)?;
-        control.send(Control::Ask(answer)).map_err(|_| gone())?;
-        drop(control);
-        asked.await.map_err(|_| gone())
-    }
-}
-
-impl Probe for Health {
-    fn live(&self) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async {
-            self.ask().await?;
-            let worker = self.workers.spawn(async {});
-            worker
-                .await
-                .map_err(|_| "the workers have ended".to_owned())
-        })
-    }
-
-    fn ready(&self) -> BoxFuture<'_, Result<String, String>> {
-        Box::pin(async {
-            let state = self.ask().await?;
-            if state.draining {
-                return Err(format!(
-                    "leaving: {} containers are still to end",
-                    state.containers
-                ));
-            }
-            if state.fenced {
-                return Err("paused for longer than its lease: waits for registration".to_owned());
-            }
-            if !state.registered {
-                return Err(format!("waits for its registration at {}", self.network));
-            }
-            Ok(format!("registered\ncontainers: {}", state.containers))
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn advertised(listen: &str, say: impl FnOnce(&mut AgentOptions)) -> anyhow::Result<String> {
-        let mut options = AgentOptions::local("127.0.0.1:3737").unwrap();
-        say(&mut options);
-        advertise(&options, listen.parse()?).map(|host| host.to_string())
-    }
-
-    #[test]
-    fn what_is_advertised_can_be_reached() {
-        assert_eq!(
-            advertised("192.0.2.1:4000", |_| {}).unwrap(),
-            "192.0.2.1:4000"
-        );
-        // Of a wildcard the address from which the server is reached.
-        for wildcard in ["0.0.0.0:4000", "[::]:4000"] {
-            assert_eq!(advertised(wildcard, |_| {}).unwrap(), "127.0.0.1:4000");
-        }
-        let told = |options: &mut AgentOptions| {
-            options.advertise = Some("agents.example:1".parse().unwrap());
-        };
-        assert_eq!(
-            advertised("0.0.0.0:4000", told).unwrap(),
-            "agents.example:1"
-        );
-    }
-
-    #[test]
-    fn a_server_that_is_not_reached_from_there_is_named() {
-        let nowhere = |options: &mut AgentOptions| {
-            options.network = "[::1]:1".parse().unwrap();
-        };
-        let error = advertised("0.0.0.0:4000", nowhere).unwrap_err().to_string();
-        assert!(
-            error.contains("--network") && error.contains("--advertise"),
-            "{error}"
-        );
     }
 }

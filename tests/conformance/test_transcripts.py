@@ -16,7 +16,7 @@ from wire import ASK_HELLO, ERROR, EVENT, HELLO, REQUEST, RESPONSE, Frame
     "frame 1 request server", "frame 2 response client", "frame 2 response server",
     "frame 3 responseError client", "frame 3 responseError server",
 )
-def test_network(peers: Peers, network: Network) -> None:
+def test_the_recorded_network(peers: Peers, network: Network) -> None:
     """The recorded session of clients and an agent with our server, frame by frame."""
     replay = Replay(peers, network.address, Differences("network", "server"))
     unheard: set[str] = set()
@@ -42,7 +42,7 @@ def test_network(peers: Peers, network: Network) -> None:
 
 
 @pytest.mark.covers("W04", "W05", "W07", "W19", "W21", "frame 9 askHello server")
-def test_restart(peers: Peers, programs: Programs) -> None:
+def test_the_recorded_restart(peers: Peers, programs: Programs) -> None:
     """W04, W19, W21: two agents, a client, and a server that is killed and started."""
     network = programs.network()
     replay = Replay(peers, network.address, Differences("restart", "server"))
@@ -76,7 +76,7 @@ def test_restart(peers: Peers, programs: Programs) -> None:
     "W12", "W27", "frame 4 event agent's ROUTER", "method cc client → agent's ROUTER",
     "method cd client → agent's ROUTER", "method cs client → agent's ROUTER",
 )
-def test_agent(peers: Peers, listeners: Listeners, programs: Programs) -> None:
+def test_the_recorded_agent(peers: Peers, listeners: Listeners, programs: Programs) -> None:
     """W12, W27: the recorded client of an agent's own ROUTER, at ours."""
     server = listeners.server()
     agent = programs.recorded_agent(server)

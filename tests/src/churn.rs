@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use kube::api::{DeleteParams, ListParams};
 use kube::core::DynamicObject;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -18,6 +18,7 @@ use crate::lives::Lives;
 use crate::object::Object;
 use crate::report::measured;
 use crate::scenario::Scenario;
+use crate::stay::Stay;
 
 /// Between two claims.
 const PACE: Duration = Duration::from_millis(100);
@@ -29,7 +30,6 @@ const CHANGED: usize = 2;
 /// Claims that come and go, of a namespace of their own.
 pub struct Churn {
     namespace: String,
-    kind: String,
     stop: watch::Sender<bool>,
     load: JoinHandle<Result<Made>>,
     lives: Lives,
@@ -45,16 +45,13 @@ struct Made {
 }
 
 impl Churn {
-    /// Starts it, with a ContainerKind of its own for a kind of the wire. `spec` adds to its spec.
+    /// Starts it with containers of the ContainerKind of those that stay.
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn start(test: &Scenario, kind: &str, mut spec: Value) -> Result<Self> {
+    pub async fn start(test: &Scenario, stay: &Stay) -> Result<Self> {
         let cluster = &test.cluster;
         let namespace = cluster.namespace("churn").await?;
-        // What is released is gone soon.
-        spec["lifecycle"] = json!({"idleTimeoutSeconds": 1});
-        let container_kind = cluster.kind_named("churn", kind, spec).await?;
         let (stop, stopped) = watch::channel(false);
         let (counter, made) = watch::channel(0);
         Ok(Self {
@@ -62,12 +59,11 @@ impl Churn {
             load: tokio::spawn(load(
                 cluster.again(),
                 namespace.clone(),
-                container_kind,
+                stay.kind().to_owned(),
                 stopped,
                 counter,
             )),
             namespace,
-            kind: kind.to_owned(),
             stop,
             made,
         })
@@ -118,7 +114,7 @@ impl Churn {
         eventually(deadline, &what, async || {
             let claims = test.cluster.claims(&self.namespace);
             let claims = claims.list(&ListParams::default()).await?.items;
-            are_right(&claims, &made.left, &test.live, &self.kind).await
+            are_right(&claims, &made.left, &test.live).await
         })
         .await?;
         measured("all claims are right after", stopped.elapsed());
@@ -167,11 +163,10 @@ async fn are_right(
     claims: &[DynamicObject],
     expected: &BTreeSet<String>,
     live: &Live,
-    kind: &str,
 ) -> Result<()> {
     let names: BTreeSet<String> = claims.iter().map(|claim| claim.name().to_owned()).collect();
     ensure!(names == *expected, "there are {names:?}");
-    let records = live.client().containers(Some(kind)).await?;
+    let records = live.client().containers(Some(Stay::KIND)).await?;
     let uuids: BTreeSet<&str> = claims
         .iter()
         .map(|claim| claim.text("/spec/uuid"))

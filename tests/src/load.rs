@@ -6,11 +6,11 @@ mod original;
 mod rooms;
 mod visits;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use huly_client::Client;
+use huly_protocol::ContainerRecord;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,6 +22,10 @@ use self::rooms::{Room, Way};
 use self::visits::By;
 use crate::eventually::eventually;
 use crate::live::Live;
+
+/// How long a room of a load may be without an answer: more than five times what a failure takes that
+/// the network gets over by itself.
+pub const SILENCE: Duration = Duration::from_secs(30);
 
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -45,12 +49,12 @@ const ROOMS: usize = 4;
 ///
 /// What becomes of each call is known in the end, and must fit: no message that was answered is
 /// lost, none ran twice, none ran that is said not to have run; each error is one that a healthy user
-/// may get meanwhile, and none comes late; nothing is left in the network.
+/// may get meanwhile, and none comes late; no room is silent for long; nothing is left in the network.
 pub struct Load {
+    name: String,
     stop: watch::Sender<bool>,
     clients: Vec<Client>,
     tasks: JoinSet<Result<Fates>>,
-    before: BTreeSet<String>,
 }
 
 impl Load {
@@ -61,20 +65,19 @@ impl Load {
     ///
     /// # Errors
     /// When one does not.
-    pub async fn start(address: &str, live: &Live) -> Result<Self> {
-        let before = there(live).await?;
+    pub async fn start(address: &str) -> Result<Self> {
         let (stop, stopped) = watch::channel(false);
+        let name = format!("load-{}", Uuid::new_v4());
         let mut load = Self {
+            name: name.clone(),
             stop,
             clients: Vec::new(),
             tasks: JoinSet::new(),
-            before,
         };
-        let name = Uuid::new_v4();
         for way in [Way::Routed, Way::Direct] {
             let client = Client::builder(address).build();
             for number in 0..ROOMS {
-                let name = format!("load-{name}-{way:?}-{number}");
+                let name = format!("{name}-{way:?}-{number}");
                 let room = Room::enter(&client, &name, way).await?;
                 load.tasks.spawn(room.talk(stopped.clone()));
             }
@@ -83,18 +86,19 @@ impl Load {
         // Two look for the same labels.
         for by in [By::Uuid, By::Uuid, By::Labels, By::Labels] {
             let client = Client::builder(address).build();
-            let visitor = visits::visit(client.clone(), by, stopped.clone());
+            let visitor = visits::visit(client.clone(), name.clone(), by, stopped.clone());
             load.tasks.spawn(visitor);
             load.clients.push(client);
         }
         Ok(load)
     }
 
-    /// Ends it, each room with an answer, sums up, and waits until the network holds nothing of it.
+    /// Ends it, each room with an answer, sums up, and waits until the network holds nothing of it. No
+    /// room may have been silent for `silence`.
     ///
     /// # Errors
     /// When anything of what the load promises is not so.
-    pub async fn stop(mut self, live: &Live) -> Result<Fates> {
+    pub async fn stop(mut self, live: &Live, silence: Duration) -> Result<Fates> {
         self.stop.send_replace(true);
         let mut all = Fates::default();
         let summed = timeout(LAST_ANSWER, async {
@@ -109,40 +113,36 @@ impl Load {
         for client in self.clients {
             client.close().await;
         }
-        until_nothing_is_left(live, &self.before).await?;
+        until_nothing_is_left(live, &self.name).await?;
+        all.within(silence)?;
         Ok(all)
     }
 }
 
-/// Waits until the containers of the load's kinds are those of before: released, and ended but for
-/// those that a server found when it started, which spares them for a minute.
-async fn until_nothing_is_left(live: &Live, before: &BTreeSet<String>) -> Result<()> {
-    let newest = live.client().get(visits::KIND).new_container().await?;
+/// Waits until the containers of a load are released, and ended but for those that a server found when
+/// it started, which spares them for a minute.
+async fn until_nothing_is_left(live: &Live, name: &str) -> Result<()> {
+    let get = live.client().get(visits::KIND).labels([name]);
+    let newest = get.new_container().await?;
     let placement = newest.placement().context("it has a place")?;
     let now = placement.epoch.context("it has an epoch")?;
     newest.release().await?;
     eventually(LEFT, "nothing of the load is left", async || {
-        for kind in Load::KINDS {
-            for container in live.client().containers(Some(kind)).await? {
-                let more = container.huly.as_ref();
-                let free = more.and_then(|more| more.references) == Some(0);
-                let epoch = more.and_then(|more| more.epoch);
-                let spared = epoch.is_some_and(|epoch| epoch.term < now.term);
-                let was_there = before.contains(&container.uuid);
-                ensure!(was_there || free && spared, "{container:?}");
-            }
+        let all = live.client().containers(None).await?;
+        for container in all.iter().filter(|container| is_of(container, name)) {
+            let more = container.huly.as_ref();
+            let free = more.and_then(|more| more.references) == Some(0);
+            let epoch = more.and_then(|more| more.epoch);
+            let spared = epoch.is_some_and(|epoch| epoch.term < now.term);
+            ensure!(free && spared, "{container:?}");
         }
         Ok(())
     })
     .await
 }
 
-/// The containers of the load's kinds.
-async fn there(live: &Live) -> Result<BTreeSet<String>> {
-    let mut there = BTreeSet::new();
-    for kind in Load::KINDS {
-        let containers = live.client().containers(Some(kind)).await?;
-        there.extend(containers.into_iter().map(|container| container.uuid));
-    }
-    Ok(there)
+/// Whether a container is one of the load's own: by its uuid, or by what it was asked for.
+fn is_of(container: &ContainerRecord, load: &str) -> bool {
+    let mut labels = container.labels.iter().flatten();
+    container.uuid.starts_with(load) || labels.any(|label| label.starts_with(load))
 }

@@ -13,7 +13,7 @@ use crate::counters::KIND;
 use crate::cut::{Cable, Cut};
 use crate::eventually::{SOON, eventually};
 use crate::live::Live;
-use crate::load::Load;
+use crate::load::{Load, SILENCE};
 use crate::report::{measured, reported};
 
 /// How long a request past the network server may take: it has no reason to wait.
@@ -39,6 +39,8 @@ pub struct Partition<'a> {
     alone: Counting,
     claimed: Counting,
     durable: Option<Counting>,
+    /// The longest that the cable was not whole.
+    longest: Duration,
 }
 
 /// A counter that is held, and counted up directly.
@@ -56,12 +58,13 @@ impl<'a> Partition<'a> {
     /// When what they hold cannot be had.
     pub async fn begin(server: &str, live: &'a Live, claimed: &str) -> Result<Self> {
         let cut = Cut::before(server).await?;
-        let load = Load::start(cut.address(), live).await?;
+        let load = Load::start(cut.address()).await?;
         let client = Client::builder(cut.address()).build();
         Ok(Self {
             alone: Counting::up(client.clone(), &unique("alone"), false).await?,
             claimed: Counting::up(client.clone(), claimed, false).await?,
             durable: None,
+            longest: Duration::ZERO,
             live,
             cut,
             load,
@@ -88,9 +91,11 @@ impl<'a> Partition<'a> {
     /// When that is not so.
     pub async fn unheard(&mut self, what: &str, cable: Cable) -> Result<()> {
         let before = self.until_whole().await?;
+        let began = Instant::now();
         self.cut.set(cable);
         let told = self.until_given_up().await;
         told.with_context(|| format!("while {what}"))?;
+        self.longest = self.longest.max(began.elapsed());
         // What held it alone began anew.
         self.alone.value = 0;
         let after = self
@@ -181,12 +186,14 @@ impl<'a> Partition<'a> {
         Ok(lives)
     }
 
-    /// Lets go of everything, and looks at what became of the load.
+    /// Lets go of everything, and looks at what became of the load: its rooms were silent while the
+    /// cable was not whole, and no longer than what comes after takes.
     ///
     /// # Errors
     /// When anything of what [`Load`] promises is not so.
     pub async fn end(self) -> Result<()> {
-        let fates = self.load.stop(self.live).await.context("the load")?;
+        let stopped = self.load.stop(self.live, self.longest + SILENCE);
+        let fates = stopped.await.context("the load")?;
         reported(&format!("load: {fates}"));
         let (alone, claimed) = (self.alone.held.uuid().to_owned(), self.claimed.held.clone());
         drop((self.alone, self.claimed));

@@ -11,16 +11,12 @@ use serde_json::json;
 use crate::cluster::Cluster;
 use crate::eventually::{SOON, eventually};
 use crate::live::Live;
-use crate::load::{Fates, Load};
+use crate::load::{Fates, Load, SILENCE};
 use crate::network::{Layout, Network};
 use crate::release::Release;
 use crate::report::reported;
 use crate::settings::Settings;
 use crate::undo::and_undo;
-
-/// How long a room of a load may be without an answer: more than five times what a failure takes that
-/// the network gets over by itself.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// What a test works with.
 pub struct Scenario {
@@ -34,20 +30,30 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Ends the load behind the story, before the story ends, and says what became of it.
+    /// The name of the ContainerKind of one of the [load's kinds](Load::KINDS).
+    pub fn kind_of_load(&self, kind: &str) -> String {
+        self.cluster.kind_name(&of_load(kind))
+    }
+
+    /// Ends the load behind the story, before the story ends, and says what became of it. No room may
+    /// have been silent for `silence`.
     ///
     /// # Errors
-    /// When it has been told, or anything of what [`Load`] promises is not so.
-    pub async fn end_load(&mut self) -> Result<Fates> {
+    /// When there is none any more, or anything of what [`Load`] promises is not so.
+    pub async fn end_load(&mut self, silence: Duration) -> Result<Fates> {
         let load = self.load.take().context("there is no load")?;
-        let fates = load.stop(&self.live).await.context("the load")?;
+        let fates = load.stop(&self.live, silence);
+        let fates = fates.await.context("the load")?;
         self.quiet().await?;
         reported(&format!("load: {fates}"));
         Ok(fates)
     }
 
     /// Waits until nothing waits or is under way at the network server.
-    async fn quiet(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When something still does after a while.
+    pub async fn quiet(&self) -> Result<()> {
         eventually(SOON, "nothing is under way at the server", async || {
             let metrics = self.network.server.metrics().await?;
             for gauge in ["held_requests", "agent_calls_in_flight"] {
@@ -62,7 +68,7 @@ impl Scenario {
     /// Ends what is left of the load, as every story wants it.
     async fn load_over(&mut self) -> Result<()> {
         if self.load.is_some() {
-            self.end_load().await?.within(SILENCE)?;
+            self.end_load(SILENCE).await?;
         }
         Ok(())
     }
@@ -87,20 +93,22 @@ pub async fn on_nodes(story: impl AsyncFnOnce(&Cluster) -> Result<()>) -> Result
 }
 
 /// The same with the release that the tests share, and a [`Load`] on it from before the story on;
-/// what became of the load.
+/// what became of the load, no room of which may have been silent for `silence`.
 ///
 /// # Errors
 /// As [`on_nodes`], or when the release does not become ready, or anything of what the load promises
 /// is not so.
 pub async fn on_loaded_nodes(
+    silence: Duration,
     story: impl AsyncFnOnce(&Cluster, &Release) -> Result<()>,
 ) -> Result<Fates> {
     let mut fates = Fates::default();
     on_nodes(async |cluster| {
         let release = Release::shared(cluster).await?;
-        let load = loaded(cluster, release.address(), &release.live).await?;
+        let load = loaded(cluster, release.address()).await?;
         story(cluster, &release).await?;
-        fates = load.stop(&release.live).await.context("the load")?;
+        let stopped = load.stop(&release.live, silence);
+        fates = stopped.await.context("the load")?;
         reported(&format!("load: {fates}"));
         Ok(())
     })
@@ -132,7 +140,7 @@ pub async fn scenario(
         let network = Network::start(&name, layout, &settings, folder.path()).await?;
         let live = Live::connect(&network.address).await?;
         let load = match layout.loaded {
-            true => Some(loaded(&cluster, &network.address, &live).await?),
+            true => Some(loaded(&cluster, &network.address).await?),
             false => None,
         };
         let mut scenario = Scenario {
@@ -164,15 +172,18 @@ pub async fn scenario(
 }
 
 /// Puts a load on a network, whose containers end soon when nobody holds them.
-async fn loaded(cluster: &Cluster, address: &str, live: &Live) -> Result<Load> {
+async fn loaded(cluster: &Cluster, address: &str) -> Result<Load> {
     for kind in Load::KINDS {
         let short = json!({"lifecycle": {"idleTimeoutSeconds": 1}});
-        let name = cluster
-            .kind_named(&format!("load-{kind}"), kind, short)
-            .await?;
+        let name = cluster.kind_named(&of_load(kind), kind, short).await?;
         cluster.watch_kind(&name).await?.until_ready().await?;
     }
-    Load::start(address, live).await.context("the load")
+    Load::start(address).await.context("the load")
+}
+
+/// What the name of its ContainerKind ends in.
+fn of_load(kind: &str) -> String {
+    format!("load-{kind}")
 }
 
 #[allow(clippy::print_stderr, reason = "a panic's message goes there, too")]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use huly_tests::{
-    ApiProxy, Asked, Churn, Counter, Fault, Layout, Object, Program, SOON, Scenario, Verb,
-    eventually, measured, scenario,
+    ApiProxy, Asked, Churn, Fault, Layout, Program, SOON, Scenario, Stay, Verb, eventually,
+    measured, scenario,
 };
 use serde_json::json;
 
@@ -25,14 +25,14 @@ struct Behind {
     proxy: ApiProxy,
     operator: Program,
     churn: Churn,
-    stay: Vec<Counter>,
+    stay: Stay,
 }
 
 impl Behind {
     async fn start(test: &mut Scenario, flags: &[(&str, &str)]) -> Result<Self> {
         let (proxy, operator) = behind_a_proxy(test, flags).await?;
-        let stay = claimed(test).await?;
-        let churn = Churn::start(test, "echo", json!({})).await?;
+        let stay = Stay::claimed(test, json!({})).await?;
+        let churn = Churn::start(test, &stay).await?;
         churn.bound_more(5, SOON).await?;
         Ok(Self {
             proxy,
@@ -92,9 +92,12 @@ impl Behind {
         })
     }
 
-    async fn comes_right(self, test: &Scenario) -> Result<()> {
+    /// Ends the loads: all is right, and was so all the time.
+    async fn comes_right(self, test: &mut Scenario) -> Result<()> {
         self.churn.comes_right(test, RIGHT).await?;
-        are_untouched(test, &self.stay).await
+        self.stay.are_untouched(test).await?;
+        // What containers do is none of the operator's.
+        test.end_load(SOON).await?.nothing_restarted()
     }
 }
 
@@ -127,27 +130,6 @@ async fn behind_a_proxy(
     Ok((proxy, operator))
 }
 
-/// Counters that are claimed, and are to stay as they are.
-async fn claimed(test: &Scenario) -> Result<Vec<Counter>> {
-    let short = json!({"lifecycle": {"idleTimeoutSeconds": 1}});
-    let kind = test.cluster.kind("counter", short).await?;
-    let namespace = test.cluster.namespace("stay").await?;
-    let mut claimed = Vec::new();
-    for (name, value) in [("stays-a", 3), ("stays-b", 4)] {
-        claimed.push(test.counter(&namespace, &kind, name, value).await?);
-    }
-    Ok(claimed)
-}
-
-async fn are_untouched(test: &Scenario, claimed: &[Counter]) -> Result<()> {
-    for counter in claimed {
-        counter.is_untouched(test).await?;
-        let (name, references) = (&counter.name, test.live.references(&counter.name).await?);
-        ensure!(references == 1, "{name} is held {references} times");
-    }
-    Ok(())
-}
-
 async fn says(operator: &Program, texts: &[&str]) -> Result<()> {
     eventually(SOON, "/readyz says what is wrong", async || {
         let (status, body) = operator.page("/readyz").await?;
@@ -165,7 +147,7 @@ async fn errors(operator: &Program, reason: &str) -> Result<f64> {
 
 #[tokio::test]
 async fn watches_that_end_and_answers_that_are_cut_come_right() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let mut behind = Behind::start(test, &[]).await?;
         let watch: &[Verb] = &[Verb::Watch];
         for (name, fault) in [
@@ -192,7 +174,7 @@ async fn watches_that_end_and_answers_that_are_cut_come_right() -> Result<()> {
 
 #[tokio::test]
 async fn writes_that_fail_are_written_later() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let mut behind = Behind::start(test, &[]).await?;
         let patch: &[Verb] = &[Verb::Patch];
         let slow: &[Wrong] = &[(&Verb::ALL, "", Fault::Late(Duration::from_millis(300)))];
@@ -225,7 +207,7 @@ async fn writes_that_fail_are_written_later() -> Result<()> {
 
 #[tokio::test]
 async fn a_pause_that_is_asked_for_is_kept() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let behind = Behind::start(test, &[]).await?;
         let proxy = &behind.proxy;
         let begun = Instant::now();
@@ -250,7 +232,7 @@ async fn a_pause_that_is_asked_for_is_kept() -> Result<()> {
 
 #[tokio::test]
 async fn an_api_server_that_fails_is_asked_seldom() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let mut behind = Behind::start(test, &[]).await?;
         let errors_before = errors(&behind.operator, "watch_claims").await?;
         for fault in [Fault::Status(500), Fault::Status(503)] {
@@ -283,7 +265,7 @@ async fn one_that_is_away_for_longer_than_the_lease_is_led_again() -> Result<()>
         ("--lease-renew-ms", "3000"),
         ("--lease-retry-ms", "500"),
     ];
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let mut behind = Behind::start(test, &short).await?;
         for refuses in [true, false] {
             match refuses {
@@ -299,9 +281,7 @@ async fn one_that_is_away_for_longer_than_the_lease_is_led_again() -> Result<()>
             .await?;
             says(operator, &["the Lease", "an operator to lead"]).await?;
             behind.churn.goes_on(20).await?;
-            for counter in &behind.stay {
-                counter.lives_on(&test.live).await?;
-            }
+            behind.stay.live_on(test).await?;
             match refuses {
                 true => behind.proxy.listen().await?,
                 false => behind.proxy.heal(),
@@ -317,7 +297,7 @@ async fn one_that_is_away_for_longer_than_the_lease_is_led_again() -> Result<()>
 
 #[tokio::test]
 async fn a_watch_that_says_nothing_is_given_up() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let mut behind = Behind::start(test, &[]).await?;
         behind.proxy.fault(&[Verb::Watch], "", Fault::Silent);
         behind.proxy.cut().await?;
@@ -339,49 +319,44 @@ async fn a_watch_that_says_nothing_is_given_up() -> Result<()> {
 
 #[tokio::test]
 async fn a_list_that_is_old_releases_nothing() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let (mut proxy, mut operator) = behind_a_proxy(test, &[]).await?;
         // None of them is in the list that the operator began with.
         proxy.remember_lists();
-        let claimed = claimed(test).await?;
+        let stay = Stay::claimed(test, json!({})).await?;
 
         proxy.fault(&[Verb::List], CLAIMS, Fault::Old);
         proxy.fault(&[Verb::Watch], CLAIMS, Fault::Expired);
         proxy.cut().await?;
-        releases_nothing(test, &operator, &claimed).await?;
+        releases_nothing(test, &operator, &stay).await?;
         proxy.heal();
         operator.await_ready().await?;
-        are_untouched(test, &claimed).await?;
+        stay.are_untouched(test).await?;
 
         // Nor does one that has just started, and has seen nothing newer than its Lease.
         operator.kill().await?;
         proxy.fault(&[Verb::List], CLAIMS, Fault::Old);
         operator.spawn()?;
-        releases_nothing(test, &operator, &claimed).await?;
+        releases_nothing(test, &operator, &stay).await?;
         proxy.heal();
         operator.await_ready().await?;
-        are_untouched(test, &claimed).await?;
+        stay.are_untouched(test).await?;
 
-        let kind = claimed[0].bound.text("/spec/containerKindName");
-        test.counter(&claimed[0].namespace, kind, "more", 1).await?;
-        Ok(())
+        let (namespace, kind) = (stay.namespace(), stay.kind());
+        test.counter(namespace, kind, "more", 1).await?;
+        test.end_load(SOON).await?.nothing_restarted()
     })
     .await
 }
 
 /// Waits until the operator says that the list is old, and for as long as it takes that what nobody
 /// holds is ended.
-async fn releases_nothing(test: &Scenario, operator: &Program, claimed: &[Counter]) -> Result<()> {
+async fn releases_nothing(test: &Scenario, operator: &Program, stay: &Stay) -> Result<()> {
     says(
         operator,
         &["a watch of ContainerClaims", "which is older than"],
     )
     .await?;
-    test.live.idle_out("counter", SOON).await?;
-    for counter in claimed {
-        counter.lives_on(&test.live).await?;
-        let (name, references) = (&counter.name, test.live.references(&counter.name).await?);
-        ensure!(references == 1, "{name} is held {references} times");
-    }
-    Ok(())
+    test.live.idle_out(Stay::KIND, SOON).await?;
+    stay.live_on(test).await
 }

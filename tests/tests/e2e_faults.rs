@@ -44,7 +44,7 @@ async fn together(
     what: &str,
     go: impl AsyncFnOnce(&Release, &[ReleasePod; 2]) -> Result<()>,
 ) -> Result<()> {
-    let fates = on_loaded_nodes(async |cluster, release| {
+    let fates = on_loaded_nodes(AGAIN, async |cluster, release| {
         let (counters, before) = Counters::agreed(cluster, release, COUNTERS).await?;
         let old = [release.server().await?, release.operator().await?];
 
@@ -68,8 +68,7 @@ async fn together(
         Ok(())
     })
     .await?;
-    fates.nothing_restarted()?;
-    fates.within(AGAIN)
+    fates.nothing_restarted()
 }
 
 /// The ready Pod of a component that runs something else than before.

@@ -22,7 +22,7 @@ async fn two_counters(test: &Scenario) -> Result<(Counter, Counter)> {
 
 #[tokio::test]
 async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let (a, b) = two_counters(test).await?;
         let killed = Instant::now();
         test.network.agent(a.agent())?.kill().await?;
@@ -85,7 +85,10 @@ async fn a_killed_agents_claim_is_bound_elsewhere() -> Result<()> {
         })
         .await?;
         let metrics = test.network.server.metrics().await?;
-        assert_eq!(metrics.sum("huly_network_failovers_total", &[])?, 1.0);
+        // The load had rooms on the agent, too; the claim says that this one moved once.
+        let reason = [("reason", "ConnectionClosed")];
+        let counted = metrics.sum("huly_network_failovers_total", &reason)?;
+        assert!(counted >= 1.0, "{counted}");
         // Made, bound, moved; a failover of more than a second is shown while it lasts, too.
         let versions = a.claim.versions().len();
         let most = if took < Duration::from_millis(900) {

@@ -45,9 +45,7 @@ async fn no_container_is_ended_without_operator_and_api_server() -> Result<()> {
             .claim(&namespace, "late", &kind, json!({}))
             .await?;
         late.until_ready().await?;
-        let fates = test.end_load().await?;
-        fates.nothing_restarted()?;
-        fates.within(SOON)
+        test.end_load(SOON).await?.nothing_restarted()
     })
     .await
 }

@@ -89,7 +89,7 @@ async fn a_claim_of_a_stateless_uuid_fails_over_to_a_standby() -> Result<()> {
 
 #[tokio::test]
 async fn a_claim_waits_for_an_agent_that_makes_it_beforehand() -> Result<()> {
-    scenario(Layout::agents(2).started(1), async |test| {
+    scenario(Layout::agents(2).started(1).loaded(), async |test| {
         test.network.settled().await?;
         let spec = json!({
             "stateless": {"uuid": "leader"},

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use huly_tests::{
-    Churn, Counter, Layout, Object, Program, SOON, Scenario, eventually, kubectl, measured,
+    Churn, Layout, Object, Program, SILENCE, SOON, Scenario, Stay, eventually, kubectl, measured,
     scenario,
 };
 use kube::core::DynamicObject;
@@ -27,7 +27,7 @@ struct Two {
     a: Program,
     b: Program,
     churn: Churn,
-    stay: Vec<Counter>,
+    stay: Stay,
 }
 
 impl Two {
@@ -40,27 +40,17 @@ impl Two {
         b.start().await?;
         looks_on(&b, "operator-a").await?;
 
-        let kind = test.cluster.kind("counter", on_agents(["0", "1"])).await?;
-        let namespace = test.cluster.namespace("stay").await?;
-        let mut stay = Vec::new();
-        for (name, value) in [("stays-a", 3), ("stays-b", 4)] {
-            stay.push(test.counter(&namespace, &kind, name, value).await?);
-        }
-        let churn = Churn::start(test, "echo", on_agents(["0", "1"])).await?;
+        let stay = Stay::claimed(test, on_agents(["0", "1"])).await?;
+        let churn = Churn::start(test, &stay).await?;
         churn.bound_more(10, SOON).await?;
         Ok(Self { a, b, churn, stay })
     }
 
-    /// Ends the load: all is right, and was so all the time.
+    /// Ends the load of claims: all is right, and was so all the time.
     async fn comes_right(self, test: &Scenario) -> Result<()> {
         self.churn.bound_more(10, SOON).await?;
         self.churn.comes_right(test, RIGHT).await?;
-        for counter in &self.stay {
-            counter.is_untouched(test).await?;
-            let (name, references) = (&counter.name, test.live.references(&counter.name).await?);
-            ensure!(references == 1, "{name} is held {references} times");
-        }
-        Ok(())
+        self.stay.are_untouched(test).await
     }
 }
 
@@ -102,7 +92,7 @@ async fn looks_on(operator: &Program, leader: &str) -> Result<()> {
 
 #[tokio::test]
 async fn the_leader_is_killed() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let mut two = Two::start(test).await?;
         two.a.kill().await?;
         let killed = Instant::now();
@@ -111,14 +101,15 @@ async fn the_leader_is_killed() -> Result<()> {
         // Under another identity it would have to wait; under its own it leads nothing while b does.
         two.a.start().await?;
         looks_on(&two.a, "operator-b").await?;
-        two.comes_right(test).await
+        two.comes_right(test).await?;
+        test.end_load(SOON).await?.nothing_restarted()
     })
     .await
 }
 
 #[tokio::test]
 async fn the_leader_ends_again_and_again() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let mut two = Two::start(test).await?;
         for leader in ["operator-b", "operator-a", "operator-b"] {
             two.a.terminate().await?;
@@ -131,17 +122,18 @@ async fn the_leader_ends_again_and_again() -> Result<()> {
             two.churn.bound_more(5, SOON).await?;
             std::mem::swap(&mut two.a, &mut two.b);
         }
-        two.comes_right(test).await
+        two.comes_right(test).await?;
+        test.end_load(SOON).await?.nothing_restarted()
     })
     .await
 }
 
 #[tokio::test]
 async fn the_leader_is_frozen_for_longer_than_its_lease() -> Result<()> {
-    scenario(Layout::agents(4), async |test| {
+    scenario(Layout::agents(4).loaded(), async |test| {
         let two = Two::start(test).await?;
         // One that moves meanwhile: what the first one knows of it is wrong then.
-        let kind = test.cluster.kind("chat-room", on_agents(["2", "3"]));
+        let kind = test.cluster.kind("direct-room", on_agents(["2", "3"]));
         let (kind, namespace) = (kind.await?, test.cluster.namespace("moves").await?);
         let claim = test.cluster.claim(&namespace, "moves", &kind, json!({}));
         let moves = claim.await?;
@@ -166,6 +158,7 @@ async fn the_leader_is_frozen_for_longer_than_its_lease() -> Result<()> {
             "written since: {}",
             now.shown()
         );
+        test.end_load(SILENCE).await?;
         Ok(())
     })
     .await
@@ -174,7 +167,7 @@ async fn the_leader_is_frozen_for_longer_than_its_lease() -> Result<()> {
 /// Their Leases are two: only the network server keeps them apart.
 #[tokio::test]
 async fn an_operator_in_another_namespace_has_the_higher_number() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         let mut two = Two::start(test).await?;
         two.b.terminate().await?;
         let elsewhere = test.cluster.namespace("elsewhere").await?;
@@ -211,12 +204,14 @@ async fn an_operator_in_another_namespace_has_the_higher_number() -> Result<()> 
         // One at the begin of a session, and one a minute.
         ensure!(syncs <= 2.0, "it had {syncs} sessions");
         two.a.terminate().await?;
-        two.comes_right(test).await
+        two.comes_right(test).await?;
+        test.end_load(SOON).await?.nothing_restarted()
     })
     .await
 }
 
-/// Nothing else happens that would make it look at itself.
+/// Nothing else happens that would make it look at itself: no load either, whose containers are to be
+/// shown.
 #[tokio::test]
 async fn a_leader_without_work_says_that_it_leads_no_more() -> Result<()> {
     scenario(Layout::agents(1), async |test| {

@@ -25,8 +25,6 @@ pub struct Config {
     pub node: Option<String>,
     /// The Pod that it runs in.
     pub pod: Option<PodRef>,
-    /// How long a lease is, by which a pause of the agent's thread is told.
-    pub lease: Duration,
     /// How long a request may wait for its container or for the lease.
     pub hold: Duration,
     /// Requests that may wait for one container.
@@ -75,7 +73,6 @@ impl Config {
             labels: BTreeMap::new(),
             node: None,
             pod: None,
-            lease: Duration::from_secs(1),
             hold: Duration::from_secs(30),
             waiting_calls: 1_024,
             calls_per_container: 8_192,

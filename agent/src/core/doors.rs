@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Agent;
 use super::session::Sessions;
+use super::sizes::DoorSizes;
 use super::types::{Door, Effect, Id, Run};
 
 /// The clients of all of them.
@@ -49,6 +50,13 @@ impl Doors {
     pub(super) fn all(&self) -> Vec<Door> {
         let containers = self.containers.keys().copied().map(Door::Container);
         std::iter::once(Door::Agent).chain(containers).collect()
+    }
+
+    pub(super) fn sizes(&self) -> DoorSizes {
+        let mut sizes = DoorSizes::default();
+        let all = std::iter::once(&self.agent).chain(self.containers.values());
+        all.for_each(|sessions| sessions.add_to(&mut sizes));
+        sizes
     }
 
     /// Clients that are there, of each ROUTER.

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use huly_protocol::lease;
+
 use super::mailbox::Moment;
 
 /// Whether a container may begin with requests that it was handed.
@@ -32,6 +34,8 @@ pub struct Gate {
     /// Until when the lease lasts, by the boot clock; none before the server has said that the agent
     /// is registered in its session.
     pub leased_until: Option<Duration>,
+    /// How long leases are, as the server said last.
+    pub length: Duration,
 }
 
 impl Gate {
@@ -40,6 +44,7 @@ impl Gate {
         open: true,
         closings: 0,
         leased_until: None,
+        length: lease::DEFAULT,
     };
 
     /// Whether a container may begin with a request now.
@@ -63,16 +68,10 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// For how long the agent's thread may sleep before that counts as a pause: it wakes several
-    /// times as often.
-    pub fn longest_sleep(lease: Duration) -> Duration {
-        lease / 2
-    }
-
-    /// What a container's mailbox judges by, where leases are that long.
-    pub fn moment(&self, permit: Permit, lease: Duration, now: Duration) -> Moment {
+    /// What a container's mailbox judges by.
+    pub fn moment(&self, permit: Permit, now: Duration) -> Moment {
         let slept = now.saturating_sub(self.awake);
-        let awake = slept <= Self::longest_sleep(lease);
+        let awake = slept <= lease::pause(self.gate.length);
         Moment {
             now,
             open: awake && self.gate.admits(permit, now),

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::gate::{Gate, Sight};
+use huly_protocol::lease;
+
+use super::gate::Gate;
 
 /// The agent's lease, and whether it was overslept.
 ///
@@ -12,13 +14,19 @@ use super::gate::{Gate, Sight};
 /// ordinary kinds go on, for nobody who is there has placed them elsewhere unseen. A lease that ran
 /// out while the thread itself was paused (stopped, suspended, starved) means that the agent may
 /// have been given up meanwhile, and that what it now finds in its sockets and queues may be old.
-/// Then nothing is dispatched until a registration sent after the pause was answered and a ping
-/// sent after it too: the answer alone could be one that lay in the socket during the pause.
+/// Then nothing is dispatched until a registration was answered and a pong shows that the lease is
+/// there. The answer alone may have lain in the socket during the pause; so may a pong, but of a ping
+/// sent less than a lease ago: then the lease was there all the time. A server that gives an agent up
+/// sends no more pongs of that session.
 #[derive(Debug)]
 pub(super) struct Lease {
+    /// How long it is, as the server said last.
     length: Duration,
     last_wake: Duration,
+    /// Its end as a server said last, whichever: by it oversleeping is told.
     until: Option<Duration>,
+    /// The same in this session: what another server gave says nothing of what this one waits for.
+    leased: Option<Duration>,
     fenced: bool,
     registered: bool,
     /// Whether it was there when that was last looked at.
@@ -30,11 +38,12 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(length: Duration, now: Duration) -> Self {
+    pub(super) fn new(now: Duration) -> Self {
         Self {
-            length,
+            length: lease::DEFAULT,
             last_wake: now,
             until: None,
+            leased: None,
             fenced: false,
             registered: false,
             held: false,
@@ -46,14 +55,12 @@ impl Lease {
     /// Notes that the thread is awake. Returns whether the lease was overslept just now, also when
     /// it had been before: then the registration has to be sent once more.
     ///
-    /// The thread wakes every quarter of a lease, so a gap of half a lease is a pause and no
-    /// jitter; a shorter one cannot hide more than the margin that the server adds.
     pub(super) fn wake(&mut self, now: Duration) -> bool {
         let gap = now.saturating_sub(self.last_wake);
         self.last_wake = now;
         // Without a lease ever, nothing was promised: there is no server, or one that knows none.
         let over = self.until.is_some_and(|until| until <= now);
-        let overslept = over && gap > Sight::longest_sleep(self.length);
+        let overslept = over && gap > lease::pause(self.length);
         if overslept {
             self.closings += 1;
             self.fenced = true;
@@ -63,10 +70,12 @@ impl Lease {
         overslept
     }
 
-    pub(super) fn prolong(&mut self, until: Duration, now: Duration) {
+    pub(super) fn prolong(&mut self, until: Duration, length: Duration, now: Duration) {
+        self.length = length;
         // A pong that lay in the socket tells of the past.
         if until > now {
-            self.until = self.until.max(Some(until));
+            self.leased = self.leased.max(Some(until));
+            self.until = self.leased;
         }
     }
 
@@ -78,15 +87,16 @@ impl Lease {
     /// The server's session is another one: the agent has to be registered in it first.
     pub(super) fn session_over(&mut self, now: Duration) {
         if self.holds(now) {
-            self.former = self.until;
+            self.former = self.leased;
         }
         self.registered = false;
+        self.leased = None;
         self.note_lapse(now);
     }
 
     /// Ends the fence if it may be ended; returns whether it was.
     pub(super) fn lift(&mut self, now: Duration) -> bool {
-        let held = self.until.is_some_and(|until| until > now);
+        let held = self.leased.is_some_and(|until| until > now);
         let lifted = self.fenced && self.registered && held;
         self.fenced &= !lifted;
         lifted
@@ -104,7 +114,7 @@ impl Lease {
 
     /// Whether it is there.
     pub(super) fn holds(&self, now: Duration) -> bool {
-        self.registered && !self.fenced && self.until.is_some_and(|until| until > now)
+        self.registered && !self.fenced && self.leased.is_some_and(|until| until > now)
     }
 
     /// Whether the former session's would be there still.
@@ -117,7 +127,8 @@ impl Lease {
         Gate {
             open: !self.fenced,
             closings: self.closings,
-            leased_until: self.until.filter(|_| self.registered),
+            leased_until: self.leased.filter(|_| self.registered),
+            length: self.length,
         }
     }
 

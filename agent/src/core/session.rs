@@ -7,6 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::config::Config;
+use super::sizes::DoorSizes;
 use super::types::Id;
 
 /// A client's requests without an answer, and the bytes of each.
@@ -116,6 +117,16 @@ impl Sessions {
 
     pub(super) fn present(&self) -> usize {
         self.present
+    }
+
+    pub(super) fn add_to(&self, sizes: &mut DoorSizes) {
+        sizes.doors += 1;
+        sizes.clients += self.by_client.len();
+        sizes.connections += self.by_conn.len();
+        for session in self.by_client.values() {
+            sizes.subscriptions += session.containers.len();
+            sizes.in_flight += session.in_flight.requests.len();
+        }
     }
 
     pub(super) fn absent(&self) -> usize {

@@ -23,8 +23,34 @@ pub struct Sizes {
     pub remembered_bytes: usize,
     /// Starts that wait for the lease.
     pub held_starts: usize,
+    /// Containers of which the registration that is under way has told.
+    pub reported: usize,
+    /// Kinds with a specification.
+    pub kinds: usize,
+    /// ROUTERs, the agent's own among them.
+    pub doors: usize,
+    /// Clients of all of them, those that are away among them.
+    pub clients: usize,
+    /// Connections of theirs.
+    pub connections: usize,
+    /// Containers whose events clients want, each as often as one does.
+    pub subscriptions: usize,
+    /// The same, counted by the containers.
+    pub subscribers: usize,
+    /// Requests of clients of the ROUTERs without an answer.
+    pub direct_in_flight: usize,
     /// Times at which something is to be looked at.
     pub deadlines: usize,
+}
+
+/// What the ROUTERs keep of their clients.
+#[derive(Debug, Default)]
+pub(super) struct DoorSizes {
+    pub(super) doors: usize,
+    pub(super) clients: usize,
+    pub(super) connections: usize,
+    pub(super) subscriptions: usize,
+    pub(super) in_flight: usize,
 }
 
 impl Agent {
@@ -33,7 +59,17 @@ impl Agent {
         let (known, remembered) = self.answers.counts();
         let calls = self.containers.values().map(|one| one.calls.len());
         let waiting = self.containers.values().map(|one| one.waiting.len());
+        let doors = self.doors.sizes();
+        let connected = self.containers.values().map(|one| one.connected.len());
         Sizes {
+            reported: self.reported.len(),
+            kinds: self.specs.len(),
+            doors: doors.doors,
+            clients: doors.clients,
+            connections: doors.connections,
+            subscriptions: doors.subscriptions,
+            subscribers: connected.sum(),
+            direct_in_flight: doors.in_flight,
             containers: self.containers.len(),
             calls: self.calls.len(),
             calls_of_all: calls.clone().sum(),

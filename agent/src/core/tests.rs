@@ -75,7 +75,8 @@ impl Rig {
 
     fn renew(&mut self) {
         let until = self.now + 1_000 * MS;
-        self.input(Input::Lease { until });
+        let length = 1_000 * MS;
+        self.input(Input::Lease { until, length });
     }
 
     fn input(&mut self, input: Input) {

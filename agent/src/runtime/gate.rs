@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use huly_client::Clock;
+use huly_protocol::lease;
 use tokio::sync::watch;
 
 use crate::core;
@@ -25,11 +26,10 @@ pub(crate) struct Gate {
     awake: Arc<AtomicU64>,
     permit: Arc<AtomicU8>,
     clock: Clock,
-    lease: Duration,
 }
 
-/// A gate for leases of that length by that clock.
-pub(crate) fn gate(lease: Duration, clock: Clock) -> (Gatekeeper, Gate) {
+/// A gate by that clock.
+pub(crate) fn gate(clock: Clock) -> (Gatekeeper, Gate) {
     let (gate, seen) = watch::channel(core::Gate::NEW);
     let awake = Arc::new(AtomicU64::new(millis(clock.now())));
     let keeper = Gatekeeper {
@@ -41,7 +41,6 @@ pub(crate) fn gate(lease: Duration, clock: Clock) -> (Gatekeeper, Gate) {
         awake,
         permit: Arc::default(),
         clock,
-        lease,
     };
     (keeper, gate)
 }
@@ -89,7 +88,7 @@ impl Gate {
         };
         let permit = self.permit();
         // The clock last: what was seen before it is not newer than what it shows.
-        sight.moment(permit, self.lease, self.clock.now())
+        sight.moment(permit, self.clock.now())
     }
 
     /// Waits until then, by the agent's clock.
@@ -99,8 +98,8 @@ impl Gate {
 
     /// Waits until a request may begin.
     pub(crate) async fn opened(&mut self) {
-        let again = Sight::longest_sleep(self.lease) / 2;
         while !self.moment().open {
+            let again = lease::pause(self.gate.borrow().length) / 2;
             let changed = self.gate.changed();
             // The thread's waking is no change of the gate: it is looked for now and then.
             if let Ok(Err(_)) = tokio::time::timeout(again, changed).await {

@@ -187,7 +187,7 @@ fn read(event: LinkEvent) -> LinkInput {
             tracing::warn!(%error, "the server refused the agent's registration");
             Input::RegisterFailed
         }
-        LinkEvent::Lease { until } => Input::Lease { until },
+        LinkEvent::Lease { until, length } => Input::Lease { until, length },
         LinkEvent::Down => Input::Down,
         LinkEvent::Term(term) => Input::Term(term),
         LinkEvent::Call(call) => {

@@ -9,18 +9,21 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::FutureExt;
 use huly_client::Clock;
-use huly_protocol::ContainerRecord;
+use huly_protocol::{ContainerRecord, lease};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::container::ContainerError;
-use crate::core::{Agent, AgentUpdate, Door, Effect, Input, Run, Seed, ServerCall, Token};
+use crate::core::{Agent, AgentUpdate, Door, Effect, Gate, Input, Run, Seed, ServerCall, Token};
 use crate::runtime::doors::Doors;
 use crate::runtime::gate::Gatekeeper;
 use crate::runtime::hosting::Hosting;
 use crate::runtime::link::{Link, LinkCall, LinkInput, Reply};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::router::Router;
+
+/// However short a server says that leases are.
+const SHORTEST_TICK: Duration = Duration::from_millis(10);
 
 /// What the agent's handle and its health ask of the loop.
 pub(crate) enum Control {
@@ -65,7 +68,7 @@ pub(crate) struct Serving {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) watchers: Vec<mpsc::UnboundedSender<AgentUpdate>>,
-    pub(crate) tick: Duration,
+    pub(crate) tick: Interval,
     /// Which source is looked at first.
     pub(crate) turn: usize,
 }
@@ -93,11 +96,9 @@ impl Serving {
 
     /// Says whether the agent has ended all that it hosted, as it was asked to.
     async fn serve(&mut self) -> anyhow::Result<bool> {
-        let mut tick = tokio::time::interval(self.tick);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut desk = Desk::default();
         let drained = loop {
-            let Some(next) = self.next(&mut tick).await? else {
+            let Some(next) = self.next().await? else {
                 return Ok(false);
             };
             if self.take(&mut desk, next)? {
@@ -111,7 +112,7 @@ impl Serving {
             let next = tokio::select! {
                 biased;
                 () = &mut drained => break,
-                next = self.next(&mut tick) => next?,
+                next = self.next() => next?,
             };
             let Some(next) = next else { break };
             self.take(&mut desk, next)?;
@@ -170,7 +171,7 @@ impl Serving {
     }
 
     /// Nothing when the agent's handle is gone.
-    async fn next(&mut self, tick: &mut Interval) -> anyhow::Result<Option<Next>> {
+    async fn next(&mut self) -> anyhow::Result<Option<Next>> {
         let router = pin!(async {
             let input = self.router.next().await;
             let input = input.context("the agent's ROUTER failed")?;
@@ -190,7 +191,7 @@ impl Serving {
         tokio::select! {
             // These come rarely.
             biased;
-            _ = tick.tick() => Ok(Some(Next::Tick)),
+            _ = self.tick.tick() => Ok(Some(Next::Tick)),
             control = self.control.recv() => Ok(control.map(Next::Control)),
             next = in_turn(self.turn, [router, doors, link, reports]) => next.map(Some),
         }
@@ -254,6 +255,21 @@ impl Serving {
         }
     }
 
+    fn gate(&mut self, gate: Gate) {
+        let before = self.gatekeeper.set(gate);
+        if before.length != gate.length {
+            self.tick = ticks(gate.length);
+        }
+        match (before.open, gate.open) {
+            (false, true) => tracing::info!("registered after the pause; requests go on"),
+            (true, false) => tracing::warn!(
+                "the agent was paused for longer than its lease; nothing is dispatched \
+                 until it is registered again"
+            ),
+            _ => {}
+        }
+    }
+
     fn effect(&mut self, desk: &mut Desk, effect: Effect) {
         match effect {
             Effect::Register(registration) => self.link.register(registration),
@@ -273,14 +289,7 @@ impl Serving {
                 Door::Container(run) => self.doors.send(run, conn.name, frame),
             },
             Effect::CloseDoor { run } => self.doors.close(run),
-            Effect::Gate(gate) => match (self.gatekeeper.set(gate).open, gate.open) {
-                (false, true) => tracing::info!("registered after the pause; requests go on"),
-                (true, false) => tracing::warn!(
-                    "the agent was paused for longer than its lease; nothing is dispatched \
-                     until it is registered again"
-                ),
-                _ => {}
-            },
+            Effect::Gate(gate) => self.gate(gate),
             Effect::Permit { run, permit } => {
                 self.hosting.permit(run, permit);
                 self.gatekeeper.remind();
@@ -303,6 +312,13 @@ impl Serving {
             Effect::Observed(observed) => self.metrics.observe(&observed),
         }
     }
+}
+
+/// When the thread wakes, where leases are that long.
+pub(crate) fn ticks(lease: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(lease::tick(lease).max(SHORTEST_TICK));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// The first that is ready, from another one on each time: none keeps the others from their turn.

@@ -88,7 +88,8 @@ impl Rig {
         let end = Vec::new();
         self.link(Input::Registered { end });
         let until = boot_clock() + Duration::from_secs(3_600);
-        self.link(Input::Lease { until });
+        let length = Duration::from_secs(1);
+        self.link(Input::Lease { until, length });
         registration
     }
 

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use huly_client::{Client, Clock};
+use huly_protocol::lease;
 use huly_router::Limits;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use crate::runtime::hosting::Hosting;
 use crate::runtime::link::Link;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::router::Router;
-use crate::runtime::serving::{Control, Serving};
+use crate::runtime::serving::{Control, Serving, ticks};
 use crate::runtime::watchdog::{Watch, Watchdog};
 
 /// How long hooks may take to hear of the last ends.
@@ -114,8 +115,7 @@ impl Parts {
     /// # Errors
     /// When the ROUTER failed or the session is over for good.
     pub(crate) async fn serve(self) -> anyhow::Result<()> {
-        let lease = self.config.lease;
-        let (gatekeeper, gate) = gate(lease, self.clock);
+        let (gatekeeper, gate) = gate(self.clock);
         let (reported, reports) = mpsc::unbounded_channel();
         let name = self.config.agent.clone();
         let (watchers, hooked) = self.kinds.hook(&self.workers).unzip();
@@ -132,8 +132,7 @@ impl Parts {
             metrics: self.metrics,
             clock: self.clock,
             watchers: watchers.into_iter().collect(),
-            // Often enough that half a lease without one is a pause and no jitter.
-            tick: (lease / 8).max(Duration::from_millis(10)),
+            tick: ticks(lease::DEFAULT),
             turn: 0,
         };
         let outcome = serving.run().await;

@@ -50,6 +50,8 @@ pub enum LinkEvent {
     Lease {
         /// The end of the lease.
         until: Duration,
+        /// How long the leases of this server are.
+        length: Duration,
     },
     /// The server calls the agent.
     Call(BackCall),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Secret;
+use crate::{Secret, lease};
 
 /// The version of the extensions that this crate speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -103,6 +103,9 @@ pub struct HelloAnswer {
     pub control: bool,
     /// What the server accepts.
     pub limits: Limits,
+    /// Whose ROUTER it is, where a container has one of its own: its uuid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// What a server accepts from a peer.
@@ -114,18 +117,14 @@ pub struct Limits {
     /// Requests of one client that may be in flight at once.
     pub requests_in_flight: u32,
     /// How long an agent's lease is, in ms from the sending of the ping that was answered; never
-    /// longer than [`Limits::LONGEST_LEASE`].
+    /// longer than [`lease::LONGEST`].
     pub lease_ms: u64,
 }
 
 impl Limits {
-    /// The longest lease that an agent takes, whatever a server says: a server that has just started
-    /// need not know what another one said.
-    pub const LONGEST_LEASE: Duration = Duration::from_secs(3);
-
     /// The lease that agents have.
     pub fn lease(&self) -> Duration {
-        Duration::from_millis(self.lease_ms).min(Self::LONGEST_LEASE)
+        Duration::from_millis(self.lease_ms).min(lease::LONGEST)
     }
 }
 

@@ -14,6 +14,7 @@ mod get;
 mod hello;
 mod json;
 mod kind;
+pub mod lease;
 pub mod method;
 mod params;
 mod record;

@@ -107,7 +107,7 @@ fn events_to_rust_peers_have_one_member() {
 }
 
 #[test]
-fn selectors_mean_what_kubernetes_means() {
+fn a_selector_means_what_kubernetes_means_by_it() {
     let selector: LabelSelector = serde_json::from_str(
         r#"{"matchLabels":{"zone":"a"},"matchExpressions":[
             {"key":"disk","operator":"NotIn","values":["hdd"]},

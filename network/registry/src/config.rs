@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use huly_protocol::{Limits, Secret};
+use huly_protocol::{Secret, lease};
 
 /// What a registry is told once, at its start.
 #[derive(Debug, Clone)]
@@ -72,8 +72,8 @@ impl Config {
             sender_bytes: 32 << 20,
             call_bytes: 256 << 20,
             registration_bytes: 512 << 20,
-            lease: Duration::from_secs(1),
-            former_lease: Limits::LONGEST_LEASE,
+            lease: lease::DEFAULT,
+            former_lease: lease::LONGEST,
             settle: Duration::from_millis(1_500),
             orphan_grace: Duration::from_secs(60),
             grace: Duration::from_millis(750),

@@ -149,6 +149,8 @@ pub(crate) struct Entry {
     pub(crate) not_before: Option<Duration>,
     /// No life of it that another server placed can accept requests any more.
     pub(crate) alone: bool,
+    /// Who asked for it first said that it has never lived, and nobody has known it.
+    pub(crate) fresh: bool,
     /// Bytes of its get that are counted while it has no agent.
     pub(crate) counted_bytes: usize,
     /// Its agent was told to end it and has not, in the time that it has for that.
@@ -191,6 +193,7 @@ impl Entry {
             short_lives: 0,
             not_before: None,
             alone: false,
+            fresh: false,
             counted_bytes: 0,
             stop_is_late: false,
             last_visit: 0.0,

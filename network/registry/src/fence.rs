@@ -8,17 +8,13 @@
 
 use std::time::Duration;
 
-use huly_protocol::{Confirmed, Epoch, Frame, Op, method};
+use huly_protocol::{Confirmed, Epoch, Frame, Op, lease, method};
 
 use crate::agents::Agent;
 use crate::calls::CallKind;
 use crate::entry::Entry;
 use crate::registry::{Id, Registry};
 use crate::timer::Timer;
-
-/// The part of a lease that is waited for beyond it: clocks differ, and a worker that has looked at
-/// the lease may take a moment to begin with a request.
-const MARGIN: u32 = 4;
 
 /// Containers that an agent is told of in one call.
 const CONFIRMED_AT_ONCE: usize = 1_000;
@@ -32,11 +28,6 @@ pub(crate) struct Fence {
     until: Duration,
 }
 
-/// A lease with what is waited for beyond it.
-fn surely(lease: Duration) -> Duration {
-    lease + lease / MARGIN
-}
-
 impl Registry {
     /// Whether a container's kind is exclusive: by the kind's specification, or by the one that the
     /// container was placed with.
@@ -44,6 +35,15 @@ impl Registry {
         let known = self.kinds.get(&entry.kind);
         known.is_some_and(|known| known.spec.exclusive)
             || entry.spec.as_ref().is_some_and(|spec| spec.exclusive)
+    }
+
+    /// Whether it may be, for all that this server knows: who could have made the kind exclusive has
+    /// not spoken, nor an agent that was told. A kind without a specification is not exclusive, which
+    /// only an operator says that has set all that there are.
+    fn may_be_exclusive(&self, entry: &Entry) -> bool {
+        let told = self.kinds_told || self.config.control_secret.is_none();
+        let known = told || entry.spec.is_some() || self.kinds.contains_key(&entry.kind);
+        self.is_exclusive(entry) || !(known || entry.fresh)
     }
 
     /// The agent of a container may have its lease still, as it was heard of then: no other life of
@@ -59,7 +59,7 @@ impl Registry {
         }
         let fence = Fence {
             epoch: entry.epoch,
-            until: heard + surely(self.config.lease),
+            until: heard + lease::surely_over(self.config.lease),
         };
         self.set_fence(uuid, fence);
     }
@@ -111,7 +111,7 @@ impl Registry {
 
     /// Until when leases may last that another server gave.
     fn former_leases_end(&self) -> Duration {
-        self.started + surely(self.config.former_lease)
+        self.started + lease::surely_over(self.config.former_lease)
     }
 
     /// An agent has a container that this server did not know to live there. Where the lease for it
@@ -136,7 +136,7 @@ impl Registry {
         let fence = self.fences.get(uuid).map(|fence| fence.until);
         // One whose uuid this server has made has never lived.
         let may_live = (entry.by_uuid || entry.lived_before) && !entry.alone;
-        let may_live = may_live && self.is_exclusive(entry);
+        let may_live = may_live && self.may_be_exclusive(entry);
         let former = may_live.then(|| self.former_leases_end());
         let Some(until) = fence.max(former).filter(|until| *until > self.now.mono) else {
             return false;

@@ -143,6 +143,9 @@ impl Registry {
         };
         self.has_room(bytes_of(kind, request))?;
         self.add_entry(&uuid, kind, request, true, state);
+        if let Some(entry) = self.entries.get_mut(&uuid) {
+            entry.fresh = ext.fresh;
+        }
         self.start_on(&uuid, ext);
         Ok(uuid)
     }

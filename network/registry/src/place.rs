@@ -46,6 +46,8 @@ impl Registry {
         }
         let (kind, anywhere) = (entry.kind.clone(), entry.on.is_none());
         if self.is_fenced(uuid) {
+            // It need not be once it is known what kind it is of.
+            self.waiting.insert(uuid.clone());
             return;
         }
         match self.pick_for(uuid, &kind) {

@@ -39,6 +39,9 @@ impl Registry {
                     place.push(uuid.clone());
                 }
             }
+            if let Some(entry) = self.entries.get_mut(&uuid) {
+                entry.fresh &= get.epoch.is_none();
+            }
             let settling = self.settling();
             if let Some(entry) = self.entries.get_mut(&uuid).filter(|_| settling) {
                 entry.known_epoch = entry.known_epoch.max(get.epoch);

@@ -1,3 +1,7 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexSet;
+
 use crate::chunks::MAX_CHUNKED;
 use crate::entry::Entry;
 use crate::held::MAX_HELD;
@@ -26,6 +30,32 @@ pub struct Sizes {
     pub references_of_one: usize,
     /// Of these, what it asked for without a uuid.
     pub asked_of_one: usize,
+    /// References of all clients, the durable ones among them.
+    pub references: usize,
+    /// Clients with durable references, whether they have a session or not.
+    pub durable_clients: usize,
+    /// Their durable references.
+    pub durable: usize,
+    /// Clients of which the number of a leadership is remembered.
+    pub fencing: usize,
+    /// Subscribers of the feed.
+    pub watchers: usize,
+    /// Agents.
+    pub agents: usize,
+    /// Containers, as the agents are known to have, start or end them.
+    pub of_agents: usize,
+    /// Uuids of which agents keep a container in reserve.
+    pub in_reserve: usize,
+    /// Agents that keep one of the same uuid in reserve.
+    pub in_reserve_of_one: usize,
+    /// Kinds with a specification.
+    pub kinds: usize,
+    /// Kinds of which round robin knows where it is.
+    pub cursors: usize,
+    /// Containers, as they are listed by kind.
+    pub by_kind: usize,
+    /// Containers that wait for an agent.
+    pub waiting: usize,
     /// Containers in begun registrations of one client.
     pub chunked_of_one: usize,
     /// Gets that wait for their containers.
@@ -73,6 +103,7 @@ impl Sizes {
         most(&mut self.remembered_of_one, remembered);
         most(&mut self.references_of_one, session.refs.len());
         most(&mut self.asked_of_one, session.asked.len());
+        self.references += session.refs.len();
         most(&mut self.chunked_of_one, session.chunked);
     }
 
@@ -92,8 +123,22 @@ impl Registry {
         let alone = self.fences.keys();
         let alone = alone.filter(|uuid| !self.entries.contains_key(*uuid));
         let over = self.fences.values().filter(|fence| self.is_over(fence));
+        let durable = self.durable.values().map(IndexSet::len);
+        let reserve = self.in_reserve.values().map(BTreeSet::len);
         let mut sizes = Sizes {
             sessions: self.sessions.len(),
+            durable_clients: self.durable.len(),
+            durable: durable.sum(),
+            fencing: self.fencing.len(),
+            watchers: self.feed.watchers.len(),
+            agents: self.agents.len(),
+            of_agents: self.agents.values().map(|one| one.containers.len()).sum(),
+            in_reserve: self.in_reserve.len(),
+            in_reserve_of_one: reserve.max().unwrap_or_default(),
+            kinds: self.kinds.len(),
+            cursors: self.cursors.len(),
+            by_kind: self.by_kind.values().map(BTreeMap::len).sum(),
+            waiting: self.waiting.len(),
             connections: self.conns.len(),
             containers: self.entries.len(),
             early_gets: self.early_gets.len(),

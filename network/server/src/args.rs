@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use huly_program::LogArgs;
-use huly_protocol::Secret;
+use huly_protocol::{Secret, lease};
 use huly_registry::Config;
 use huly_router::Limits;
 
@@ -27,9 +27,11 @@ pub struct Args {
     /// File with the secret that the operator must say. Without one there is no operator.
     #[arg(long, env = "HULY_CONTROL_SECRET_FILE")]
     pub control_secret_file: Option<PathBuf>,
-    /// An agent's lease, in ms from its sending of the ping that was answered.
-    #[arg(long, env = "HULY_LEASE_MS", default_value_t = 1_000,
-          value_parser = clap::value_parser!(u64).range(100..=3_000))]
+    /// How long agents' leases are, in ms from an agent's sending of the ping that was answered:
+    /// agents are told. Containers of exclusive kinds are placed elsewhere when the lease of their
+    /// agent is over.
+    #[arg(long, env = "HULY_LEASE_MS", default_value_t = millis(lease::DEFAULT),
+          value_parser = clap::value_parser!(u64).range(millis(lease::SHORTEST)..=millis(lease::LONGEST)))]
     pub lease_ms: u64,
     /// How long the containers of a Rust agent whose connection closed stay with it, in ms.
     #[arg(long, env = "HULY_GRACE_MS", default_value_t = 750,
@@ -104,6 +106,10 @@ impl Args {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +136,24 @@ mod tests {
         // Before the longest lease is over nothing is placed anew.
         assert_eq!(told.map(|time| time.as_millis()), [2_000, 2_000, 1, 2]);
         assert_eq!(config.term_window.as_millis(), 3);
+    }
+
+    /// A shorter lease would not hold from one ping to the next, a longer one is not reckoned with by a
+    /// server that has just started.
+    #[test]
+    fn a_lease_has_its_bounds() {
+        let lease = |ms: &str| Args::try_parse_from(["huly-network", "--lease-ms", ms]);
+        for ms in ["499", "3001"] {
+            let error = lease(ms).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let text = error.to_string();
+            let named = text.contains("--lease-ms") && text.contains("500..=3000");
+            assert!(named, "{text}");
+        }
+        for (ms, length) in [("500", 500), ("3000", 3_000)] {
+            assert_eq!(lease(ms).unwrap().lease_ms, length);
+        }
+        assert_eq!(Args::parse_from(["huly-network"]).lease_ms, 1_000);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) struct BackCalls {
     answers: IndexMap<String, (Op, Bytes)>,
     order: VecDeque<String>,
     bytes: usize,
-    /// Answers that had no connection to be sent over.
+    /// Answers that there was no connection for, or no session yet.
     unsent: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ impl Session {
         }
     }
 
-    /// Sends the answers that were ready while there was no connection.
+    /// Sends the answers that were ready while there was no connection, or no session.
     pub(crate) fn send_replies(&mut self, out: &mut Vec<Effect>) {
         for id in std::mem::take(&mut self.back.unsent) {
             if let Some((op, payload)) = self.back.answers.get(&id) {

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use huly_protocol::{Frame, Hello, HelloAnswer, HelloExt, Op, PROTOCOL_VERSION};
+use huly_protocol::{Frame, Hello, HelloAnswer, HelloExt, Op, PROTOCOL_VERSION, lease};
 
 use crate::config::Peer;
 use crate::io::{Effect, StopReason};
 use crate::session::{Known, Link, SentPing, Session};
 
-/// Between two pings to a peer of ours.
-const PING_EVERY: Duration = Duration::from_millis(250);
 /// Between two pings to an original peer (W07).
 const PLAIN_PING_EVERY: Duration = Duration::from_secs(1);
 /// Silence after which a connection to a peer of ours is given up.
@@ -156,19 +154,24 @@ impl Session {
             }
             Peer::Agent | Peer::Container => {}
         }
-        if new_connection {
+        if !was_up {
             self.send_replies(out);
         }
     }
 
-    /// Whether a container's own ROUTER is not that of the life that was known: what is asked must
-    /// not reach another container that has its port now. (One of a TypeScript agent does not say.)
+    /// Whether a container's own ROUTER is another container's, or not that of the life that was
+    /// known: what is asked must not reach another container that has its port now. (One of a
+    /// TypeScript agent does not say.)
     fn is_another_container(&self, answer: Option<&HelloAnswer>) -> bool {
-        let (Peer::Container, Some(answer), Some(known)) = (self.config.peer, answer, &self.known)
-        else {
+        let (Peer::Container, Some(answer)) = (self.config.peer, answer) else {
             return false;
         };
-        answer.instance != known.instance
+        let another = match (&self.config.container, &answer.container) {
+            (Some(wanted), Some(said)) => said != wanted,
+            _ => false,
+        };
+        let known = self.known.as_ref();
+        another || known.is_some_and(|known| answer.instance != known.instance)
     }
 
     /// Takes note of a server's term; hangs up on one that is lower than a known one.
@@ -218,8 +221,9 @@ impl Session {
             return;
         };
         if self.registered {
-            let until = sent + answer.limits.lease();
-            out.push(Effect::Lease { until });
+            let length = answer.limits.lease();
+            let until = sent + length;
+            out.push(Effect::Lease { until, length });
         }
     }
 
@@ -236,10 +240,9 @@ impl Session {
         self.pings.push_back(SentPing { number, at: now });
         out.push(Effect::Send(Frame::new(Op::Ping, "", payload)));
         self.next_ping = now
-            + if self.is_rust() {
-                PING_EVERY
-            } else {
-                PLAIN_PING_EVERY
+            + match self.is_rust() {
+                true => lease::PING_EVERY,
+                false => PLAIN_PING_EVERY,
             };
     }
 }

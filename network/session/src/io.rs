@@ -217,6 +217,8 @@ pub enum Effect {
     Lease {
         /// The end.
         until: Duration,
+        /// How long the leases of this server are.
+        length: Duration,
     },
     /// The server's term, each time that it is another.
     Term(u64),

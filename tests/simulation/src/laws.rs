@@ -6,6 +6,7 @@ mod copies;
 mod exclusive;
 mod kinds;
 mod limits;
+mod load;
 mod order;
 mod references;
 mod requests;
@@ -22,7 +23,6 @@ use huly_registry::Snapshot;
 
 use crate::ledger::{CopyId, News};
 use crate::program::Program;
-use crate::scenario::Limits;
 use crate::world::{ProcessId, World};
 
 /// A law: what it is called, what it says.
@@ -41,7 +41,7 @@ enum Check {
     /// After each event that concerns it.
     News(fn(&World, &News) -> Option<String>),
     /// After each step of a program.
-    Step(fn(&Limits, &Program) -> Option<String>),
+    Step(fn(&World, &Program) -> Option<String>),
     /// After each event.
     Event(fn(&World) -> Option<String>),
     /// All the time.
@@ -260,7 +260,7 @@ impl World {
         for law in LAWS {
             if let Check::Step(check) = law.check
                 && let Some(program) = &self.process(id).program
-                && let Some(what) = check(&self.scenario.limits, program)
+                && let Some(what) = check(self, program)
             {
                 let what = format!("{} keeps {what}", self.process(id).name);
                 self.judged(law, Some(what));

@@ -45,6 +45,8 @@ pub(crate) enum Seen {
         /// With what it failed, if it did.
         code: Option<ErrorCode>,
     },
+    /// A reference is let go; the server has yet to hear of it.
+    LetGo,
     /// A request went out.
     Sent { op: u64 },
     /// An agent was registered at the server that it reaches.
@@ -125,6 +127,11 @@ pub(crate) struct Ledger {
     pub(crate) registered: BTreeMap<(ProcessId, ProcessId), Duration>,
     /// How many requests began.
     begun: u64,
+    /// When requests came to their ends, and other calls, releases among these.
+    pub(crate) answered: Ends,
+    pub(crate) called: Ends,
+    /// When a container accepted requests last, of those that have ended.
+    refused: BTreeMap<String, Duration>,
     /// What changed since the laws were looked at.
     pub(crate) news: Vec<News>,
 }
@@ -146,6 +153,17 @@ pub(crate) enum News {
         code: Option<ErrorCode>,
         early: Duration,
     },
+}
+
+/// When things ended, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Ends(Vec<Duration>);
+
+impl Ends {
+    /// How many did since then.
+    pub(crate) fn since(&self, since: Duration) -> usize {
+        self.0.len() - self.0.partition_point(|at| *at < since)
+    }
 }
 
 impl Ledger {
@@ -170,7 +188,7 @@ impl Ledger {
                 self.copies.insert(copy, known);
                 self.news.push(News::Accepts(copy));
             }
-            Seen::Refuses { run, by_itself } => self.refuses((by, run), by_itself),
+            Seen::Refuses { run, by_itself } => self.refuses(now, (by, run), by_itself),
             Seen::Ended { run, op } => {
                 if let Some(copy) = self.copies.get_mut(&(by, run)) {
                     copy.running.remove(&op);
@@ -221,6 +239,7 @@ impl Ledger {
                 if let Some(asked) = self.asked.get_mut(&op) {
                     asked.outcome = Some((outcome, now));
                     self.unanswered.remove(&op);
+                    self.answered.0.push(now);
                     self.news.push(News::Done(op));
                 }
             }
@@ -229,10 +248,12 @@ impl Ledger {
             }
             Seen::Called { call, code } => {
                 if let Some(deadline) = self.open.remove(&(by, call)) {
+                    self.called.0.push(now);
                     let early = deadline.saturating_sub(now);
                     self.news.push(News::Called { call, code, early });
                 }
             }
+            Seen::LetGo => self.called.0.push(now),
             Seen::Sent { op } => {
                 if let Some(asked) = self.asked.get_mut(&op) {
                     asked.sent = true;
@@ -244,7 +265,7 @@ impl Ledger {
         }
     }
 
-    fn refuses(&mut self, copy: CopyId, by_itself: bool) {
+    fn refuses(&mut self, now: Duration, copy: CopyId, by_itself: bool) {
         let Some(known) = self.copies.get_mut(&copy).filter(|known| known.accepts) else {
             return;
         };
@@ -252,20 +273,31 @@ impl Ledger {
         if let Some(all) = self.accepting.get_mut(&known.uuid) {
             all.remove(&copy);
         }
+        self.refused.insert(known.uuid.clone(), now);
         self.news.push(News::Refuses { copy, by_itself });
     }
 
     /// A process is gone, and all that it was doing.
-    pub(crate) fn died(&mut self, process: ProcessId) {
+    pub(crate) fn died(&mut self, now: Duration, process: ProcessId) {
         let its = (process, 0)..=(process, u64::MAX);
         let copies: Vec<CopyId> = self.copies.range(its.clone()).map(|(id, _)| *id).collect();
         for copy in copies {
-            self.refuses(copy, true);
+            self.refuses(now, copy, true);
         }
-        self.open.retain(|(by, _), _| *by != process);
+        let calls = self.open.extract_if(.., |(by, _), _| *by == process);
+        self.called.0.extend(calls.map(|_| now));
         let asked = &self.asked;
-        self.unanswered
-            .retain(|op| asked.get(op).is_some_and(|asked| asked.by != process));
+        let its = |op: &u64| asked.get(op).is_none_or(|asked| asked.by == process);
+        let requests = self.unanswered.extract_if(.., its);
+        self.answered.0.extend(requests.map(|_| now));
+    }
+
+    /// The containers that accept requests or did since then.
+    pub(crate) fn alive_since(&self, since: Duration) -> impl Iterator<Item = &str> {
+        let accepting = self.accepting.iter().filter(|(_, all)| !all.is_empty());
+        let refused = self.refused.iter().filter(move |(_, at)| **at >= since);
+        let refused = refused.map(|(uuid, _)| uuid.as_str());
+        accepting.map(|(uuid, _)| uuid.as_str()).chain(refused)
     }
 
     /// The copies of a container that accept, with their epochs.

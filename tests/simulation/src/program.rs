@@ -184,6 +184,15 @@ impl Program {
         }
     }
 
+    /// References that the server may know of it.
+    pub(crate) fn may_hold(&self) -> usize {
+        match self {
+            // What it is releasing it holds no more.
+            Self::PlainClient(client) => client.held().len() + client.unclear() + client.pending(),
+            program => program.held().len(),
+        }
+    }
+
     /// What it holds, if it is one that holds.
     pub(crate) fn held(&self) -> Vec<String> {
         match self {

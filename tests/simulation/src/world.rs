@@ -45,6 +45,9 @@ pub(crate) struct Process {
     pub(crate) started: Duration,
     /// It came under the client id of another process, whose references the server leaves to it.
     pub(crate) heir: bool,
+    /// When it ended, and the references that the server may have known of it.
+    pub(crate) ended: Option<Duration>,
+    pub(crate) left: usize,
     /// When it ended, of one whose place another had by then.
     outlived: Option<Duration>,
 }

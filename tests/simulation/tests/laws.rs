@@ -23,6 +23,7 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::DropTimeouts, "answered-in-time"),
     (Sabotage::ClaimNotRun, "answer-fits"),
     (Sabotage::NoLimits, "within-bounds"),
+    (Sabotage::DropReleases, "within-bounds"),
     (Sabotage::DropReplies, "bounded"),
     (Sabotage::DropStops, "nothing-leaks"),
     (Sabotage::EmptyFeed, "feed-is-true"),

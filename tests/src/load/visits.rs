@@ -44,12 +44,14 @@ struct Who {
     labels: Vec<String>,
 }
 
-/// Visits until it is told to stop and all who were there have left.
+/// Visits until it is told to stop and all who were there have left. What is visited has the load's
+/// name in its uuid or labels.
 ///
 /// # Errors
 /// When something comes to what it must not.
 pub(super) async fn visit(
     client: Client,
+    load: String,
     by: By,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Fates> {
@@ -61,7 +63,7 @@ pub(super) async fn visit(
             _ = pace.tick() => {}
             _ = stop.wait_for(|stop| *stop) => break,
         }
-        under_way.spawn(one(client.clone(), by, number));
+        under_way.spawn(one(client.clone(), load.clone(), by, number));
         while let Some(done) = under_way.try_join_next() {
             fates.add(done??);
         }
@@ -72,11 +74,11 @@ pub(super) async fn visit(
     Ok(fates)
 }
 
-async fn one(client: Client, by: By, number: usize) -> Result<Fates> {
+async fn one(client: Client, load: String, by: By, number: usize) -> Result<Fates> {
     let mut fates = Fates::default();
     let (uuid, labels) = match by {
-        By::Uuid => (Some(format!("load-{}", Uuid::new_v4())), Vec::new()),
-        By::Labels => (None, vec![format!("load-{}", number % LABELS)]),
+        By::Uuid => (Some(format!("{load}-{}", Uuid::new_v4())), Vec::new()),
+        By::Labels => (None, vec![format!("{load}-{}", number % LABELS)]),
     };
     let get = client.get(KIND).labels(labels.clone());
     let get = uuid.iter().fold(get, Get::uuid).deadline(PATIENCE);

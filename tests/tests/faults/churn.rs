@@ -7,12 +7,17 @@ use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use huly_agent::{AgentHandle, AgentOptions, AgentUpdate};
-use huly_tests::{Cable, Cut, Layout, Live, Load, SOON, Scenario, eventually, reported, scenario};
+use huly_tests::{
+    Cable, Cut, Layout, Live, Load, SILENCE, SOON, Scenario, eventually, reported, scenario,
+};
 use tokio::time::interval;
 
 /// How many join and leave, and in which time.
 const AGENTS: u32 = 200;
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// The longest that it may take on a busy machine; how long it takes is measured.
+const CEILING: Duration = Duration::from_secs(5 * MINUTE.as_secs());
 
 /// How many do so before, at the same pace: memory that is needed once is needed by them.
 const WARM_UP: u32 = 60;
@@ -28,13 +33,12 @@ async fn two_hundred_agents_in_a_minute() -> Result<()> {
     scenario(Layout::agents(1), async |test| {
         round(test, WARM_UP).await?;
         let (before, held) = (figures(test).await?, test.network.server.resident_bytes()?);
-        let began = Instant::now();
-        round(test, AGENTS).await?;
-        let took = began.elapsed();
+        let took = round(test, AGENTS).await?;
         let (after, holds) = (figures(test).await?, test.network.server.resident_bytes()?);
         reported(&format!(
             "measured: {AGENTS} agents joined and left in {took:?}: memory {held} → {holds} bytes"
         ));
+        ensure!(took < CEILING, "it took {took:?}");
         assert_eq!(after, before, "the server remembers something");
         assert!(holds < held + NOISE, "{held} → {holds} bytes");
         Ok(())
@@ -42,10 +46,12 @@ async fn two_hundred_agents_in_a_minute() -> Result<()> {
     .await
 }
 
-/// So many agents join at the pace, serve, and leave, under a load none of whose gets may fail.
-async fn round(test: &Scenario, count: u32) -> Result<()> {
+/// So many agents join at the pace, serve, and leave, under a load none of whose gets may fail. How
+/// long it takes from the first one's joining until the last one is given up.
+async fn round(test: &Scenario, count: u32) -> Result<Duration> {
     let server = &test.network.address;
-    let load = Load::start(server, &test.live).await?;
+    let load = Load::start(server).await?;
+    let began = Instant::now();
     let mut pace = interval(MINUTE / AGENTS);
     let mut agents = FuturesUnordered::new();
     for number in 0..count {
@@ -63,12 +69,16 @@ async fn round(test: &Scenario, count: u32) -> Result<()> {
     while let Some(left) = agents.next().await {
         left?;
     }
-    let fates = load.stop(&test.live).await?;
+    let took = began.elapsed();
+    let fates = load.stop(&test.live, SILENCE).await?;
+    // What nobody holds any more is ended.
+    test.quiet().await?;
     reported(&format!("load: {fates}"));
     let lost = fates.failed.keys().find(|(asked, _)| *asked == "get");
     ensure!(lost.is_none(), "a get was lost: {fates}");
     // They are on the agent that stays.
-    fates.nothing_restarted()
+    fates.nothing_restarted()?;
+    Ok(took)
 }
 
 async fn join_and_leave(server: &str, live: &Live, number: u32) -> Result<()> {

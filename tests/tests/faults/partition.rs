@@ -3,12 +3,12 @@
 use std::fs;
 
 use anyhow::Result;
-use huly_tests::{Cable, Flow, Layout, Partition, scenario};
+use huly_tests::{Cable, Flow, Layout, Partition, SOON, scenario};
 use serde_json::json;
 
 #[tokio::test]
 async fn direct_connections_go_on_and_the_rest_is_right_when_it_is_mended() -> Result<()> {
-    scenario(Layout::agents(2), async |test| {
+    scenario(Layout::agents(2).loaded(), async |test| {
         // Longer than a busy machine takes to notice that somebody was given up.
         let short = json!({"lifecycle": {"idleTimeoutSeconds": 3}});
         let kind = test.cluster.kind("counter", short).await?;
@@ -33,7 +33,9 @@ async fn direct_connections_go_on_and_the_rest_is_right_when_it_is_mended() -> R
         partition.unheard(what, at_the_clients).await?;
         partition.unheard("all are refused", Cable::REFUSED).await?;
         partition.end().await?;
-        claimed.is_unwritten(&test.cluster).await
+        claimed.is_unwritten(&test.cluster).await?;
+        // Who is on the server's side notices nothing.
+        test.end_load(SOON).await?.nothing_restarted()
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! The network server and the operator are killed together, and started again one after the other.
 
 use anyhow::{Context, Result, ensure};
-use huly_tests::{Counter, Layout, OriginalTalker, SOON, Scenario, eventually, scenario};
+use huly_tests::{Counter, Layout, OriginalTalker, SILENCE, SOON, Scenario, eventually, scenario};
 use serde_json::json;
 
 /// Which of them is started first.
@@ -96,7 +96,7 @@ async fn together(test: &mut Scenario, first: First) -> Result<()> {
 
     let said = original.end().await.context("the TypeScript-like client")?;
     ensure!(said > 1, "it says nothing");
-    test.end_load().await?.nothing_restarted()
+    test.end_load(SILENCE).await?.nothing_restarted()
 }
 
 async fn held_once(test: &Scenario, counter: &Counter) -> Result<()> {

@@ -4,6 +4,9 @@ use tokio::sync::Notify;
 
 use super::*;
 
+/// How long a program may take to be ready, or to be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A cache of its own; its programs are ended when the test's environment is taken down.
 fn workspace(folder: &Path) -> Workspace {
     Workspace {

@@ -109,6 +109,28 @@ fn a_lease_that_lasted_is_said_also_when_the_registration_takes_several_tries() 
     assert!(leased(quick, "u"), "nobody can have placed it in between");
 }
 
+/// A server knows nothing of what another has given: its leases may be shorter.
+#[test]
+fn the_lease_that_another_server_gave_is_not_this_ones() {
+    let mut rig = Rig::registered();
+    alone(&mut rig, "u", 1);
+    let lease = |rig: &mut Rig, length: Duration| {
+        let until = rig.now + length;
+        rig.input(Input::Lease { until, length });
+    };
+    lease(&mut rig, 3_000 * MS);
+    rig.input(Input::Register);
+    rig.input(Input::Registered { end: Vec::new() });
+    confirm(&mut rig, "u", 1);
+    rig.request("u", json!(1), "r1");
+    assert!(rig.dispatched().is_empty(), "it has given none");
+    lease(&mut rig, 500 * MS);
+    assert_eq!(rig.dispatched().len(), 1);
+    rig.pass(600 * MS);
+    rig.request("u", json!(1), "r2");
+    assert_eq!(rig.dispatched().len(), 1, "it is over");
+}
+
 #[test]
 fn a_pong_that_overtakes_the_answer_to_the_registration_is_no_lease() {
     let mut rig = Rig::registered();
@@ -234,6 +256,8 @@ fn a_container_with_a_router_of_its_own_waits_too() {
 struct Model {
     /// Until when a server that answered lets the containers be.
     until: Duration,
+    /// The same of the server of this session.
+    leased: Duration,
     registered: bool,
     confirmed: bool,
     fenced: bool,
@@ -249,7 +273,7 @@ impl Model {
     }
 
     fn accepts(&mut self, now: Duration) -> bool {
-        let holds = self.registered && self.until > now;
+        let holds = self.registered && self.leased > now;
         self.fenced &= !holds;
         holds && self.confirmed
     }
@@ -267,6 +291,7 @@ proptest::proptest! {
         let now = rig.now;
         let mut model = Model {
             until: now + 1_000 * MS,
+            leased: now + 1_000 * MS,
             registered: true,
             confirmed: true,
             fenced: false,
@@ -280,8 +305,9 @@ proptest::proptest! {
                 0 | 1 => {
                     // Of a ping that was sent a while ago.
                     let until = rig.now + Duration::from_millis(1_000 - time);
-                    model.until = model.until.max(until);
-                    Input::Lease { until }
+                    model.leased = model.leased.max(until);
+                    model.until = model.leased;
+                    Input::Lease { until, length: 1_000 * MS }
                 }
                 2 => {
                     model.registered = true;
@@ -289,6 +315,7 @@ proptest::proptest! {
                 }
                 3 => {
                     (model.registered, model.confirmed) = (false, false);
+                    model.leased = Duration::ZERO;
                     Input::Register
                 }
                 4 => {

@@ -35,12 +35,36 @@ fn what_lay_in_the_socket_during_the_pause_opens_nothing() {
     rig.input(Input::Register);
     rig.pause(60_000 * MS);
     rig.input(Input::Registered { end: Vec::new() });
-    rig.input(Input::Lease { until: old });
+    let length = 1_000 * MS;
+    rig.input(Input::Lease { until: old, length });
     rig.request("u", json!(1), "r1");
     assert!(rig.dispatched().is_empty());
     assert!(fenced(&rig));
     rig.renew();
     assert_eq!(rig.dispatched().len(), 1);
+}
+
+/// It was sent less than a lease ago, and the server had not given the agent up then.
+#[test]
+fn a_pong_that_lay_in_the_socket_may_show_that_the_lease_was_there_all_the_time() {
+    let mut rig = Rig::registered();
+    rig.living("u", 1);
+    rig.pass(900 * MS);
+    let sent = rig.now;
+    rig.pause(700 * MS);
+    rig.request("u", json!(1), "r1");
+    assert!(fenced(&rig));
+    let length = 1_000 * MS;
+    let until = sent + length;
+    rig.input(Input::Lease { until, length });
+    assert!(rig.dispatched().is_empty(), "not registered");
+    rig.input(Input::Registered { end: Vec::new() });
+    assert_eq!(rig.dispatched().len(), 1);
+    rig.pass(400 * MS);
+    assert!(
+        !rig.agent.figures().leased,
+        "it lasts from when that was sent"
+    );
 }
 
 #[test]
@@ -80,6 +104,25 @@ fn a_short_pause_within_the_lease_is_none() {
     rig.pause(900 * MS);
     rig.request("u", json!(1), "r1");
     assert_eq!(rig.dispatched().len(), 1);
+}
+
+/// Half of the lease that the server says.
+#[test]
+fn what_a_pause_is_the_server_says() {
+    for (length, fences) in [(3_000, false), (1_000, true)] {
+        let mut rig = Rig::registered();
+        let until = rig.now + 100 * MS;
+        rig.input(Input::Lease {
+            until: rig.now + 1_000 * MS,
+            length: length * MS,
+        });
+        assert_eq!(rig.agent.gate.length, length * MS);
+        rig.now = until + 300 * MS;
+        rig.input(Input::Wake);
+        rig.pause(900 * MS);
+        rig.input(Input::Wake);
+        assert_eq!(fenced(&rig), fences, "{length}");
+    }
 }
 
 #[test]
@@ -198,6 +241,8 @@ proptest::proptest! {
         let mut rig = Rig::registered();
         rig.living("u", 1);
         let mut until = rig.now + 1_000 * MS;
+        // The same in this session.
+        let mut leased = until;
         let mut last = rig.now;
         let (mut fence, mut registered) = (false, false);
         for (number, step) in steps.into_iter().enumerate() {
@@ -217,6 +262,7 @@ proptest::proptest! {
                 2 => {
                     rig.renew();
                     until = rig.now + 1_000 * MS;
+                    leased = until;
                 }
                 3 => {
                     rig.input(Input::Registered { end: Vec::new() });
@@ -226,13 +272,14 @@ proptest::proptest! {
                 5 => {
                     rig.input(Input::Register);
                     registered = false;
+                    leased = Duration::ZERO;
                 }
                 6 => {
                     rig.request("u", json!(number), &format!("r{number}"));
                 }
                 _ => rig.input(Input::Wake),
             }
-            if fence && registered && until > rig.now {
+            if fence && registered && leased > rig.now {
                 fence = false;
             }
             if fence {

@@ -47,6 +47,8 @@ pub enum Input {
     Lease {
         /// Its end.
         until: Duration,
+        /// How long the leases of this server are.
+        length: Duration,
     },
     /// The connection to the server is lost.
     Down,

@@ -1,7 +1,7 @@
 use huly_client::Clock;
 use huly_protocol::ErrorCode;
 
-use super::host::{CLOSED, Host, OPEN};
+use super::host::{ASLEEP, CLOSED, Host, OPEN};
 use super::*;
 use crate::core::{CallNumber, EndReport, Gate, Input, Permit};
 use crate::runtime::gate::gate;
@@ -9,7 +9,12 @@ use crate::runtime::watchdog::Watch;
 
 #[tokio::test]
 async fn a_worker_that_runs_before_the_agents_thread_after_a_pause_waits_for_it() {
-    let (keeper, mut seen) = gate(Duration::from_millis(200), Clock::default());
+    let (keeper, mut seen) = gate(Clock::default());
+    let short = |gate: Gate| Gate {
+        length: Duration::from_millis(200),
+        ..gate
+    };
+    keeper.set(short(Gate::NEW));
     keeper.awake(boot_clock());
     assert!(seen.moment().open);
     // The thread slept for longer than half a lease.
@@ -19,10 +24,10 @@ async fn a_worker_that_runs_before_the_agents_thread_after_a_pause_waits_for_it(
     tokio::pin!(opened);
     assert!(futures::poll!(&mut opened).is_pending());
     // It wakes and finds the lease overslept.
-    keeper.set(CLOSED);
+    keeper.set(short(CLOSED));
     keeper.awake(boot_clock());
     assert!(futures::poll!(&mut opened).is_pending());
-    keeper.set(OPEN);
+    keeper.set(short(OPEN));
     keeper.awake(boot_clock());
     patient(opened).await;
 }
@@ -93,7 +98,7 @@ fn leased(closings: u64, time: Duration) -> Gate {
     Gate {
         leased_until: Some(boot_clock() + time),
         closings,
-        ..Gate::NEW
+        ..ASLEEP
     }
 }
 

@@ -7,11 +7,17 @@ use crate::runtime::gate::{Gatekeeper, gate};
 use crate::runtime::hosting::Hosting;
 use crate::runtime::watchdog::Watch;
 
+/// Leases are so long that the agent's thread, which a test has none of, need not wake.
+pub(super) const ASLEEP: Gate = Gate {
+    length: Duration::from_secs(3_600),
+    ..Gate::NEW
+};
+
 /// Closed for the first time, as after a pause.
 pub(super) const CLOSED: Gate = Gate {
     open: false,
     closings: 1,
-    ..Gate::NEW
+    ..ASLEEP
 };
 /// Open again.
 pub(super) const OPEN: Gate = Gate {
@@ -39,7 +45,8 @@ impl Host {
     }
 
     async fn start_as(kinds: Kinds, kind: &str, watch: Watch, serial: bool) -> Self {
-        let (keeper, gate) = gate(Duration::from_secs(3_600), Clock::default());
+        let (keeper, gate) = gate(Clock::default());
+        keeper.set(ASLEEP);
         let (reported, reports) = mpsc::unbounded_channel();
         let workers = tokio::runtime::Handle::current();
         let agent = "agent-1".to_owned();

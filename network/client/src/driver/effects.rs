@@ -80,7 +80,9 @@ impl Driver {
                     self.handle(Input::Unwatch);
                 }
             }
-            Effect::Lease { until } => self.tell_links(|| LinkEvent::Lease { until }),
+            Effect::Lease { until, length } => {
+                self.tell_links(|| LinkEvent::Lease { until, length });
+            }
             Effect::Term(term) => self.tell_links(|| LinkEvent::Term(term)),
             Effect::Stopped(reason) => {
                 tracing::debug!(server = %self.endpoint, ?reason, "session is over");

@@ -244,7 +244,7 @@ async fn an_agent_registers_leases_and_answers() {
         match link.events.recv().await {
             Some(LinkEvent::Server { original }) => assert!(!original && end.is_none()),
             Some(LinkEvent::Registered { end: told }) => end = Some(told),
-            Some(LinkEvent::Lease { until }) => lease = Some(until),
+            Some(LinkEvent::Lease { until, .. }) => lease = Some(until),
             other => panic!("unexpected: {other:?}"),
         }
     }

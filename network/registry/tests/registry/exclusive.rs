@@ -3,7 +3,7 @@
 use huly_protocol::Op;
 use serde_json::{Value, json};
 
-use crate::support::{AgentSim, Peer, Plain, Rust, SECRET, Side, WALL, World, config};
+use crate::support::{AgentSim, Peer, Plain, Rust, SECRET, Side, WALL, World, later};
 
 /// The lease and what is waited for beyond it, in ms.
 const SURELY: u64 = 1_250;
@@ -195,11 +195,11 @@ fn bring(world: &mut World, id: &str, side: Side, huly: Value) -> Peer {
 
 #[test]
 fn after_a_restart_a_lease_that_lasted_goes_on_and_another_waits() {
-    let mut world = World::starting(config());
+    let mut world = World::starting(later());
     let lasted = bring(&mut world, "a", Rust, copy(json!([WALL - 9, 1]), true));
     assert_eq!(confirmed(&mut world, lasted), ["u"]);
 
-    let mut world = World::starting(config());
+    let mut world = World::starting(later());
     let lapsed = bring(&mut world, "a", Rust, copy(json!([WALL - 9, 1]), false));
     world.run(FORMER - 1);
     assert_eq!(confirmed(&mut world, lapsed), [] as [&str; 0]);
@@ -209,7 +209,7 @@ fn after_a_restart_a_lease_that_lasted_goes_on_and_another_waits() {
 
 #[test]
 fn a_wait_that_is_prolonged_ends_too() {
-    let mut world = World::starting(config());
+    let mut world = World::starting(later());
     let first = bring(&mut world, "a", Rust, copy(json!([WALL - 9, 1]), false));
     let client = world.client("c", Rust);
     world.get(client, "k", json!({"uuid": "u"}));
@@ -228,7 +228,7 @@ fn a_wait_that_is_prolonged_ends_too() {
 
 #[test]
 fn what_is_not_wanted_any_more_is_not_waited_for() {
-    let mut world = World::starting(config());
+    let mut world = World::starting(later());
     make_exclusive(&mut world);
     world.agent("a", Rust, &["k"]);
     world.run(2_000);
@@ -246,7 +246,7 @@ fn what_is_not_wanted_any_more_is_not_waited_for() {
 
 #[test]
 fn after_a_restart_the_later_life_is_the_one() {
-    let mut world = World::starting(config());
+    let mut world = World::starting(later());
     let earlier = bring(&mut world, "a", Rust, copy(json!([WALL - 9, 1]), false));
     world.run(300);
     let later = bring(&mut world, "b", Rust, copy(json!([WALL - 9, 2]), true));
@@ -271,7 +271,7 @@ fn a_later_life_waits_for_the_one_that_goes_on_to_hear_of_its_end() {
 #[test]
 fn after_a_start_no_uuid_is_placed_before_former_leases_are_over() {
     for fresh in [false, true] {
-        let mut world = World::starting(config());
+        let mut world = World::starting(later());
         make_exclusive(&mut world);
         world.agent("a", Rust, &["k"]);
         let client = world.client("c", Rust);
@@ -292,7 +292,7 @@ fn after_a_start_no_uuid_is_placed_before_former_leases_are_over() {
 
 #[test]
 fn a_uuid_of_the_servers_own_making_need_not_wait() {
-    let mut world = World::starting(config());
+    let mut world = World::starting(later());
     make_exclusive(&mut world);
     world.agent("a", Rust, &["k"]);
     let client = world.client("c", Rust);
@@ -302,7 +302,7 @@ fn a_uuid_of_the_servers_own_making_need_not_wait() {
 
 #[test]
 fn a_failover_soon_after_a_restart_waits_for_its_own_lease_alone() {
-    let mut world = World::starting(config());
+    let mut world = World::starting(later());
     let first = bring(&mut world, "a", Rust, copy(json!([WALL - 9, 1]), true));
     let client = world.client("c", Rust);
     world.get(client, "k", json!({"uuid": "u"}));

@@ -38,3 +38,4 @@ mod standby_property;
 mod stopping;
 mod support;
 mod terms;
+mod unknown_kinds;

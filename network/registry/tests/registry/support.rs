@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::{Frame, Op};
+use huly_protocol::{Frame, Op, lease};
 use huly_registry::{Config, ConnId, Effect, Input, Now, Registry};
 use serde_json::Value;
 
@@ -42,10 +42,20 @@ pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// No server was before that may have given leases.
 pub(crate) fn config() -> Config {
     Config {
         control_secret: Some(SECRET.into()),
+        former_lease: Duration::ZERO,
         ..Config::new("instance-1", WALL)
+    }
+}
+
+/// The same after another server, which may have given leases.
+pub(crate) fn later() -> Config {
+    Config {
+        former_lease: lease::LONGEST,
+        ..config()
     }
 }
 

@@ -177,6 +177,23 @@ fn calls_of_the_server_run_once_and_lost_answers_are_sent_again() {
 }
 
 #[test]
+fn what_is_answered_while_the_server_asks_for_a_hello_is_sent_after_it() {
+    let mut rig = Rig::up();
+    let call = Frame::new(Op::Request, "i-1-5", "[\"cs\",[\"a\",[]]]");
+    let effects = rig.frame(call);
+    let [Effect::BackCall { call, .. }] = effects[..] else {
+        panic!("no call: {effects:?}");
+    };
+    rig.frame(Frame::new(Op::AskHello, "i-1", ""));
+    let result = Ok(json_of(json!(42)));
+    let effects = rig.input(Input::Reply { call, result });
+    assert!(sent(&effects).is_empty(), "the server knows no session");
+    let effects = rig.frame(hello_answer("s-1", "i-1", 1_000, 1_024));
+    let answer = Frame::new(Op::Response, "i-1-5", "42");
+    assert!(sent(&effects).contains(&answer), "{effects:?}");
+}
+
+#[test]
 fn a_release_waits_for_a_get_that_may_bring_the_same() {
     let mut rig = Rig::up();
     let (_, effects) = rig.get(Some("c-1"));

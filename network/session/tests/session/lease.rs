@@ -13,7 +13,10 @@ fn leases(effects: &[Effect]) -> Vec<Duration> {
     effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Lease { until } => Some(*until),
+            Effect::Lease { until, length } => {
+                assert_eq!(*length, ms(LEASE_MS), "as the server says");
+                Some(*until)
+            }
             _ => None,
         })
         .collect()

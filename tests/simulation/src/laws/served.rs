@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use huly_protocol::lease;
+
 use crate::program::Program;
 use crate::scenario::{Scenario, Step};
 use crate::world::World;
@@ -14,9 +16,6 @@ const GRACE: Duration = Duration::from_secs(1);
 const DIAL: Duration = Duration::from_millis(800);
 /// For how long a server waits for agents, from the first peer that knew the server before.
 const SETTLE: Duration = Duration::from_millis(1_500);
-/// Until when a server waits with a container of an exclusive kind that it does not know: the longest
-/// lease that one before it may have given, and a quarter of it.
-const FORMER_LEASES: Duration = Duration::from_millis(3_750);
 /// How long a container waits that has ended again soon after its start.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// How long five starts that fail one after another keep a container.
@@ -49,8 +48,9 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
         // It goes on from where it is.
         Step::Join(_) | Step::Meet(_) | Step::Thaw(_) | Step::Slow { ms: 0, .. } => DIAL + GRACE,
         Step::Start(place) if place == "server" => {
-            let leases = match scenario.breadth.has_exclusive() {
-                true => FORMER_LEASES,
+            // Of a kind that it does not know it waits as if that were exclusive, where that can be.
+            let leases = match scenario.operator {
+                true => lease::surely_over(lease::LONGEST),
                 false => Duration::ZERO,
             };
             leases.max(2 * DIAL + SETTLE)

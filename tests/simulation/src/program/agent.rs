@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, Run, ServerCall, Token};
-use huly_protocol::{AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, method};
+use huly_protocol::{
+    AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, lease, method,
+};
 use huly_session::registration::Registrar;
 use huly_session::{self as session, Call, CallError};
 use serde::Serialize;
@@ -19,9 +21,6 @@ use crate::ledger::{Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use doors::Doors;
-
-/// How often the agent's thread wakes, as a part of its lease: that of the native runtime.
-const TICKS: u32 = 8;
 
 /// How long the server may take to note that the agent leaves.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,16 +58,15 @@ impl AgentProgram {
         mut random: Random,
         now: Duration,
     ) -> Self {
-        let lease = config.lease;
         Self {
             id: config.agent.clone(),
             labels: config.labels.clone(),
-            hosting: Hosting::new(random.fork(), manners, lease, now),
+            hosting: Hosting::new(random.fork(), manners, now),
             doors: Doors::new(listening),
             random,
             core: Agent::new(config, now),
             link: Link::new(session),
-            tick: lease / TICKS,
+            tick: lease::tick(lease::DEFAULT),
             next_tick: now,
             tokens: 0,
             registrar: Registrar::default(),
@@ -84,6 +82,11 @@ impl AgentProgram {
 
     pub(crate) fn core(&self) -> &Agent {
         &self.core
+    }
+
+    /// How many containers it was told to start and that have not ended.
+    pub(crate) fn hosted(&self) -> usize {
+        self.hosting.count()
     }
 
     /// Whether a container of an exclusive kind would begin with a request now.
@@ -166,13 +169,13 @@ impl AgentProgram {
                     method,
                     params,
                 } => self.back_call(cx, call, method, &params),
-                E::Lease { until } => {
+                E::Lease { until, length } => {
                     let more = match cx.does(Sabotage::LongLeases) {
                         true => LONG,
                         false => Duration::ZERO,
                     };
                     let until = until + more;
-                    self.inputs.push_back(Input::Lease { until });
+                    self.inputs.push_back(Input::Lease { until, length });
                 }
                 E::Term(term) => self.inputs.push_back(Input::Term(term)),
                 E::Answered { token, result } => self.answered(cx, token, result),
@@ -270,6 +273,7 @@ impl AgentProgram {
             Effect::Answer { token, result } => self.reply(cx, token.0, result),
             Effect::Gate(gate) => {
                 let before = self.hosting.set_gate(gate);
+                self.tick = lease::tick(gate.length);
                 match (before.open, gate.open) {
                     (false, true) => cx.tell("goes on after its pause"),
                     (true, false) => cx.tell("was paused: nothing is dispatched"),
@@ -309,7 +313,7 @@ impl AgentProgram {
             }
             Effect::Send { conn, frame } => self.send_to_client(cx, &conn, frame),
             Effect::CloseDoor { run } => self.close_door(cx, run),
-            // Containers are well and tell their clients nothing.
+            // Containers are well, tell their clients nothing, and do not mind who comes and goes.
             _ => {}
         }
         self.inputs.extend(reports);

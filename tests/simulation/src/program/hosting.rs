@@ -67,11 +67,10 @@ pub(crate) struct Hosting {
     jobs: BTreeMap<(Duration, u64), (Run, Job)>,
     jobs_made: u64,
     sight: Sight,
-    lease: Duration,
 }
 
 impl Hosting {
-    pub(crate) fn new(random: Random, manners: Manners, lease: Duration, now: Duration) -> Self {
+    pub(crate) fn new(random: Random, manners: Manners, now: Duration) -> Self {
         Self {
             random,
             manners,
@@ -82,8 +81,11 @@ impl Hosting {
                 gate: Gate::NEW,
                 awake: now,
             },
-            lease,
         }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.hosted.len()
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
@@ -197,7 +199,7 @@ impl Hosting {
     /// What a container judges by, as its mailbox would.
     fn moment(&self, run: Run, now: Duration) -> Option<Moment> {
         let permit = self.hosted.get(&run)?.permit;
-        Some(self.sight.moment(permit, self.lease, now))
+        Some(self.sight.moment(permit, now))
     }
 
     /// Whether a container would begin with a request now, as one of an exclusive kind.
@@ -292,7 +294,7 @@ impl Hosting {
                         let slow_ms = self.manners.slow_ms;
                         self.job(cx.now, slow_ms, run, Job::Stopped);
                     }
-                    // No client connects to the agent's ROUTER, and containers are well.
+                    // Containers do not mind who comes and goes, and are well.
                     Effect::Hook(_) | Effect::Ping { .. } => {}
                 }
             }

@@ -10,6 +10,9 @@ use crate::random::Random;
 /// Drawn from numbers of its own, so that what the rest of a scenario is does not depend on it.
 const OWN: u64 = 0x31de_0000_0000;
 
+/// The same for which kinds are exclusive: the rest of the breadth does not depend on it either.
+const EXCLUSIVE: u64 = 0xa10e_0000_0000;
+
 /// The largest message of a server that takes only small ones, in bytes: an agent's registration,
 /// clients' references and the operator's set come in chunks of a few.
 const SMALL_MESSAGES: u64 = 2_000;
@@ -52,9 +55,6 @@ pub(crate) struct Breadth {
     pub(crate) specs: Vec<KindSpec>,
     random: Random,
 }
-
-/// By a chance of its own, so that a seed is otherwise what it is without it.
-const EXCLUSIVE: u64 = 0xa10e_0000_0000;
 
 impl Breadth {
     pub(super) fn new(seed: u64) -> Self {
@@ -102,10 +102,6 @@ impl Breadth {
                 }
             }
         }
-    }
-
-    pub(crate) fn has_exclusive(&self) -> bool {
-        self.specs.iter().any(|spec| spec.exclusive)
     }
 
     /// The specifications change until then.

@@ -111,11 +111,14 @@ impl World {
         let process = &mut self.processes[id.0 as usize];
         let is_present = self.present.get(&process.place) == Some(&id);
         process.outlived = (!is_present).then_some(self.now);
-        process.program = None;
+        if let Some(program) = process.program.take() {
+            process.left = program.may_hold();
+            process.ended = Some(self.now);
+        }
         process.paused = false;
         process.backlog.clear();
         process.wake = None;
-        self.ledger.died(id);
+        self.ledger.died(self.now, id);
     }
 
     /// A program that ended is started again by whoever looks after it.

@@ -66,6 +66,8 @@ impl World {
             awake_since: self.now,
             started: self.now,
             heir,
+            ended: None,
+            left: 0,
             outlived: None,
         });
         self.present.insert(place.to_owned(), id);
@@ -90,6 +92,7 @@ impl World {
             request_prefix: format!("{number}-"),
             secret: None,
             fencing: None,
+            container: None,
             alive_timeout: SessionConfig::ALIVE_TIMEOUT,
             request_timeout: SessionConfig::REQUEST_TIMEOUT,
             seed,

@@ -40,16 +40,40 @@ fn each_promise_names_what_holds_it_up() {
 }
 
 #[test]
-fn what_is_named_exists() {
+fn what_is_named_exists_once() {
     let (laws, tests) = (laws(), sources::tests());
     assert!(tests.len() > 500, "the sources are read wrongly: {tests:?}");
-    let exists = |name: &str| laws.contains(name) || tests.contains(name);
-    let missing: Vec<String> = promises()
+    let wrong: Vec<String> = page::sentences(PAGE)
         .iter()
         .flat_map(|sentence| sentence.names(&laws))
-        .filter(|name| !exists(name))
+        .filter_map(|name| {
+            let tests = tests.get(&name).copied().unwrap_or_default();
+            match usize::from(laws.contains(name.as_str())) + tests {
+                0 => Some(format!("{name} is neither law nor test")),
+                1 => None,
+                more => Some(format!("{more} are named {name}")),
+            }
+        })
         .collect();
-    assert!(missing.is_empty(), "neither law nor test: {missing:?}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Who names what holds it up promises something.
+#[test]
+fn what_is_not_promised_names_nothing() {
+    let laws = laws();
+    let denials = page::denials(PAGE);
+    assert!(!denials.is_empty(), "the page is read wrongly");
+    let naming: Vec<String> = denials
+        .iter()
+        .filter(|sentence| !sentence.names(&laws).is_empty())
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        naming.is_empty(),
+        "promised where nothing is:\n{}",
+        naming.join("\n")
+    );
 }
 
 #[test]

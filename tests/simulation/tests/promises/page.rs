@@ -3,18 +3,35 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Sections that promise nothing.
-const OTHERS: [&str; 4] = [
-    "What is not promised",
-    "Load while failing",
-    "Real programs",
-    "The simulation",
-];
+/// The section that says what is not promised.
+const DENIED: &str = "What is not promised";
 
-/// A sentence of a point of a list.
+/// Sections that tell of tests and programs.
+const OTHERS: [&str; 3] = ["Load while failing", "Real programs", "The simulation"];
+
+/// What a section is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    Promises,
+    Denies,
+    Tells,
+}
+
+impl Section {
+    fn of(heading: &str) -> Self {
+        match heading {
+            DENIED => Self::Denies,
+            other if OTHERS.contains(&other) => Self::Tells,
+            _ => Self::Promises,
+        }
+    }
+}
+
+/// A sentence of a point of a list, or of a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sentence {
-    /// The line that its point begins in, from 1.
+    section: Section,
+    /// The line that its point or paragraph begins in, from 1.
     line: usize,
     text: String,
 }
@@ -60,38 +77,60 @@ fn is_name(text: &str, laws: &BTreeSet<&str>) -> bool {
     laws.contains(text) || of_words && text.chars().all(letters)
 }
 
-/// The sentences of all points of lists, but in sections that promise nothing.
+/// The sentences that promise something. Those that end with a colon introduce what does.
 pub(crate) fn promises(page: &str) -> Vec<Sentence> {
-    let mut points: Vec<Sentence> = Vec::new();
-    let (mut promising, mut within) = (false, false);
-    for (number, line) in page.lines().enumerate() {
-        if let Some(heading) = line.strip_prefix("## ") {
-            promising = !OTHERS.contains(&heading);
-        }
-        if let Some(text) = line.trim_start().strip_prefix("- ") {
-            within = promising;
-            if promising {
-                points.push(Sentence {
-                    line: number + 1,
-                    text: text.to_owned(),
-                });
-            }
-        } else if within && line.starts_with("  ") {
-            if let Some(point) = points.last_mut() {
-                point.text.push(' ');
-                point.text.push_str(line.trim());
-            }
-        } else {
-            within = false;
-        }
-    }
-    points.into_iter().flat_map(sentences).collect()
+    let mut found = sentences(page);
+    found.retain(|it| it.section == Section::Promises && !it.text.ends_with(':'));
+    found
 }
 
-/// A point's sentences: what ends with a full stop before a capital.
-fn sentences(point: Sentence) -> Vec<Sentence> {
+/// The sentences that say what is not promised.
+pub(crate) fn denials(page: &str) -> Vec<Sentence> {
+    let mut found = sentences(page);
+    found.retain(|it| it.section == Section::Denies);
+    found
+}
+
+/// The sentences of all sections, but for tables and for what stands between fences.
+pub(crate) fn sentences(page: &str) -> Vec<Sentence> {
+    let mut blocks: Vec<Sentence> = Vec::new();
+    let (mut section, mut within, mut fenced) = (None, false, false);
+    for (number, line) in page.lines().enumerate() {
+        let text = line.trim();
+        let fence = text.starts_with("```");
+        fenced ^= fence;
+        if let Some(heading) = text.strip_prefix("## ") {
+            section = Some(Section::of(heading));
+        }
+        let Some(section) = section else { continue };
+        if fenced || fence || text.is_empty() || text.starts_with(['#', '|']) {
+            within = false;
+            continue;
+        }
+        let (point, begins) = match text.strip_prefix("- ") {
+            Some(point) => (point, true),
+            None => (text, false),
+        };
+        match blocks.last_mut() {
+            Some(block) if within && !begins => {
+                block.text.push(' ');
+                block.text.push_str(point);
+            }
+            _ => blocks.push(Sentence {
+                section,
+                line: number + 1,
+                text: point.to_owned(),
+            }),
+        }
+        within = true;
+    }
+    blocks.iter().flat_map(sentences_of).collect()
+}
+
+/// The sentences of a point or paragraph: what ends with a full stop before a capital.
+fn sentences_of(block: &Sentence) -> Vec<Sentence> {
     let mut found = Vec::new();
-    let mut rest = point.text.as_str();
+    let mut rest = block.text.as_str();
     let begins = |text: &str| text.starts_with(|it: char| it.is_ascii_uppercase() || it == '`');
     let mut from = 0;
     while let Some(stop) = rest[from..].find(". ") {
@@ -104,8 +143,8 @@ fn sentences(point: Sentence) -> Vec<Sentence> {
     }
     found.push(rest.trim());
     let sentence = |text: &str| Sentence {
-        line: point.line,
         text: text.to_owned(),
+        ..*block
     };
     found.into_iter().map(sentence).collect()
 }
@@ -116,6 +155,7 @@ mod tests {
 
     fn names(text: &str) -> Vec<String> {
         let sentence = Sentence {
+            section: Section::Promises,
             line: 1,
             text: text.to_owned(),
         };
@@ -123,17 +163,26 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_is_a_sentence_of_a_list() {
-        let page = "# Title\n\n- before any section\n\n## Containers\n\nAn explanation.\n\n- One\n  \
-                    goes on (`a_b`). Another (3.5 s, `c-d`)\n  ends. `x` too.\n\nMore.\n  no point\n\n\
-                    ## The simulation\n\n- It simulates.\n";
-        let texts: Vec<String> = promises(page).iter().map(ToString::to_string).collect();
+    fn a_promise_is_a_sentence_of_a_section_that_promises() {
+        let page = "# Title\n\n- before any section\n\n## Containers\n\nIt is so. They\n\
+                    introduce:\n\n- One\n  goes on (`a_b`). Another (3.5 s, `c-d`)\n  ends. `x` too.\n\
+                    - More\n\n| a | table |\n\n```text\nA picture.\n```\n\nThe last.\n\n\
+                    ## What is not promised\n\n- This.\n\n## The simulation\n\nIt simulates.\n";
+        let texts = |sentences: Vec<Sentence>| -> Vec<String> {
+            sentences.iter().map(ToString::to_string).collect()
+        };
         let expected = [
-            "line 9: One goes on (`a_b`).",
-            "line 9: Another (3.5 s, `c-d`) ends.",
-            "line 9: `x` too.",
+            "line 7: It is so.",
+            "line 10: One goes on (`a_b`).",
+            "line 10: Another (3.5 s, `c-d`) ends.",
+            "line 10: `x` too.",
+            "line 13: More",
+            "line 21: The last.",
         ];
-        assert_eq!(texts, expected);
+        assert_eq!(texts(promises(page)), expected);
+        assert_eq!(texts(denials(page)), ["line 25: This."]);
+        // One introduces.
+        assert_eq!(sentences(page).len(), expected.len() + 3);
     }
 
     #[test]

@@ -1,23 +1,23 @@
 //! The tests of this repository, by their names.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 /// The folders that have tests, in Rust and in Python.
 const FOLDERS: [&str; 6] = ["agent", "examples", "network", "operator", "tests", "xtask"];
 
-/// The names of all tests.
-pub(crate) fn tests() -> BTreeSet<String> {
+/// The names of all tests, and how many tests have each.
+pub(crate) fn tests() -> BTreeMap<String, usize> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
     for folder in FOLDERS {
         read(&root.join(folder), &mut found);
     }
     found
 }
 
-fn read(folder: &Path, found: &mut BTreeSet<String>) {
+fn read(folder: &Path, found: &mut BTreeMap<String, usize>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -34,7 +34,9 @@ fn read(folder: &Path, found: &mut BTreeSet<String>) {
             Some("py") => of_python,
             _ => continue,
         };
-        found.extend(of(&fs::read_to_string(&path).unwrap()));
+        for name in of(&fs::read_to_string(&path).unwrap()) {
+            *found.entry(name).or_default() += 1;
+        }
     }
 }
 

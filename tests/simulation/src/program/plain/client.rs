@@ -127,6 +127,11 @@ impl PlainClient {
         self.unclear.contains(uuid)
     }
 
+    /// How many those are.
+    pub(crate) fn unclear(&self) -> usize {
+        self.unclear.len()
+    }
+
     pub(crate) fn pending(&self) -> usize {
         self.session.pending() + self.failed.len()
     }

@@ -1,0 +1,130 @@
+//! What agents, clients and the operator keep.
+
+use huly_agent::core::Sizes;
+use huly_session as session;
+
+use super::Bound;
+use crate::laws::load::Load;
+use crate::program::client::ClientProgram;
+use crate::program::link::Link;
+use crate::program::operator::OperatorProgram;
+use crate::scenario::Limits;
+
+/// Calls of a session that nobody waits for: what asserts references and subscribes, and releases of
+/// what was got though its caller had gone.
+const OWN_CALLS: usize = 16;
+
+/// Links of a client that are used no more and are being closed, or calls that say so.
+const CLOSING: usize = 8;
+
+/// By what peers do; `hosted` is how many containers the agent has been told to start and has not
+/// seen end.
+pub(super) fn agent_by_load(load: &Load, sizes: &Sizes, hosted: usize) -> [Bound; 10] {
+    // Each client has one session at each ROUTER.
+    let clients = load.clients_ever * sizes.doors;
+    [
+        ("containers", sizes.containers, hosted),
+        ("requests", sizes.calls, load.requests),
+        ("starts that wait", sizes.held_starts, load.uuids),
+        ("containers in a registration", sizes.reported, load.uuids),
+        ("kinds with a specification", sizes.kinds, load.kinds),
+        ("ROUTERs", sizes.doors, 1 + sizes.containers),
+        ("clients of its ROUTERs", sizes.clients, clients),
+        ("connections of clients", sizes.connections, sizes.clients),
+        (
+            "subscriptions",
+            sizes.subscriptions,
+            load.clients_ever * load.uuids,
+        ),
+        (
+            "requests of clients of its ROUTERs",
+            sizes.direct_in_flight,
+            load.requests,
+        ),
+    ]
+}
+
+/// By the configuration, and by what is bounded by the load.
+pub(super) fn agent_by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 6] {
+    // Of a container: its start, its end and its ping. Of the agent: its leaving, twice, its
+    // registration, twice, and what stands by.
+    let deadlines = 3 * sizes.containers + sizes.waiting + sizes.held_starts + 5;
+    [
+        (
+            "requests that wait for one",
+            sizes.waiting_of_one,
+            limits.waiting_calls,
+        ),
+        (
+            "requests of one",
+            sizes.calls_of_one,
+            limits.calls_per_container as usize,
+        ),
+        ("requests", sizes.calls, sizes.calls_of_all),
+        (
+            "requests known",
+            sizes.known,
+            sizes.remembered + sizes.calls,
+        ),
+        (
+            "bytes remembered",
+            sizes.remembered_bytes,
+            limits.answers_bytes,
+        ),
+        ("deadlines", sizes.deadlines, deadlines),
+    ]
+}
+
+/// By what the client's callers wait for and hold.
+pub(super) fn client(client: &ClientProgram) -> [Bound; 4] {
+    let (sizes, waits) = (client.link().session().sizes(), client.waits());
+    let (connections, links) = (client.connections().len(), client.direct_links());
+    let direct = links.iter().map(|link| link.session().sizes().pending);
+    [
+        ("calls", sizes.pending, waits + sizes.references + OWN_CALLS),
+        ("references", sizes.references, client.handles() + waits),
+        ("direct calls", direct.sum(), waits + connections + CLOSING),
+        ("direct links", links.len(), connections + waits + CLOSING),
+    ]
+}
+
+/// By what it wants.
+pub(super) fn operator(load: &Load, operator: &OperatorProgram) -> [Bound; 2] {
+    let sizes = operator.link().session().sizes();
+    // Of each a get or a release; the sync; and the specifications with their end, said anew when one
+    // changes.
+    let calls = 2 * load.wanted + 1 + 4 * (load.kinds + 1);
+    [
+        ("calls", sizes.pending, calls),
+        ("references", sizes.references, load.wanted),
+    ]
+}
+
+pub(super) fn session(link: &Link) -> [Bound; 7] {
+    let sizes = link.session().sizes();
+    [
+        ("requests in flight", sizes.in_flight, sizes.pending),
+        ("pings", sizes.pings, session::Sizes::MOST_PINGS),
+        (
+            "ids of what was given up",
+            sizes.given_up,
+            session::Sizes::MOST_GIVEN_UP,
+        ),
+        (
+            "answers remembered",
+            sizes.remembered,
+            session::Sizes::MOST_REMEMBERED,
+        ),
+        (
+            "bytes remembered",
+            sizes.remembered_bytes,
+            session::Sizes::MOST_REMEMBERED_BYTES,
+        ),
+        (
+            "answers to send",
+            sizes.unsent,
+            session::Sizes::MOST_REMEMBERED,
+        ),
+        ("what is got again", sizes.regaining, sizes.references),
+    ]
+}
