@@ -74,7 +74,8 @@ impl Agent {
         };
         let (uuid, rust) = (session.uuid.clone(), session.is_rust());
         let payload = if rust {
-            self.hello_answer(instance)
+            let container = self.behind(conn.door).map(ToString::to_string);
+            self.hello_answer(instance, container)
         } else {
             Bytes::new()
         };
@@ -139,7 +140,7 @@ impl Agent {
         }
     }
 
-    fn hello_answer(&self, instance: String) -> Bytes {
+    fn hello_answer(&self, instance: String, container: Option<String>) -> Bytes {
         let in_flight = u32::try_from(self.config.requests_in_flight).unwrap_or(u32::MAX);
         let lease = u64::try_from(self.config.lease.as_millis()).unwrap_or(u64::MAX);
         json(&HelloAnswer {
@@ -155,6 +156,7 @@ impl Agent {
                 requests_in_flight: in_flight,
                 lease_ms: lease,
             },
+            container,
         })
         .into_bytes()
     }

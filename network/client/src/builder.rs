@@ -104,6 +104,7 @@ impl ClientBuilder {
             nonce: ground.uuid().to_string(),
             secret: self.control_secret,
             fencing: self.fencing,
+            container: None,
             alive_timeout: self.alive_timeout,
             request_timeout: self.request_timeout,
             seed: ground.random(),

@@ -104,6 +104,7 @@ impl Pool {
             // An agent has no business with it.
             secret: None,
             fencing: None,
+            container: way.container(),
             request_prefix: format!("{}l", config.request_prefix),
             seed: ground.random(),
             ..config.clone()

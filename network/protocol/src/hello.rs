@@ -103,6 +103,9 @@ pub struct HelloAnswer {
     pub control: bool,
     /// What the server accepts.
     pub limits: Limits,
+    /// Whose ROUTER it is, where a container has one of its own: its uuid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// What a server accepts from a peer.

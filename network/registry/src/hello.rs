@@ -193,6 +193,7 @@ impl Registry {
                 requests_in_flight: self.config.requests_in_flight,
                 lease_ms: millis(self.config.lease),
             },
+            container: None,
         };
         serde_json::to_vec(&answer).unwrap_or_default()
     }

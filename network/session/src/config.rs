@@ -29,6 +29,8 @@ pub struct Config {
     /// The number of the leadership, of who has the control secret and shares the client id with
     /// other processes.
     pub fencing: Option<u64>,
+    /// The uuid of the container whose own ROUTER it is with: another one may have its port by now.
+    pub container: Option<String>,
     /// Silence after which the server forgets the client.
     pub alive_timeout: Duration,
     /// How long a call may take that does not say it.

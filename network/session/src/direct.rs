@@ -40,6 +40,11 @@ impl DirectWay {
         })
     }
 
+    /// The uuid of the container that listens there itself, where its endpoint says it.
+    pub fn container(&self) -> Option<String> {
+        Endpoint::parse(self.own.as_ref()?).ok()?.uuid
+    }
+
     /// Whether an agent listens there, for its containers; else the container itself.
     pub fn of_agent(&self) -> bool {
         self.own.is_none()
@@ -93,6 +98,9 @@ mod tests {
         assert_eq!(way("u1", 1, 1), way("u1", 1, 1));
         assert_ne!(way("u1", 1, 1), way("u2", 1, 1));
         assert_ne!(way("u1", 1, 1), way("u1", 2, 1));
+        let container = |kind| way("u1", 1, kind).and_then(|way| way.container());
+        assert_eq!(container(1).as_deref(), Some("u1"));
+        assert_eq!(container(0), None);
         // An agent's ROUTER is that of all its containers.
         assert_eq!(way("u1", 1, 0), way("u2", 1, 0));
     }

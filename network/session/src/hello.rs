@@ -161,14 +161,19 @@ impl Session {
         }
     }
 
-    /// Whether a container's own ROUTER is not that of the life that was known: what is asked must
-    /// not reach another container that has its port now. (One of a TypeScript agent does not say.)
+    /// Whether a container's own ROUTER is another container's, or not that of the life that was
+    /// known: what is asked must not reach another container that has its port now. (One of a
+    /// TypeScript agent does not say.)
     fn is_another_container(&self, answer: Option<&HelloAnswer>) -> bool {
-        let (Peer::Container, Some(answer), Some(known)) = (self.config.peer, answer, &self.known)
-        else {
+        let (Peer::Container, Some(answer)) = (self.config.peer, answer) else {
             return false;
         };
-        answer.instance != known.instance
+        let another = match (&self.config.container, &answer.container) {
+            (Some(wanted), Some(said)) => said != wanted,
+            _ => false,
+        };
+        let known = self.known.as_ref();
+        another || known.is_some_and(|known| answer.instance != known.instance)
     }
 
     /// Takes note of a server's term; hangs up on one that is lower than a known one.

@@ -119,6 +119,7 @@ mod tests {
                     requests_in_flight: 1,
                     lease_ms: 1,
                 },
+                container: None,
             }),
             generation: 3,
             superseded: None,

@@ -1,5 +1,6 @@
 //! One simulation: the scenario of a seed, then calm, then nothing is wanted any more.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::laws::limits::under_way;
@@ -39,6 +40,8 @@ pub struct Outcome {
     pub hash: u64,
     /// Laws that were broken, each once.
     pub violations: Vec<Violation>,
+    /// How often each law had something to judge; those that never had are absent.
+    pub judged: BTreeMap<&'static str, u64>,
     /// Requests that containers began with.
     pub executed: usize,
     /// What happened, a line each.
@@ -142,6 +145,7 @@ impl World {
         Outcome {
             hash: self.story.hash(),
             violations,
+            judged: self.laws.judged(),
             executed: self.ledger.asked.values().map(|a| a.executed.len()).sum(),
             story: self.story.lines(),
         }

@@ -183,10 +183,10 @@ fn clients_that_came_while_it_started_are_told_of_and_served_then() {
 fn its_router_closes_after_the_last_answer_and_is_of_one_life() {
     let (mut rig, run, door) = connected(RUST_HELLO);
     let hello = rig.message_at(door, "x", Op::Hello, "c1", RUST_HELLO);
-    let instance = |sent: &[(String, Frame)]| -> Value {
-        let answer: Value = serde_json::from_slice(&sent[0].1.payload).unwrap();
-        answer["instance"].clone()
-    };
+    let answer =
+        |sent: &[(String, Frame)]| -> Value { serde_json::from_slice(&sent[0].1.payload).unwrap() };
+    let instance = |sent| answer(sent)["instance"].clone();
+    assert_eq!(answer(&hello)["container"], "u");
     rig.message_at(door, "x", Op::Request, "r1", r#"["do",1]"#);
     rig.call("ct", json!(["u"]), Value::Null);
     let sent = rig.message_at(door, "x", Op::Request, "r2", r#"["do",1]"#);

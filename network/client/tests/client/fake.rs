@@ -144,6 +144,7 @@ impl FakeServer {
                 requests_in_flight: 1_024,
                 lease_ms: 1_000,
             },
+            container: None,
         };
         self.session = persona.session.to_owned();
         let payload = serde_json::to_vec(&answer).expect("JSON");

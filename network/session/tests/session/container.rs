@@ -4,7 +4,7 @@ use huly_protocol::{ErrorCode, Frame, Op};
 use huly_session::{Call, Config, Effect, Input, Peer};
 use serde_json::json;
 
-use crate::rig::{Rig, config, ended, hello_answer, json_of, sent};
+use crate::rig::{Rig, config, ended, hello_answer, hello_answer_of, json_of, sent};
 
 fn container() -> Rig {
     let config = Config {
@@ -92,6 +92,26 @@ fn another_container_on_its_port_is_asked_nothing() {
     // Its own again.
     let effects = rig.connect("s-3");
     assert!(sent(&effects).iter().any(|frame| frame.op == Op::Request));
+}
+
+/// The agent was started again since it was said where the container is, and the first to listen
+/// there now is another one.
+#[test]
+fn another_container_that_has_its_port_from_the_first_is_asked_nothing() {
+    let mut rig = Rig::new(Config {
+        peer: Peer::Container,
+        container: Some("u1".to_owned()),
+        ..config()
+    });
+    ask(&mut rig, "say");
+    for (container, is_it) in [("u2", false), ("u1", true)] {
+        rig.input(Input::Connected);
+        let effects = rig.frame(hello_answer_of(container, "i-1"));
+        let asked = sent(&effects).iter().any(|frame| frame.op == Op::Request);
+        assert_eq!(asked, is_it, "{effects:?}");
+        assert_eq!(effects.contains(&Effect::Hangup), !is_it);
+    }
+    assert_eq!(rig.session.counters().refused_servers, 1);
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(crate) fn config() -> Config {
         request_prefix: "client-p-".into(),
         secret: None,
         fencing: None,
+        container: None,
         alive_timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(30),
         seed: 7,
@@ -30,15 +31,27 @@ pub(crate) fn ms(millis: u64) -> Duration {
 }
 
 pub(crate) fn hello_answer(session: &str, instance: &str, term: u64, in_flight: u32) -> Frame {
-    answer(session, instance, term, in_flight, 1 << 20)
+    answer(session, instance, term, in_flight, 1 << 20, None)
+}
+
+/// A container's own ROUTER.
+pub(crate) fn hello_answer_of(container: &str, instance: &str) -> Frame {
+    answer("s-1", instance, 0, 1_024, 1 << 20, Some(container.into()))
 }
 
 /// A server that takes no larger messages.
 pub(crate) fn limited(session: &str, message_bytes: u64) -> Frame {
-    answer(session, "i-1", 1_000, 1_024, message_bytes)
+    answer(session, "i-1", 1_000, 1_024, message_bytes, None)
 }
 
-fn answer(session: &str, instance: &str, term: u64, in_flight: u32, message_bytes: u64) -> Frame {
+fn answer(
+    session: &str,
+    instance: &str,
+    term: u64,
+    in_flight: u32,
+    message_bytes: u64,
+    container: Option<String>,
+) -> Frame {
     let answer = HelloAnswer {
         v: PROTOCOL_VERSION,
         instance: instance.into(),
@@ -51,6 +64,7 @@ fn answer(session: &str, instance: &str, term: u64, in_flight: u32, message_byte
             requests_in_flight: in_flight,
             lease_ms: LEASE_MS,
         },
+        container,
     };
     let payload = serde_json::to_vec(&answer).expect("JSON");
     Frame::new(Op::Hello, session, payload)

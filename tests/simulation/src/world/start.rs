@@ -89,6 +89,7 @@ impl World {
             request_prefix: format!("{number}-"),
             secret: None,
             fencing: None,
+            container: None,
             alive_timeout: SessionConfig::ALIVE_TIMEOUT,
             request_timeout: SessionConfig::REQUEST_TIMEOUT,
             seed,
