@@ -127,6 +127,22 @@ impl Network {
         self.feed.push(FeedUpdate::Snapshot(event));
     }
 
+    /// The feed begins anew, and before its last chunk an agent is gone.
+    pub(in crate::core::tests) fn subscribe_and_lose(&mut self, id: &str) {
+        self.subscribe();
+        self.lose_agent(id);
+        let told = self.feed.split_off(1).into_iter();
+        for (chunk, update) in (0..).zip(told.chain([FeedUpdate::Event(piece())])) {
+            if let FeedUpdate::Snapshot(mut event) | FeedUpdate::Event(mut event) = update {
+                event.snapshot = Some(Snapshot {
+                    chunk,
+                    last: chunk == 2,
+                });
+                self.feed.push(FeedUpdate::Snapshot(event));
+            }
+        }
+    }
+
     fn tell(&mut self, agents: Vec<AgentFeedEvent>, containers: Vec<ContainerEvent>) {
         self.feed.push(FeedUpdate::Event(FeedEvent {
             agents,
