@@ -131,13 +131,11 @@ impl Network {
     pub(in crate::core::tests) fn subscribe_and_lose(&mut self, id: &str) {
         self.subscribe();
         self.lose_agent(id);
-        let told = self.feed.split_off(1).into_iter();
-        for (chunk, update) in (0..).zip(told.chain([FeedUpdate::Event(piece())])) {
+        self.tell(vec![], vec![]);
+        for (chunk, update) in (0..).zip(self.feed.split_off(1)) {
             if let FeedUpdate::Snapshot(mut event) | FeedUpdate::Event(mut event) = update {
-                event.snapshot = Some(Snapshot {
-                    chunk,
-                    last: chunk == 2,
-                });
+                let last = chunk == 2;
+                event.snapshot = Some(Snapshot { chunk, last });
                 self.feed.push(FeedUpdate::Snapshot(event));
             }
         }
