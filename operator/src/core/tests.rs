@@ -207,6 +207,20 @@ fn a_long_failover_is_told_while_it_lasts() {
 }
 
 #[test]
+fn an_agent_that_goes_while_the_snapshot_comes_is_gone() {
+    let mut it = Harness::with_claims(&[("demo", "one", Some("u"))]);
+    it.network.subscribe_and_lose("a");
+    it.run();
+    it.pass_millis(1_100);
+    assert_ne!(it.reason("one"), "Ready");
+    it.agent("b", &["echo"]);
+    it.network.place_lost();
+    it.run();
+    assert_eq!(it.reason("one"), "Ready");
+    assert_eq!(it.status("one").agent.as_deref(), Some("b"));
+}
+
+#[test]
 fn a_server_that_restarts_changes_no_status() {
     let mut it = Harness::with_claims(&[("demo", "one", Some("u"))]);
     it.network_down("restarting");

@@ -127,6 +127,20 @@ impl Network {
         self.feed.push(FeedUpdate::Snapshot(event));
     }
 
+    /// The feed begins anew, and before its last chunk an agent is gone.
+    pub(in crate::core::tests) fn subscribe_and_lose(&mut self, id: &str) {
+        self.subscribe();
+        self.lose_agent(id);
+        self.tell(vec![], vec![]);
+        for (chunk, update) in (0..).zip(self.feed.split_off(1)) {
+            if let FeedUpdate::Snapshot(mut event) | FeedUpdate::Event(mut event) = update {
+                let last = chunk == 2;
+                event.snapshot = Some(Snapshot { chunk, last });
+                self.feed.push(FeedUpdate::Snapshot(event));
+            }
+        }
+    }
+
     fn tell(&mut self, agents: Vec<AgentFeedEvent>, containers: Vec<ContainerEvent>) {
         self.feed.push(FeedUpdate::Event(FeedEvent {
             agents,
