@@ -11,8 +11,9 @@ import pytest
 from conftest import Bystander, Peers, Programs
 from programs import Program
 from raw import Raw, rust_hello
+from raw_agent import RawAgent
 from relay import DOWN, Relay
-from wire import ASK_HELLO, DEADLINE, ERROR, PING, RESPONSE, RETRY
+from wire import ASK_HELLO, DEADLINE, ERROR, EVENT, PING, RESPONSE, RETRY
 from wire import Frame, eventually, fresh
 
 MEBIBYTE = 1024 * 1024
@@ -142,3 +143,43 @@ def test_the_write_deadline(peers: Peers, programs: Programs) -> None:
     relay.flow()
     assert {future.result(DEADLINE) for future in asked} == {data}
     assert network.metric("huly_network_references") == 1
+
+
+def test_a_network_that_is_larger_than_what_may_wait_for_a_peer(
+    peers: Peers, programs: Programs
+) -> None:
+    """The feed's snapshot comes as it is read, however late that is; others are served meanwhile."""
+    network = programs.network()
+    raw = peers.raw(network.address)
+    raw.hello()
+    agent = RawAgent(raw, ["k"])
+    extra = {"text": "x" * (20 * 1024)}
+    uuids = [fresh("k") for _ in range(5_000)]
+    agent.register(*(agent.record(uuid, extra=extra) for uuid in uuids))
+    serving = programs.agent(network)
+    client = peers.client(network)
+    uuid, _ = client.get("echo", {"uuid": fresh("echo")})
+    bystander = Bystander(client, peers.direct(serving), uuid)
+    relay = peers.relay(network)
+    watcher = peers.raw(relay.address)
+    watcher.hello(huly=rust_hello())
+    # The most that it had at a time, from now on.
+    clear = Path(f"/proc/{network.process.pid}/clear_refs")
+    clear.write_text("5")
+    before = memory(network)
+    relay.stall(DOWN)
+    watcher.ask("xw", {})
+    bystander.check()
+    assert memory(network) - before < 24 * MEBIBYTE
+    relay.flow()
+    told = []
+    while True:
+        event = watcher.expect("a chunk", lambda frame: frame.op == EVENT)
+        feed = event.json()["feed"]
+        told += [each["container"]["uuid"] for each in feed.get("containers", [])]
+        if feed["snapshot"]["last"]:
+            break
+    assert sorted(told) == sorted([*uuids, uuid])
+    assert memory(network) - before < 24 * MEBIBYTE
+    assert network.metric("huly_network_connections_cut_total") == 0
+    bystander.check()

@@ -1,6 +1,7 @@
 //! Containers on the workers, each a task of its own.
 
 mod life;
+mod queue;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -18,12 +19,14 @@ use crate::kinds::Kinds;
 use crate::runtime::gate::Gate;
 use crate::runtime::watchdog::{Mark, Watch};
 use life::Life;
+use queue::{Queue, Queues};
 
 struct Hosted {
     commands: mpsc::UnboundedSender<mailbox::Input>,
     abort: AbortHandle,
     mark: Arc<Mark>,
     gate: Gate,
+    queue: Arc<Queue>,
 }
 
 /// The containers that run.
@@ -35,6 +38,7 @@ pub(crate) struct Hosting {
     reports: mpsc::UnboundedSender<Input>,
     watch: Watch,
     hosted: BTreeMap<Run, Hosted>,
+    queues: Queues,
 }
 
 impl Hosting {
@@ -54,6 +58,7 @@ impl Hosting {
             reports,
             watch,
             hosted: BTreeMap::new(),
+            queues: Queues::default(),
         }
     }
 
@@ -76,6 +81,7 @@ impl Hosting {
             tasks,
         };
         let gate = self.gate.of_container();
+        let queue = self.queues.of_container();
         let life = Life {
             run,
             uuid: seed.uuid.clone(),
@@ -84,6 +90,7 @@ impl Hosting {
             spawned,
             end,
             gate: gate.clone(),
+            queue: queue.clone(),
             reports: self.reports.clone(),
         };
         let factory = self.kinds.factory_of(&seed.kind, &seed.uuid);
@@ -118,6 +125,7 @@ impl Hosting {
             abort,
             mark,
             gate,
+            queue,
         };
         self.hosted.insert(run, hosted);
     }
@@ -150,7 +158,16 @@ impl Hosting {
 
     pub(crate) fn request(&self, run: Run, asked: Asked) {
         let closings = self.gate.closings();
+        if let Some(hosted) = self.hosted.get(&run) {
+            hosted.queue.come();
+        }
         self.tell(run, mailbox::Input::Request { asked, closings });
+    }
+
+    /// Requests that containers were handed and have not begun with: those that wait for a serial one,
+    /// for the gate, or for a worker.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queues.waiting()
     }
 
     /// What it may begin with.

@@ -101,7 +101,7 @@ impl Metrics {
             ))?,
             waiting: IntGauge::with_opts(named(
                 "waiting_calls",
-                "Requests that wait for their container or for the lease.",
+                "Requests that wait: for their container to start or to begin with them, or for the lease.",
             ))?,
             session_up: IntGauge::with_opts(named(
                 "session_up",
@@ -197,7 +197,8 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn set(&self, figures: &Figures<'_>) {
+    /// The figures of the core, and the requests that containers have and have not begun with.
+    pub(crate) fn set(&self, figures: &Figures<'_>, in_mailboxes: usize) {
         for (kind, count) in figures.containers {
             self.containers
                 .with_label_values(&[kind])
@@ -207,7 +208,7 @@ impl Metrics {
             self.standbys.with_label_values(&[kind]).set(whole(*count));
         }
         self.clients.set(whole(figures.clients));
-        self.waiting.set(whole(figures.waiting));
+        self.waiting.set(whole(figures.waiting + in_mailboxes));
         self.session_up.set(i64::from(figures.registered));
         self.leased.set(i64::from(figures.leased));
     }

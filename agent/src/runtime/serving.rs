@@ -125,7 +125,7 @@ impl Serving {
                 LinkInput::Over => break,
             };
         }
-        self.metrics.set(&self.agent.figures());
+        self.set_metrics();
         Ok(true)
     }
 
@@ -159,7 +159,7 @@ impl Serving {
                 Input::Wake
             }
             Next::Tick => {
-                self.metrics.set(&self.agent.figures());
+                self.set_metrics();
                 Input::Wake
             }
             Next::Input(input) | Next::Link(LinkInput::Core(input)) => input,
@@ -195,6 +195,11 @@ impl Serving {
             control = self.control.recv() => Ok(control.map(Next::Control)),
             next = in_turn(self.turn, [router, doors, link, reports]) => next.map(Some),
         }
+    }
+
+    fn set_metrics(&self) {
+        let waiting = self.hosting.waiting();
+        self.metrics.set(&self.agent.figures(), waiting);
     }
 
     fn state(&self) -> State {

@@ -9,6 +9,7 @@ mod host;
 mod life;
 mod own_router;
 mod ping;
+mod queue;
 mod standby;
 mod watchdog;
 

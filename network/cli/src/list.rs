@@ -91,6 +91,8 @@ pub(crate) async fn kinds(client: &Client, output: Output) -> anyhow::Result<()>
             "SPECIFIED",
             "IDLE",
             "MAX-PER-AGENT",
+            "EXCLUSIVE",
+            "SERIAL",
             "STATELESS",
         ],
         rows.collect(),
@@ -98,7 +100,7 @@ pub(crate) async fn kinds(client: &Client, output: Output) -> anyhow::Result<()>
     Ok(())
 }
 
-fn kind_row(name: &str, served: bool, spec: Option<&KindSpec>) -> [String; 6] {
+fn kind_row(name: &str, served: bool, spec: Option<&KindSpec>) -> [String; 8] {
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let defaults = KindSpec::defaults(name);
     let rules = spec.unwrap_or(&defaults);
@@ -110,6 +112,8 @@ fn kind_row(name: &str, served: bool, spec: Option<&KindSpec>) -> [String; 6] {
         rules
             .max_per_agent
             .map_or_else(|| "-".to_owned(), |max| max.to_string()),
+        yes(rules.exclusive),
+        yes(rules.serial),
         rules
             .stateless_uuid
             .clone()
@@ -165,4 +169,30 @@ fn container_row(container: &ContainerRecord) -> [String; 8] {
             .unwrap_or_default(),
         authority(&container.endpoint),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_shown_with_what_its_specification_says() {
+        let spec = KindSpec {
+            idle_timeout_ms: Some(1_500),
+            max_per_agent: Some(7),
+            exclusive: true,
+            ..KindSpec::defaults("k")
+        };
+        let row = kind_row("k", true, Some(&spec));
+        assert_eq!(row, ["k", "yes", "yes", "1.5 s", "7", "yes", "no", "-"]);
+        let spec = KindSpec {
+            serial: true,
+            stateless_uuid: Some("u".to_owned()),
+            ..KindSpec::defaults("k")
+        };
+        let row = kind_row("k", false, Some(&spec));
+        assert_eq!(row, ["k", "no", "yes", "5 s", "-", "no", "yes", "u"]);
+        let row = kind_row("k", true, None);
+        assert_eq!(row, ["k", "yes", "no", "5 s", "-", "no", "no", "-"]);
+    }
 }

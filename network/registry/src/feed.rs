@@ -241,7 +241,7 @@ impl Registry {
         for (client, untold) in &mut self.feed.watchers {
             match untold {
                 None => to_all.push(client.clone()),
-                Some(untold) => to_one.push((client.clone(), untold.part())),
+                Some(untold) => to_one.push((client.clone(), untold.part(false))),
             }
         }
         for (client, part) in to_one {

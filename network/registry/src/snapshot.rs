@@ -2,6 +2,7 @@
 //! be written to it, so that a large network fills nobody's queue. What happens meanwhile is told as
 //! chunks among them.
 
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::vec::IntoIter;
 
 use huly_protocol::{
@@ -21,20 +22,20 @@ const PER_RECORD: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Untold {
     agents: IntoIter<Id>,
-    containers: IntoIter<Id>,
+    /// The container that was told last, by its kind and number: by these they are told in order.
+    told: Option<(Id, u64)>,
+    /// Those with higher numbers are told as what happens.
+    newest: u64,
     /// The next chunk's number.
     chunk: u32,
 }
 
 impl Untold {
     /// The next chunk's part of the snapshot.
-    pub(crate) fn part(&mut self) -> Snapshot {
+    pub(crate) fn part(&mut self, last: bool) -> Snapshot {
         let chunk = self.chunk;
         self.chunk += 1;
-        Snapshot {
-            chunk,
-            last: self.agents.len() == 0 && self.containers.len() == 0,
-        }
+        Snapshot { chunk, last }
     }
 }
 
@@ -45,12 +46,11 @@ impl Registry {
         self.flush_feed();
         let position = serde_json::to_vec(&self.feed_event()).unwrap_or_default();
         self.respond(client, request, position);
-        let live = self.entries.iter().filter(|(_, entry)| entry.is_live());
-        let containers: Vec<Id> = live.map(|(uuid, _)| uuid.clone()).collect();
         let agents: Vec<Id> = self.agents.keys().cloned().collect();
         let untold = Untold {
             agents: agents.into_iter(),
-            containers: containers.into_iter(),
+            told: None,
+            newest: self.entry_seq,
             chunk: 0,
         };
         self.feed.watchers.insert(client.clone(), Some(untold));
@@ -68,7 +68,8 @@ impl Registry {
             0 => (Vec::new(), self.next_containers(&mut untold)),
             _ => (self.next_agents(&mut untold), Vec::new()),
         };
-        let part = untold.part();
+        let last = untold.agents.len() == 0 && self.untold(&untold).next().is_none();
+        let part = untold.part(last);
         let event = FeedEvent {
             snapshot: Some(part),
             agents,
@@ -76,7 +77,7 @@ impl Registry {
             ..self.feed_event()
         };
         self.send_event(client, &PeerEvent::Feed(event));
-        if part.last {
+        if last {
             return;
         }
         let session = self.sessions.get(client);
@@ -100,8 +101,10 @@ impl Registry {
     fn next_containers(&self, untold: &mut Untold) -> Vec<ContainerEvent> {
         let mut told = Vec::new();
         let mut bytes = 0;
-        for uuid in untold.containers.by_ref() {
-            let entry = self.entries.get(&uuid).filter(|entry| entry.is_live());
+        let mut last = None;
+        for (kind, number, uuid) in self.untold(untold) {
+            last = Some((kind, number));
+            let entry = self.entries.get(uuid).filter(|entry| entry.is_live());
             let Some(entry) = entry else {
                 continue;
             };
@@ -115,7 +118,32 @@ impl Registry {
                 break;
             }
         }
+        if let Some((kind, number)) = last {
+            untold.told = Some((kind.clone(), number));
+        }
         told
+    }
+
+    /// The containers that are not told yet, by kind and number, those that do not live among them.
+    fn untold(&self, untold: &Untold) -> impl Iterator<Item = (&Id, u64, &Id)> {
+        let newest = untold.newest;
+        let (of_kind, later) = match &untold.told {
+            Some((kind, number)) => (
+                self.by_kind.get_key_value(kind).map(|of| (of, *number)),
+                Excluded(kind),
+            ),
+            None => (None, Unbounded),
+        };
+        let of_kind = of_kind.into_iter().flat_map(move |((kind, of), number)| {
+            let rest = of.range((Excluded(number), Included(newest)));
+            rest.map(move |(number, uuid)| (kind, *number, uuid))
+        });
+        let later = self.by_kind.range::<Id, _>((later, Unbounded));
+        let later = later.flat_map(move |(kind, of)| {
+            let all = of.range(..=newest);
+            all.map(move |(number, uuid)| (kind, *number, uuid))
+        });
+        of_kind.chain(later)
     }
 }
 

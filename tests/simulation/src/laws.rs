@@ -5,7 +5,7 @@ mod codes;
 mod copies;
 mod exclusive;
 mod kinds;
-mod limits;
+pub(crate) mod limits;
 mod load;
 mod order;
 mod references;
@@ -13,6 +13,7 @@ mod requests;
 pub(crate) mod served;
 mod standbys;
 mod told;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +25,7 @@ use huly_registry::Snapshot;
 use crate::ledger::{CopyId, News};
 use crate::program::Program;
 use crate::world::{ProcessId, World};
+use verdict::{Verdict, always};
 
 /// A law: what it is called, what it says.
 #[derive(Debug, Clone, Copy)]
@@ -35,27 +37,27 @@ pub struct Law {
     check: Check,
 }
 
-/// When a law is looked at, and by what. What is wrong is returned.
+/// When a law is looked at, and by what.
 #[derive(Debug, Clone, Copy)]
 enum Check {
     /// After each event that concerns it.
-    News(fn(&World, &News) -> Option<String>),
+    News(fn(&World, &News) -> Verdict),
     /// After each step of a program.
     Step(fn(&World, &Program) -> Option<String>),
     /// After each event.
-    Event(fn(&World) -> Option<String>),
+    Event(fn(&World) -> Verdict),
     /// All the time.
-    Time(fn(&World) -> Option<String>),
+    Time(fn(&World) -> Verdict),
     /// Once nothing has been wrong for a while.
-    Calm(fn(&World, &ServerView) -> Option<String>),
+    Calm(fn(&World, &ServerView) -> Verdict),
     /// Once everything has been let go.
-    End(fn(&World, &ServerView) -> Option<String>),
+    End(fn(&World, &ServerView) -> Verdict),
     /// By comparing two runs.
     Twice,
 }
 
 /// The law that two runs of a seed are compared by.
-pub(crate) const SAME: &str = "same-seed-same-story";
+pub const SAME: &str = "same-seed-same-story";
 
 /// All laws.
 pub const LAWS: &[Law] = &[
@@ -69,6 +71,12 @@ pub const LAWS: &[Law] = &[
         sentence: "under one server, never do two containers of an exclusive kind at Rust agents \
                    accept requests under one uuid",
         check: Check::Event(exclusive::one_accepting),
+    },
+    Law {
+        name: "exclusive-one-begins",
+        sentence: "under one server, a container of an exclusive kind at a Rust agent begins with \
+                   nothing while another of its uuid accepts, nor when a later one has begun",
+        check: Check::News(exclusive::begins_alone),
     },
     Law {
         name: "one-copy",
@@ -108,6 +116,11 @@ pub const LAWS: &[Law] = &[
         check: Check::News(references::restart),
     },
     Law {
+        name: "asked-of-it",
+        sentence: "what a container runs was asked of it; a get by uuid is answered with that uuid",
+        check: Check::News(requests::of_it),
+    },
+    Law {
         name: "executed-once",
         sentence: "no request runs twice in one life of a container, nor, unless it is idempotent \
                    or two servers are up, in two",
@@ -144,12 +157,12 @@ pub const LAWS: &[Law] = &[
     Law {
         name: "bounded",
         sentence: "once it is quiet, nothing is held, waits or is under way anywhere",
-        check: Check::Calm(limits::idle),
+        check: Check::Calm(|world, view| always(limits::idle(world, view))),
     },
     Law {
         name: "nothing-leaks",
         sentence: "once everything was let go, no container and no reference is left",
-        check: Check::End(limits::empty),
+        check: Check::End(|world, view| always(limits::empty(world, view))),
     },
     Law {
         name: "feed-is-true",
@@ -216,6 +229,8 @@ impl fmt::Display for Violation {
 pub(crate) struct Laws {
     broken: Vec<Violation>,
     names: BTreeSet<&'static str>,
+    /// How often each had something to judge.
+    judged: BTreeMap<&'static str, u64>,
     /// The copies that there were when everything was mended, by uuid.
     pub(crate) mended: BTreeMap<String, Vec<(CopyId, Option<Epoch>)>>,
 }
@@ -223,6 +238,11 @@ pub(crate) struct Laws {
 impl Laws {
     pub(crate) fn take(&mut self) -> Vec<Violation> {
         std::mem::take(&mut self.broken)
+    }
+
+    /// How often each law had something to judge.
+    pub(crate) fn judged(&self) -> BTreeMap<&'static str, u64> {
+        self.judged.clone()
     }
 }
 
@@ -248,8 +268,8 @@ impl World {
         for law in LAWS {
             if let Check::News(check) = law.check {
                 for one in news {
-                    let what = check(self, one);
-                    self.judged(law, what);
+                    let verdict = check(self, one);
+                    self.judged(law, verdict);
                 }
             }
         }
@@ -260,10 +280,10 @@ impl World {
         for law in LAWS {
             if let Check::Step(check) = law.check
                 && let Some(program) = &self.process(id).program
-                && let Some(what) = check(self, program)
             {
-                let what = format!("{} keeps {what}", self.process(id).name);
-                self.judged(law, Some(what));
+                let wrong = check(self, program);
+                let wrong = wrong.map(|what| format!("{} keeps {what}", self.process(id).name));
+                self.judged(law, always(wrong));
             }
         }
     }
@@ -272,8 +292,8 @@ impl World {
     pub(crate) fn judge_event(&mut self) {
         for law in LAWS {
             if let Check::Event(check) = law.check {
-                let what = check(self);
-                self.judged(law, what);
+                let verdict = check(self);
+                self.judged(law, verdict);
             }
         }
     }
@@ -281,40 +301,50 @@ impl World {
     pub(crate) fn judge_time(&mut self) {
         for law in LAWS {
             if let Check::Time(check) = law.check {
-                let what = check(self);
-                self.judged(law, what);
+                let verdict = check(self);
+                self.judged(law, verdict);
             }
         }
     }
 
     /// Looks at what holds once it is calm.
     pub(crate) fn judge_calm(&mut self) {
-        let Some(view) = self.server_view() else {
-            return;
-        };
+        let view = self.server_view();
         for law in LAWS {
             if let Check::Calm(check) = law.check {
-                let what = check(self, &view);
-                self.judged(law, what);
+                let verdict = self.by_view(view.as_ref(), check);
+                self.judged(law, verdict);
             }
         }
     }
 
     /// Looks at what holds once everything was let go.
     pub(crate) fn judge_end(&mut self) {
-        let Some(view) = self.server_view() else {
-            return;
-        };
+        let view = self.server_view();
         for law in LAWS {
             if let Check::End(check) = law.check {
-                let what = check(self, &view);
-                self.judged(law, what);
+                let verdict = self.by_view(view.as_ref(), check);
+                self.judged(law, verdict);
             }
         }
     }
 
-    fn judged(&mut self, law: &Law, what: Option<String>) {
-        let Some(what) = what else { return };
+    /// Where nothing is wrong any more there is a server.
+    fn by_view(
+        &self,
+        view: Option<&ServerView>,
+        check: fn(&World, &ServerView) -> Verdict,
+    ) -> Verdict {
+        match view {
+            Some(view) => check(self, view),
+            None => Some(Err("there is no server to be asked".to_owned())),
+        }
+    }
+
+    fn judged(&mut self, law: &Law, verdict: Verdict) {
+        let Some(verdict) = verdict else { return };
+        *self.laws.judged.entry(law.name).or_default() += 1;
+        let Err(what) = verdict else { return };
         if self.laws.names.insert(law.name) {
             let (at, name) = (self.now, law.name);
             self.story

@@ -21,12 +21,21 @@ pub(crate) enum Seen {
     /// It was told to end, or ended: it takes none any more.
     Refuses { run: u64, by_itself: bool },
     /// A container began with a request.
-    Executed { run: u64, op: u64 },
+    Executed {
+        run: u64,
+        op: u64,
+        /// By which of its tries.
+        of_try: u64,
+        /// It is of a kind that its agent knows to be exclusive.
+        alone: bool,
+    },
     /// It has answered it.
     Ended { run: u64, op: u64 },
     /// A request is made that may take so long.
     Asked {
         op: u64,
+        /// The container that is asked.
+        uuid: String,
         timeout: Duration,
         idempotent: bool,
         /// Over which of its client's connections and by which route; absent where that does not
@@ -45,10 +54,17 @@ pub(crate) enum Seen {
         /// With what it failed, if it did.
         code: Option<ErrorCode>,
     },
+    /// A get by uuid was answered with a container.
+    Got { asked: String, got: String },
     /// A reference is let go; the server has yet to hear of it.
     LetGo,
-    /// A request went out.
-    Sent { op: u64 },
+    /// A request went out under an id.
+    Sent { op: u64, id: String },
+    /// The server said an error to what had that id.
+    Refused { id: String },
+    /// A request goes out as if it had never been, if it is idempotent: by the other route, or to a
+    /// server that need not know it.
+    TriesAnew { op: u64 },
     /// An agent was registered at the server that it reaches.
     Registered,
     /// A server tells an agent to start a container.
@@ -84,6 +100,8 @@ pub(crate) struct Copy {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) accepts: bool,
     pub(crate) serial: bool,
+    /// When it began with a request last that its agent knew to be of an exclusive kind.
+    pub(crate) begun_alone: Option<Duration>,
     /// The requests that it has begun with and not answered.
     pub(crate) running: BTreeSet<u64>,
 }
@@ -92,6 +110,8 @@ pub(crate) struct Copy {
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) by: ProcessId,
+    /// The container that was asked.
+    pub(crate) uuid: String,
     pub(crate) at: Duration,
     pub(crate) deadline: Duration,
     pub(crate) idempotent: bool,
@@ -105,6 +125,13 @@ pub(crate) struct Asked {
     pub(crate) outcome: Option<(Outcome, Duration)>,
     /// Whether it went out.
     pub(crate) sent: bool,
+    /// Its tries until now, but the first: of one that is idempotent, which is sent again as if it
+    /// had never been.
+    pub(crate) tries: u64,
+    /// When the last one began without an answer to the one before.
+    pub(crate) tried_anew: Option<Duration>,
+    /// The tries by which it ran.
+    pub(crate) ran_by: BTreeSet<u64>,
     /// In which lives it was begun.
     pub(crate) executed: Vec<CopyId>,
 }
@@ -119,6 +146,8 @@ pub(crate) struct Ledger {
     /// Those that accept, by uuid.
     pub(crate) accepting: BTreeMap<String, BTreeSet<CopyId>>,
     pub(crate) asked: BTreeMap<u64, Asked>,
+    /// Under which ids idempotent requests went out.
+    ids: BTreeMap<(ProcessId, String), u64>,
     /// Calls without an end, with their deadlines.
     pub(crate) open: BTreeMap<(ProcessId, u64), Duration>,
     /// Requests without an end.
@@ -147,6 +176,10 @@ pub(crate) enum News {
     Executed(u64),
     Done(u64),
     Placed(ProcessId, Placed),
+    Got {
+        asked: String,
+        got: String,
+    },
     /// Another call came to its end, so much before its deadline.
     Called {
         call: u64,
@@ -183,6 +216,7 @@ impl Ledger {
                     epoch,
                     accepts: true,
                     serial,
+                    begun_alone: None,
                     running: BTreeSet::new(),
                 };
                 self.copies.insert(copy, known);
@@ -199,28 +233,37 @@ impl Ledger {
                     asked.sent_again = true;
                 }
             }
-            Seen::Executed { run, op } => {
+            Seen::Executed {
+                run,
+                op,
+                of_try,
+                alone,
+            } => {
                 let mut beside = None;
                 if let Some(copy) = self.copies.get_mut(&(by, run)) {
                     beside = copy.running.first().copied().filter(|_| copy.serial);
                     copy.running.insert(op);
+                    copy.begun_alone = alone.then_some(now).or(copy.begun_alone);
                 }
                 self.begun += 1;
                 if let Some(asked) = self.asked.get_mut(&op) {
                     asked.began = self.begun;
                     asked.beside = beside;
+                    asked.ran_by.insert(of_try);
                     asked.executed.push((by, run));
                     self.news.push(News::Executed(op));
                 }
             }
             Seen::Asked {
                 op,
+                uuid,
                 timeout,
                 idempotent,
                 connection,
             } => {
                 let asked = Asked {
                     by,
+                    uuid,
                     at: now,
                     deadline: now + timeout,
                     idempotent,
@@ -230,6 +273,9 @@ impl Ledger {
                     beside: None,
                     outcome: None,
                     sent: false,
+                    tries: 0,
+                    tried_anew: None,
+                    ran_by: BTreeSet::new(),
                     executed: Vec::new(),
                 };
                 self.asked.insert(op, asked);
@@ -254,9 +300,29 @@ impl Ledger {
                 }
             }
             Seen::LetGo => self.called.0.push(now),
-            Seen::Sent { op } => {
+            Seen::Got { asked, got } => self.news.push(News::Got { asked, got }),
+            Seen::Sent { op, id } => {
                 if let Some(asked) = self.asked.get_mut(&op) {
                     asked.sent = true;
+                    if asked.idempotent {
+                        self.ids.insert((by, id), op);
+                    }
+                }
+            }
+            Seen::TriesAnew { op } => {
+                if let Some(asked) = self.asked.get_mut(&op).filter(|asked| asked.idempotent) {
+                    asked.tries += 1;
+                    asked.tried_anew = Some(now);
+                }
+            }
+            Seen::Refused { id } => {
+                let op = self.ids.get(&(by, id));
+                let asked = op.and_then(|op| self.asked.get_mut(op));
+                // Nobody was told of it: it is tried again.
+                if let Some(asked) = asked.filter(|asked| asked.outcome.is_none())
+                    && asked.tried_anew != Some(now)
+                {
+                    asked.tries += 1;
                 }
             }
             // It takes the world to know where.

@@ -14,9 +14,10 @@ mod run;
 mod sabotage;
 mod scenario;
 mod story;
+mod tries;
 mod wire;
 mod world;
 
-pub use laws::{LAWS, Law, Violation};
+pub use laws::{LAWS, Law, SAME, Violation};
 pub use run::{Outcome, Telling, same_twice, simulate};
 pub use sabotage::Sabotage;

@@ -9,15 +9,27 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::Context;
-use huly_simulation::{Sabotage, Telling, Violation, same_twice, simulate};
+use huly_simulation::{LAWS, Outcome, SAME, Sabotage, Telling, Violation, same_twice, simulate};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Every so many seeds one is run twice.
 const TWICE: u64 = 20;
 /// Seeds that are named for each law.
 const NAMED: usize = 5;
+/// Within so many seeds each law has something to judge, or it is worth nothing.
+const ENOUGH: u64 = 1_000;
 
-/// Runs the seeds; returns whether every law held.
+/// What came of all seeds.
+#[derive(Debug, Default)]
+struct All {
+    /// Requests that containers began with.
+    ran: u64,
+    /// How often each law had something to judge.
+    judged: BTreeMap<&'static str, u64>,
+    broken: BTreeMap<u64, Vec<Violation>>,
+}
+
+/// Runs the seeds; returns whether every law held, and had something to judge.
 pub(crate) fn run(
     seeds: &Range<u64>,
     jobs: Option<usize>,
@@ -31,8 +43,7 @@ pub(crate) fn run(
     );
     let started = Instant::now();
     let next = AtomicU64::new(seeds.start);
-    let ran = AtomicU64::new(0);
-    let broken: Mutex<BTreeMap<u64, Vec<Violation>>> = Mutex::default();
+    let all: Mutex<All> = Mutex::default();
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             scope.spawn(|| {
@@ -42,15 +53,13 @@ pub(crate) fn run(
                         break;
                     }
                     let outcome = simulate(seed, sabotage, Telling::Silent);
-                    ran.fetch_add(outcome.executed as u64, Ordering::Relaxed);
-                    let mut violations = outcome.violations;
-                    if seed.is_multiple_of(TWICE) {
-                        violations.extend(same_twice(seed, outcome.hash, sabotage));
-                    }
-                    if !violations.is_empty() {
-                        let mut broken = broken.lock().unwrap_or_else(PoisonError::into_inner);
-                        broken.insert(seed, violations);
-                        bar.set_message(format!("({} broke a law)", broken.len()));
+                    let twice = seed
+                        .is_multiple_of(TWICE)
+                        .then(|| same_twice(seed, outcome.hash, sabotage));
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.take(seed, outcome, twice);
+                    if !all.broken.is_empty() {
+                        bar.set_message(format!("({} broke a law)", all.broken.len()));
                     }
                     bar.inc(1);
                 }
@@ -58,16 +67,43 @@ pub(crate) fn run(
         }
     });
     bar.finish_and_clear();
-    let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let (took, ran) = (started.elapsed().as_secs_f64(), ran.into_inner());
+    let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let took = started.elapsed().as_secs_f64();
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "{count} seeds in {took:.1} s, {ran} requests ran, {} seeds broke a law",
-        broken.len()
+        "{count} seeds in {took:.1} s, {} requests ran, {} seeds broke a law",
+        all.ran,
+        all.broken.len()
     )?;
-    report(&broken, sabotage, &mut out)?;
-    Ok(broken.is_empty())
+    report(&all.broken, sabotage, &mut out)?;
+    let idle: Vec<&str> = LAWS
+        .iter()
+        .map(|law| law.name)
+        .filter(|law| !all.judged.contains_key(law))
+        .collect();
+    if !idle.is_empty() {
+        writeln!(out, "nothing to judge for {}", idle.join(", "))?;
+    }
+    let meaningful = all.ran > 0 && (idle.is_empty() || count < ENOUGH);
+    Ok(all.broken.is_empty() && meaningful)
+}
+
+impl All {
+    fn take(&mut self, seed: u64, outcome: Outcome, twice: Option<Option<Violation>>) {
+        self.ran += outcome.executed as u64;
+        for (law, times) in outcome.judged {
+            *self.judged.entry(law).or_default() += times;
+        }
+        let mut violations = outcome.violations;
+        if let Some(twice) = twice {
+            *self.judged.entry(SAME).or_default() += 1;
+            violations.extend(twice);
+        }
+        if !violations.is_empty() {
+            self.broken.insert(seed, violations);
+        }
+    }
 }
 
 fn report(

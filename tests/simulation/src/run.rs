@@ -1,7 +1,9 @@
 //! One simulation: the scenario of a seed, then calm, then nothing is wanted any more.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::laws::limits::under_way;
 use crate::laws::{SAME, Violation};
 use crate::program::{Program, Told};
 use crate::sabotage::Sabotage;
@@ -15,6 +17,8 @@ const CALM: Duration = Duration::from_secs(35);
 const BUSY: Duration = Duration::from_secs(15);
 /// After which a TypeScript client that was told to try again does so.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long it may take until for a moment nothing is under way.
+const BREATH: Duration = Duration::from_secs(2);
 /// How long after everything was let go nothing of it is left.
 const EMPTY: Duration = Duration::from_secs(25);
 
@@ -36,6 +40,8 @@ pub struct Outcome {
     pub hash: u64,
     /// Laws that were broken, each once.
     pub violations: Vec<Violation>,
+    /// How often each law had something to judge; those that never had are absent.
+    pub judged: BTreeMap<&'static str, u64>,
     /// Requests that containers began with.
     pub executed: usize,
     /// What happened, a line each.
@@ -54,6 +60,7 @@ pub fn simulate(seed: u64, sabotage: Option<Sabotage>, telling: Telling) -> Outc
     world.tell_all(Told::Rest);
     world.run_until(mended + CALM);
     let mut end = world.work_off(mended + CALM);
+    end = world.catch_breath(end);
     world.judge_calm();
     if world.scenario.operator_away.is_some() {
         world.start("operator");
@@ -64,6 +71,7 @@ pub fn simulate(seed: u64, sabotage: Option<Sabotage>, telling: Telling) -> Outc
     world.tell_all(Told::LetGo);
     world.dismiss_heirs();
     world.run_until(end + EMPTY);
+    world.catch_breath(end + EMPTY);
     world.judge_end();
     world.outcome()
 }
@@ -100,6 +108,17 @@ impl World {
         end
     }
 
+    /// Runs on until nothing is under way: some say what they want again and again, or register again
+    /// on their own. Returns when that is so, or the time is over that it may take.
+    fn catch_breath(&mut self, from: Duration) -> Duration {
+        let mut end = from;
+        while under_way(self).is_some() && end < from + BREATH {
+            end += Duration::from_millis(20);
+            self.run_until(end);
+        }
+        end
+    }
+
     /// Requests to containers that TypeScript clients have no answer to.
     fn plain_requests(&self) -> u32 {
         let clients = self.running().filter_map(|(_, _, program)| match program {
@@ -126,6 +145,7 @@ impl World {
         Outcome {
             hash: self.story.hash(),
             violations,
+            judged: self.laws.judged(),
             executed: self.ledger.asked.values().map(|a| a.executed.len()).sum(),
             story: self.story.lines(),
         }

@@ -37,8 +37,19 @@ pub enum Sabotage {
     ForgetRunning,
     /// The client's driver drops answers that say that the time is over.
     DropTimeouts,
-    /// The client's driver says of requests that may have run that they did not.
+    /// The client's driver says of requests that failed that they did not run.
     ClaimNotRun,
+    /// The client's driver says of idempotent requests that failed that their last try did not run.
+    ClaimTryNotRun,
+    /// The client's driver asks other containers than its caller says.
+    AskOthers,
+    /// The client's driver gets other containers than its caller says.
+    GetOthers,
+    /// Who dials a container's port is let in to another's, and does not look whose it is.
+    MixDoors,
+    /// The agent's driver hands requests over though the lease is over, and containers begin with
+    /// them without looking at the gate.
+    PassTheGate,
     /// The client's driver drops what asserts references again.
     DropReassertions,
     /// Delays depend on what other simulations of this process did before.

@@ -7,8 +7,7 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use huly_protocol::{Frame, KindSpec, Op, Request, method};
-use serde_json::value::RawValue;
+use huly_protocol::{Frame, KindSpec};
 
 use crate::clock::Clock;
 use crate::laws::Laws;
@@ -18,6 +17,7 @@ use crate::random::Random;
 use crate::sabotage::Sabotage;
 use crate::scenario::{Scenario, Step};
 use crate::story::Story;
+use crate::tries;
 use crate::wire::{Side, Wire, WireId};
 
 /// After how many events it is looked at whether anything is late.
@@ -235,6 +235,12 @@ impl World {
         })
     }
 
+    /// Whether the present server began after that.
+    pub(crate) fn has_another_server_since(&self, since: Duration) -> bool {
+        let server = self.at("server").map(|id| self.process(id));
+        server.is_none_or(|server| server.started > since)
+    }
+
     /// Whether the agent of an id is a TypeScript one that has a container which it made beforehand.
     pub(crate) fn plain_keeps(&self, agent: &str, uuid: &str) -> bool {
         self.running().any(|(_, _, program)| match program {
@@ -311,9 +317,7 @@ impl World {
             }
             Action::Close { wire } => self.close(wire, id),
             Action::Send { wire, frame } => {
-                if let Some(op) = counted(&frame) {
-                    self.ledger.note(self.now, id, Seen::Sent { op });
-                }
+                let frame = self.note_sent(id, frame);
                 self.send(wire, id, frame);
             }
             Action::Exit { why } => {
@@ -335,23 +339,15 @@ impl World {
             }
         }
     }
-}
 
-/// The number of the request that a message of a client carries.
-fn counted(frame: &Frame) -> Option<u64> {
-    let request = Request::read(&frame.payload)
-        .ok()
-        .filter(|_| frame.op == Op::Request)?;
-    let of = |at: usize| {
-        let params: Vec<&RawValue> = serde_json::from_str(request.params.get()).ok()?;
-        serde_json::from_str(params.get(at)?.get()).ok()
-    };
-    // By the network or an agent, or to the container's own ROUTER.
-    match request.method.as_ref() {
-        method::CONTAINER_REQUEST => of(2),
-        "count" => serde_json::from_str(request.params.get())
-            .ok()
-            .or_else(|| of(0)),
-        _ => None,
+    /// What a client sends of a request, with which try it is.
+    fn note_sent(&mut self, by: ProcessId, frame: Frame) -> Frame {
+        let Some(op) = tries::counted(&frame) else {
+            return frame;
+        };
+        let id = frame.id.clone();
+        self.ledger.note(self.now, by, Seen::Sent { op, id });
+        let of_try = self.ledger.asked.get(&op).map_or(0, |asked| asked.tries);
+        tries::marked(frame, op, of_try)
     }
 }

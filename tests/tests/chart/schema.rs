@@ -11,7 +11,7 @@ use super::otherwise::defaults;
 const AT_ONCE: usize = 4;
 
 /// What is said otherwise, and what the refusal names.
-const WRONG: [(&str, &str); 47] = [
+const WRONG: [(&str, &str); 49] = [
     ("servr.resources=1", "servr"),
     ("server.resorces.limits.memory=1Gi", "resorces"),
     ("server.extraArgs=--grace-ms=1", "/server/extraArgs"),
@@ -22,6 +22,8 @@ const WRONG: [(&str, &str); 47] = [
     ("server.resources.requests.cpuu=1", "cpuu"),
     ("server.priorityClassName=A B", "/server/priorityClassName"),
     ("server.settleMilliseconds=-1", "/server/settleMilliseconds"),
+    ("server.leaseMilliseconds=499", "/server/leaseMilliseconds"),
+    ("server.leaseMilliseconds=3001", "/server/leaseMilliseconds"),
     ("server.nodeSelector.pool=a b", "/server/nodeSelector/pool"),
     ("server.podLabels.a b=c", "a b"),
     ("server.podAnnotations.a=1", "/server/podAnnotations/a"),

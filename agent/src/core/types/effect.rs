@@ -225,7 +225,7 @@ pub struct Figures<'a> {
     /// Clients that are there, of the agent's ROUTER and of its containers'; who is at several
     /// counts at each.
     pub clients: usize,
-    /// Requests that wait for their container or for the lease.
+    /// Requests that wait for their container's start or for the lease; those in mailboxes are beside.
     pub waiting: usize,
     /// Whether the agent is registered in a session that is up.
     pub registered: bool,

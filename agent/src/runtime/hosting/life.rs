@@ -18,6 +18,7 @@ use crate::core::mailbox::{self, Effect, Hook, Mailbox};
 use crate::core::{Asked, EndReport, Id, Input, Run};
 use crate::kinds::Made;
 use crate::runtime::gate::Gate;
+use crate::runtime::hosting::queue::Queue;
 use crate::runtime::hosting::{activation, panic_message};
 
 /// What a container's task works with.
@@ -29,6 +30,7 @@ pub(super) struct Life {
     pub(super) spawned: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
     pub(super) end: Arc<Notify>,
     pub(super) gate: Gate,
+    pub(super) queue: Arc<Queue>,
     pub(super) reports: mpsc::UnboundedSender<Input>,
 }
 
@@ -67,6 +69,7 @@ impl Life {
             uuid: self.uuid,
             container,
             gate: self.gate.clone(),
+            queue: self.queue.clone(),
             reports: self.reports.clone(),
             mailbox: Mailbox::new(self.serial),
             running: FuturesUnordered::new(),
@@ -120,6 +123,7 @@ struct Work {
     uuid: Id,
     container: Arc<dyn DynContainer>,
     gate: Gate,
+    queue: Arc<Queue>,
     reports: mpsc::UnboundedSender<Input>,
     mailbox: Mailbox,
     /// What has begun and was not done at once.
@@ -150,12 +154,14 @@ impl Work {
     fn effect(&mut self, effect: Effect) {
         match effect {
             Effect::Begin(asked) => {
+                self.queue.left();
                 self.begin(asked);
                 if self.inputs.is_empty() && self.mailbox.waits_for_gate() {
                     self.inputs.push_back(mailbox::Input::Wake);
                 }
             }
             Effect::Refuse { call, cause } => {
+                self.queue.left();
                 let result = Err(cause);
                 let _ = self.reports.send(Input::Answered { call, result });
             }

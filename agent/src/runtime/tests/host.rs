@@ -36,6 +36,15 @@ pub(super) struct Host {
 impl Host {
     /// Starts it on the current runtime and waits until it has.
     pub(super) async fn start(kinds: Kinds, kind: &str, watch: Watch) -> Self {
+        Self::start_as(kinds, kind, watch, false).await
+    }
+
+    /// The same of a serial one.
+    pub(super) async fn start_serial(kinds: Kinds, kind: &str, watch: Watch) -> Self {
+        Self::start_as(kinds, kind, watch, true).await
+    }
+
+    async fn start_as(kinds: Kinds, kind: &str, watch: Watch, serial: bool) -> Self {
         let (keeper, gate) = gate(Clock::default());
         keeper.set(ASLEEP);
         let (reported, reports) = mpsc::unbounded_channel();
@@ -54,7 +63,7 @@ impl Host {
             extra: None,
             epoch: None,
             role: Role::Ordinary,
-            serial: false,
+            serial,
         };
         host.hosting.start(host.run, seed);
         let started = patient(host.reports.recv()).await;

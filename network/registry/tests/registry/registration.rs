@@ -307,3 +307,29 @@ fn an_id_that_a_living_agent_has_is_refused() {
     assert_eq!(world.home(client, "u").as_deref(), Some("a"));
     assert_eq!(world.registry.snapshot().counted.agents_lost.len(), 0);
 }
+
+/// A TypeScript client registers its agents at each server, and only then sends again what was not
+/// answered: its leaving among it is what it said last.
+#[test]
+fn a_typescript_agent_that_left_as_the_server_ended_has_left() {
+    let mut world = World::new();
+    let agent = world.agent("a", Plain, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    world.restart_server();
+    world.connect(client);
+    world.reconnect(agent);
+    world.get(client, "k", json!({"uuid": "u"}));
+    world.agent("b", Rust, &["k"]);
+    assert_eq!(world.home(client, "u").as_deref(), Some("a"));
+    world.request_as(agent, "client-of-a-0", "au", json!({"uuid": "a"}));
+    assert_eq!(world.answer(agent, "client-of-a-0"), Some(Ok(json!("ok"))));
+    world.run(2_000);
+    assert_eq!(world.home(client, "u").as_deref(), Some("b"));
+    // It had come back, too.
+    let back = world[agent].sim().registration();
+    world.request_as(agent, "client-of-a-00", "ar", back);
+    let answer = world.answer(agent, "client-of-a-00");
+    assert_eq!(answer, Some(Ok(json!(["u"]))), "b has it");
+    assert_eq!(world.registry.snapshot().agents.values().sum::<usize>(), 2);
+}

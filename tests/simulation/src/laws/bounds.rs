@@ -42,7 +42,8 @@ pub(super) fn within(world: &World, program: &Program) -> Option<String> {
         Program::Client(client) => {
             let links = client.direct_links().into_iter().chain([client.link()]);
             let mut sessions = links.map(peers::session);
-            over(&peers::client(client)).or_else(|| sessions.find_map(|of| over(&of)))
+            over_load(world, |load| over(&peers::client(load, client)))
+                .or_else(|| sessions.find_map(|of| over(&of)))
         }
         Program::Operator(operator) => {
             over_load(world, |load| over(&peers::operator(load, operator)))

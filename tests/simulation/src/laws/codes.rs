@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use huly_protocol::ErrorCode;
 
+use super::verdict::{Verdict, always};
 use crate::ledger::{Asked, News, Outcome};
 use crate::world::World;
 
@@ -36,12 +37,12 @@ fn of_request(code: ErrorCode) -> Says {
     }
 }
 
-pub(super) fn fits(world: &World, news: &News) -> Option<String> {
+pub(super) fn fits(world: &World, news: &News) -> Verdict {
     match news {
         News::Executed(op) | News::Done(op) => {
             let asked = world.ledger.asked.get(op)?;
-            let wrong = request(asked)?;
-            Some(format!("request {op} {wrong}"))
+            asked.outcome?;
+            always(request(asked).map(|wrong| format!("request {op} {wrong}")))
         }
         News::Called { call, code, early } => {
             // A start that a specification gives less time may be over before.
@@ -49,10 +50,10 @@ pub(super) fn fits(world: &World, news: &News) -> Option<String> {
                 true => *early,
                 false => Duration::ZERO,
             };
-            let wrong = get(*code, early)?;
-            Some(format!("call {call} failed with {code:?}: {wrong}"))
+            let wrong = get((*code)?, early);
+            always(wrong.map(|wrong| format!("call {call} failed with {code:?}: {wrong}")))
         }
-        News::Accepts(_) | News::Refuses { .. } | News::Placed(..) => None,
+        _ => None,
     }
 }
 
@@ -68,7 +69,10 @@ fn request(asked: &Asked) -> Option<String> {
         Outcome::Error(Some(code)) => code,
     };
     // An idempotent one is sent again as if it had never been: it is said of its last try.
-    let ran = ran && !asked.idempotent;
+    let ran = match asked.idempotent {
+        true => asked.ran_by.contains(&asked.tries),
+        false => ran,
+    };
     let wrong = match of_request(code) {
         Says::DidNotRun if ran => "it ran",
         Says::TooLate if ran => "it ran",
@@ -81,8 +85,8 @@ fn request(asked: &Asked) -> Option<String> {
 }
 
 /// What is wrong with how a get failed, so much earlier than it was to.
-fn get(code: Option<ErrorCode>, early: Duration) -> Option<&'static str> {
-    match code? {
+fn get(code: ErrorCode, early: Duration) -> Option<&'static str> {
+    match code {
         ErrorCode::TimedOut if early > LAST_WORD => Some("its time is not over"),
         // A start that fails says so by its own words.
         ErrorCode::TimedOut

@@ -1,8 +1,9 @@
-//! The law of exclusive kinds.
+//! Laws of exclusive kinds.
 
 use std::time::Duration;
 
-use crate::ledger::CopyId;
+use super::verdict::{Verdict, each, unless, where_any};
+use crate::ledger::{CopyId, News};
 use crate::program::Program;
 use crate::program::agent::text;
 use crate::world::World;
@@ -10,29 +11,65 @@ use crate::world::World;
 /// How long after two servers were up the leases of both may last, and what either did be unheard of.
 const AFTER_TWO: Duration = Duration::from_secs(10);
 
-pub(super) fn one_accepting(world: &World) -> Option<String> {
+/// By what containers would do.
+pub(super) fn one_accepting(world: &World) -> Verdict {
     let several = world.ledger.accepting.values().filter(|all| all.len() > 1);
-    for copies in several {
+    each(several.map(|copies| {
         let mut accept = copies.iter().filter(|copy| accepts_alone(world, **copy));
-        let (Some(one), Some(other)) = (accept.next(), accept.next()) else {
-            continue;
-        };
-        if world.doubled_since(world.now.saturating_sub(AFTER_TWO)) {
-            continue;
+        let one = accept.next()?;
+        if two_servers(world, world.now) {
+            return None;
         }
         let known = world.ledger.copies.get(one)?;
-        let told = |copy: &CopyId| {
-            let epoch = world.ledger.copies.get(copy).and_then(|known| known.epoch);
-            format!("{} ({})", world.process(copy.0).name, text(epoch))
-        };
-        return Some(format!(
-            "{} accepts on {} and on {}",
-            known.uuid,
-            told(one),
-            told(other)
-        ));
-    }
-    None
+        let wrong = accept.next().map(|other| {
+            let (one, other) = (told(world, *one), told(world, *other));
+            format!("{} accepts on {one} and on {other}", known.uuid)
+        });
+        where_any(true, wrong)
+    }))
+}
+
+/// By what they do.
+pub(super) fn begins_alone(world: &World, news: &News) -> Verdict {
+    let News::Executed(op) = news else {
+        return None;
+    };
+    let copy = *world.ledger.asked.get(op)?.executed.last()?;
+    let known = world.ledger.copies.get(&copy)?;
+    known.begun_alone?;
+    let others = world.ledger.accepting.get(&known.uuid)?.iter();
+    each(others.filter(|other| **other != copy).map(|other| {
+        if two_servers(world, world.now) {
+            return None;
+        }
+        let later = world.ledger.copies.get(other)?;
+        let has_begun = later.epoch > known.epoch
+            && later
+                .begun_alone
+                .is_some_and(|at| !two_servers(world, at) && !world.has_another_server_since(at));
+        let accepts = accepts_alone(world, *other);
+        unless(has_begun || accepts, || {
+            let does = match accepts {
+                true => "accepts",
+                false => "has begun with others",
+            };
+            let (one, other) = (told(world, copy), told(world, *other));
+            format!(
+                "{} begins with request {op} on {one}, and {does} on {other}",
+                known.uuid
+            )
+        })
+    }))
+}
+
+/// Whether two servers were up then or later, or so shortly before that it may still be felt.
+fn two_servers(world: &World, since: Duration) -> bool {
+    world.doubled_since(since.saturating_sub(AFTER_TWO))
+}
+
+fn told(world: &World, copy: CopyId) -> String {
+    let epoch = world.ledger.copies.get(&copy).and_then(|known| known.epoch);
+    format!("{} ({})", world.process(copy.0).name, text(epoch))
 }
 
 /// Whether a container would begin with a request now, by its agent's own clock and lease; if the

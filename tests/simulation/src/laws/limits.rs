@@ -3,18 +3,11 @@
 use super::ServerView;
 use super::standbys::is_stateless;
 use crate::program::Program;
+use crate::program::server::Server;
 use crate::world::World;
 
 pub(super) fn idle(world: &World, view: &ServerView) -> Option<String> {
-    let snapshot = &view.snapshot;
-    if snapshot.calls > 0 || snapshot.held != (0, 0) {
-        let (calls, held) = (snapshot.calls, snapshot.held);
-        return Some(format!("the server has {calls} calls and holds {held:?}"));
-    }
-    if let Some((kind, waiting)) = snapshot.waiting.iter().find(|(_, waiting)| **waiting > 0) {
-        return Some(format!("{waiting} of kind {kind} wait for an agent"));
-    }
-    let sessions = snapshot.sessions.0 + snapshot.sessions.1;
+    let sessions = view.snapshot.sessions.0 + view.snapshot.sessions.1;
     let running = world
         .running()
         .filter(|(_, _, program)| !matches!(program, Program::Server(_)));
@@ -24,15 +17,50 @@ pub(super) fn idle(world: &World, view: &ServerView) -> Option<String> {
             "the server has {sessions} sessions of {peers} peers"
         ));
     }
+    under_way(world)
+}
+
+/// What somebody has not done with.
+pub(crate) fn under_way(world: &World) -> Option<String> {
     world.running().find_map(|(_, process, program)| {
-        let under_way = match program {
-            Program::Client(client) => client.pending(),
-            Program::Agent(agent) => agent.core().figures().waiting,
-            Program::PlainClient(client) => client.pending(),
-            Program::Server(_) | Program::Operator(_) | Program::PlainAgent(_) => 0,
+        let mut all = match program {
+            Program::Server(server) => of_server(server),
+            Program::Client(client) => vec![("calls", client.pending())],
+            Program::PlainClient(client) => vec![("calls", client.pending())],
+            Program::Operator(operator) => {
+                vec![("calls", operator.link().session().pending())]
+            }
+            Program::Agent(agent) => {
+                let sizes = agent.core().sizes();
+                vec![
+                    ("calls", agent.link().session().pending()),
+                    ("requests", sizes.calls),
+                    ("starts that wait", sizes.held_starts),
+                    ("requests of clients of its ROUTERs", sizes.direct_in_flight),
+                    ("answers to send", agent.link().session().sizes().unsent),
+                ]
+            }
+            Program::PlainAgent(agent) => vec![("calls", agent.pending())],
         };
-        (under_way > 0).then(|| format!("{} has {under_way} under way", process.name))
+        all.retain(|(_, count)| *count > 0);
+        (!all.is_empty()).then(|| format!("{} has under way: {all:?}", process.name))
     })
+}
+
+fn of_server(server: &Server) -> Vec<(&'static str, usize)> {
+    let (sizes, snapshot) = (server.sizes(), server.snapshot());
+    vec![
+        ("calls to agents", sizes.calls),
+        ("requests and gets", sizes.in_flight),
+        ("gets that wait", sizes.waiters + sizes.early_gets),
+        ("requests held", sizes.held),
+        ("bytes held", snapshot.held.1),
+        ("bytes of requests at agents", snapshot.call_bytes),
+        ("containers that wait", snapshot.waiting.values().sum()),
+        ("containers in begun registrations", snapshot.chunked),
+        ("containers that nobody got", sizes.unknown),
+        ("leases that nothing lives under", sizes.fences_alone),
+    ]
 }
 
 pub(super) fn empty(world: &World, view: &ServerView) -> Option<String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ServerView;
 use super::standbys::plain_has;
+use super::verdict::{Verdict, always, each, unless, where_any};
 use crate::ledger::News;
 use crate::program::Program;
 use crate::world::World;
@@ -23,17 +24,18 @@ fn holders(world: &World) -> BTreeMap<String, u32> {
     holders
 }
 
-pub(super) fn served(world: &World, view: &ServerView) -> Option<String> {
-    holders(world).into_keys().find_map(|uuid| {
+pub(super) fn served(world: &World, view: &ServerView) -> Verdict {
+    each(holders(world).into_keys().map(|uuid| {
         let of_plain = plain_has(world, view, &uuid);
         let copies = world.ledger.accepting(&uuid).len() + usize::from(of_plain);
         let known = view.references(&uuid).is_some();
-        (copies == 0 || !known)
-            .then(|| format!("{uuid} is held; {copies} accept; known as live: {known}"))
-    })
+        unless(copies == 0 || !known, || {
+            format!("{uuid} is held; {copies} accept; known as live: {known}")
+        })
+    }))
 }
 
-pub(super) fn held(world: &World, view: &ServerView) -> Option<String> {
+pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
     let mut holders = holders(world);
     if world.at("operator").is_none() {
         for (uuid, _) in &world.scenario.wanted {
@@ -54,24 +56,26 @@ pub(super) fn held(world: &World, view: &ServerView) -> Option<String> {
         unclear_in_all += unclear;
         if known < held || known > held + heirs + unclear {
             let uuid = &record.uuid;
-            return Some(format!(
+            return Some(Err(format!(
                 "the server knows {known} references to {uuid}, {held} clients hold it"
-            ));
+            )));
         }
     }
     let all: u64 = holders.values().copied().map(u64::from).sum();
     let known: usize = view.snapshot.references.values().sum();
     let differs = (known as u64) < all || (heirs + unclear_in_all == 0 && known as u64 != all);
-    differs.then(|| format!("the server knows {known} references, clients {all}"))
+    let wrong = differs.then(|| format!("the server knows {known} references, clients {all}"));
+    where_any(all > 0, wrong)
 }
 
-pub(super) fn durable(world: &World, view: &ServerView) -> Option<String> {
-    world.scenario.wanted.iter().find_map(|(uuid, _)| {
+pub(super) fn durable(world: &World, view: &ServerView) -> Verdict {
+    each(world.scenario.wanted.iter().map(|(uuid, _)| {
         let copies = world.ledger.accepting(uuid).len();
         let known = view.references(uuid).unwrap_or_default();
-        (copies == 0 || known == 0)
-            .then(|| format!("{uuid} is wanted; {copies} accept; references: {known}"))
-    })
+        unless(copies == 0 || known == 0, || {
+            format!("{uuid} is wanted; {copies} accept; references: {known}")
+        })
+    }))
 }
 
 /// A TypeScript client whose connection is dead and that knows nothing of it: it acts on no missing
@@ -84,7 +88,7 @@ fn is_cut_off(world: &World, program: &Program) -> bool {
     wire.is_some_and(|wire| world.listener(wire).is_none())
 }
 
-pub(super) fn restart(world: &World, news: &News) -> Option<String> {
+pub(super) fn restart(world: &World, news: &News) -> Verdict {
     let News::Refuses {
         copy,
         by_itself: false,
@@ -106,9 +110,8 @@ pub(super) fn restart(world: &World, news: &News) -> Option<String> {
         let in_touch = calm(&process.place) && !process.paused && !is_cut_off(world, program);
         in_touch && program.held().contains(uuid)
     });
-    let (_, holder, _) = holder?;
-    Some(format!(
-        "{} was told to end {uuid}, which {} holds",
-        agent.name, holder.name
-    ))
+    always(holder.map(|(_, holder, _)| {
+        let (agent, holder) = (&agent.name, &holder.name);
+        format!("{agent} was told to end {uuid}, which {holder} holds")
+    }))
 }

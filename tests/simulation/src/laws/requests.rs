@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use huly_protocol::Epoch;
 
+use super::verdict::{Verdict, each, unless, where_any};
 use crate::ledger::News;
 use crate::program::agent::text;
 use crate::world::{ProcessId, World};
@@ -12,7 +13,7 @@ use crate::world::{ProcessId, World};
 /// How much later than its deadline a call may fail.
 const LATE: Duration = Duration::from_millis(500);
 
-pub(super) fn once(world: &World, news: &News) -> Option<String> {
+pub(super) fn once(world: &World, news: &News) -> Verdict {
     let News::Executed(op) = news else {
         return None;
     };
@@ -26,28 +27,51 @@ pub(super) fn once(world: &World, news: &News) -> Option<String> {
     }
     if let Some(((uuid, epoch), times)) = lives.iter().find(|(_, times)| **times > 1) {
         let epoch = text(*epoch);
-        return Some(format!(
+        return Some(Err(format!(
             "request {op} ran {times} times in {uuid}, epoch {epoch}"
-        ));
+        )));
     }
     let once = !asked.idempotent && !world.doubled_since(asked.at);
-    (lives.len() > 1 && once)
-        .then(|| format!("request {op} ran in {} lives of its container", lives.len()))
+    let wrong = (lives.len() > 1 && once)
+        .then(|| format!("request {op} ran in {} lives of its container", lives.len()));
+    where_any(asked.sent_again, wrong)
 }
 
-pub(super) fn in_time(world: &World) -> Option<String> {
+pub(super) fn of_it(world: &World, news: &News) -> Verdict {
+    match news {
+        News::Executed(op) => {
+            let asked = world.ledger.asked.get(op)?;
+            // Of what a TypeScript agent made beforehand nothing is known.
+            let ran = world.ledger.copies.get(asked.executed.last()?)?;
+            unless(ran.uuid != asked.uuid, || {
+                format!(
+                    "request {op} was asked of {} and ran in {}",
+                    asked.uuid, ran.uuid
+                )
+            })
+        }
+        News::Got { asked, got } => unless(asked != got, || format!("who got {asked} has {got}")),
+        _ => None,
+    }
+}
+
+pub(super) fn in_time(world: &World) -> Verdict {
     let late = |by: ProcessId, deadline: Duration| {
         let process = world.process(by);
         let asked_of = process.program.is_some() && !process.paused;
         asked_of && world.now > deadline.max(process.awake_since) + LATE
     };
-    let requests = world.ledger.unanswered.iter().filter_map(|op| {
+    let requests = world.ledger.unanswered.iter().map(|op| {
         let asked = world.ledger.asked.get(op)?;
-        late(asked.by, asked.deadline).then(|| format!("request {op} has no answer"))
+        unless(late(asked.by, asked.deadline), || {
+            format!("request {op} has no answer")
+        })
     });
-    let calls = world.ledger.open.iter().filter_map(|((by, call), at)| {
+    let calls = world.ledger.open.iter().map(|((by, call), at)| {
         let name = &world.process(*by).name;
-        late(*by, *at).then(|| format!("call {call} of {name} has no answer"))
+        unless(late(*by, *at), || {
+            format!("call {call} of {name} has no answer")
+        })
     });
-    requests.chain(calls).next()
+    each(requests.chain(calls))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use huly_protocol::lease;
 
+use super::verdict::{Verdict, each, unless};
 use crate::program::Program;
 use crate::scenario::{Scenario, Step};
 use crate::world::World;
@@ -68,23 +69,23 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
     noticed + moved + plain
 }
 
-pub(super) fn in_bound(world: &World) -> Option<String> {
+pub(super) fn in_bound(world: &World) -> Verdict {
     if world.now < world.scenario.mended.max(world.served_by) || !world.restarts {
         return None;
     }
-    world.running().find_map(|(_, process, program)| {
+    let due = world.served_by.as_secs_f64();
+    each(world.running().map(|(_, process, program)| {
         if matches!(program, Program::Server(_)) {
             return None;
         }
-        let unserved = |uuid: &String| {
-            let accepts = world.ledger.accepting.get(uuid);
-            accepts.is_none_or(|copies| copies.is_empty()) && !world.scenario.is_beforehand(uuid)
-        };
-        let uuid = program.held().into_iter().find(unserved)?;
-        let due = world.served_by.as_secs_f64();
         let name = &process.name;
-        Some(format!(
-            "{name} holds {uuid}, which is not served; after the faults it should be by {due:.1} s"
-        ))
-    })
+        let held = program.held().into_iter();
+        let held = held.filter(|uuid| !world.scenario.is_beforehand(uuid));
+        each(held.map(|uuid| {
+            let accepts = world.ledger.accepting.get(&uuid);
+            unless(accepts.is_none_or(|copies| copies.is_empty()), || {
+                format!("{name} holds {uuid}, which is not served, and should be by {due:.1} s")
+            })
+        }))
+    }))
 }

@@ -1,6 +1,7 @@
 //! The law of uuids whose containers are made beforehand.
 
 use super::ServerView;
+use super::verdict::{Verdict, unless};
 use crate::scenario::breadth::STATELESS;
 use crate::world::World;
 
@@ -16,13 +17,13 @@ pub(super) fn plain_has(world: &World, view: &ServerView, uuid: &str) -> bool {
     record.is_some_and(|record| world.plain_keeps(&record.agent_id, uuid))
 }
 
-pub(super) fn have(world: &World, view: &ServerView) -> Option<String> {
+pub(super) fn have(world: &World, view: &ServerView) -> Verdict {
     world.scenario.breadth.beforehand?;
     let (uuid, _) = STATELESS;
     let known = view.references(uuid).is_some();
     let copies = world.ledger.accepting(uuid).len();
     let of_plain = plain_has(world, view, uuid);
-    (!known || copies + usize::from(of_plain) != 1).then(|| {
+    unless(!known || copies + usize::from(of_plain) != 1, || {
         format!("{copies} accept as {uuid}, a TypeScript agent: {of_plain}; known: {known}")
     })
 }

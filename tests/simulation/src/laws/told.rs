@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use huly_protocol::{AgentInfo, ContainerRecord};
 
 use super::ServerView;
+use super::verdict::{Verdict, always, each, unless};
 use crate::program::Program;
 use crate::program::feed::Belief;
 use crate::world::World;
 
-pub(super) fn feed(world: &World, view: &ServerView) -> Option<String> {
-    world.running().find_map(|(_, process, program)| {
-        let wrong = differs(program.belief()?, view)?;
-        Some(format!("{}: {wrong}", process.name))
-    })
+pub(super) fn feed(world: &World, view: &ServerView) -> Verdict {
+    each(world.running().map(|(_, process, program)| {
+        let wrong = differs(program.belief()?, view);
+        always(wrong.map(|wrong| format!("{}: {wrong}", process.name)))
+    }))
 }
 
 /// What is wrong with what a subscriber believes.
@@ -78,34 +79,47 @@ fn lasting(record: &ContainerRecord) -> ContainerRecord {
     record
 }
 
-pub(super) fn connections(world: &World, _: &ServerView) -> Option<String> {
-    world.running().find_map(|(_, process, program)| {
+pub(super) fn connections(world: &World, _: &ServerView) -> Verdict {
+    each(world.running().map(|(_, process, program)| {
         let Program::Client(client) = program else {
             return None;
         };
-        client.connections().into_iter().find_map(|(uuid, wire)| {
+        each(client.connections().into_iter().map(|(uuid, wire)| {
             let leads_to = wire.and_then(|wire| world.listener(wire));
             let accepting = world.ledger.accepting(&uuid);
-            let there = accepting.iter().any(|(copy, _)| Some(copy.0) == leads_to);
+            let there = accepting.iter().any(|((process, run), _)| {
+                let agent = match &world.process(*process).program {
+                    Some(Program::Agent(agent)) => Some(agent),
+                    _ => None,
+                };
+                let by = agent
+                    .zip(wire)
+                    .is_some_and(|(agent, wire)| agent.leads_to(wire, *run));
+                Some(*process) == leads_to && by
+            });
             let name = &process.name;
             let to = leads_to.map(|id| &world.process(id).name);
-            (!there).then(|| format!("{name} is connected to {uuid} at {to:?}"))
-        })
-    })
+            unless(!there, || {
+                format!("{name} is connected to {uuid} at {to:?}")
+            })
+        }))
+    }))
 }
 
-pub(super) fn whereabouts(world: &World, view: &ServerView) -> Option<String> {
+pub(super) fn whereabouts(world: &World, view: &ServerView) -> Verdict {
     let known: BTreeMap<&str, &str> = view
         .containers
         .iter()
         .map(|record| (record.uuid.as_str(), record.endpoint.as_str()))
         .collect();
-    world.running().find_map(|(_, process, program)| {
-        let mut all = program.whereabouts().into_iter();
-        let wrong = all.find(|(uuid, at)| known.get(uuid.as_str()).copied() != at.as_deref());
-        wrong.map(|(uuid, believed)| {
-            let (name, known) = (&process.name, known.get(uuid.as_str()));
-            format!("{name} holds {uuid} and believes it at {believed:?}; the server: {known:?}")
-        })
-    })
+    each(world.running().map(|(_, process, program)| {
+        each(program.whereabouts().into_iter().map(|(uuid, believed)| {
+            let (name, known) = (&process.name, known.get(uuid.as_str()).copied());
+            unless(known != believed.as_deref(), || {
+                format!(
+                    "{name} holds {uuid} and believes it at {believed:?}; the server: {known:?}"
+                )
+            })
+        }))
+    }))
 }

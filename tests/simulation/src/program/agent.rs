@@ -170,7 +170,8 @@ impl AgentProgram {
                     params,
                 } => self.back_call(cx, call, method, &params),
                 E::Lease { until, length } => {
-                    let more = match cx.does(Sabotage::LongLeases) {
+                    let longer = [Sabotage::LongLeases, Sabotage::PassTheGate];
+                    let more = match longer.into_iter().any(|deed| cx.does(deed)) {
                         true => LONG,
                         false => Duration::ZERO,
                     };
@@ -271,7 +272,11 @@ impl AgentProgram {
                 self.say(cx, method::UNREGISTER_AGENT, &AgentUuid { uuid });
             }
             Effect::Answer { token, result } => self.reply(cx, token.0, result),
-            Effect::Gate(gate) => {
+            Effect::Gate(mut gate) => {
+                if cx.does(Sabotage::PassTheGate) {
+                    // What containers see is right.
+                    gate.leased_until = gate.leased_until.map(|until| until.saturating_sub(LONG));
+                }
                 let before = self.hosting.set_gate(gate);
                 self.tick = lease::tick(gate.length);
                 match (before.open, gate.open) {

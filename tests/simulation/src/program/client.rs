@@ -3,7 +3,7 @@
 mod direct;
 mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use huly_protocol::{ErrorCode, GotContainer, Op};
@@ -19,6 +19,7 @@ use super::{Action, Came, Context, Told};
 use crate::ledger::{Outcome, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+use crate::tries::number_of;
 
 #[derive(Debug)]
 enum Waits {
@@ -56,6 +57,8 @@ pub(crate) struct ClientProgram {
     waits: BTreeMap<Token, Waits>,
     /// One for each handle.
     handles: Vec<String>,
+    /// Requests without an end that are idempotent.
+    idempotent: BTreeSet<u64>,
     rests: bool,
     next_wish: Duration,
     /// What it believes of the network, if it subscribed.
@@ -80,6 +83,7 @@ impl ClientProgram {
             tokens: 0,
             waits: BTreeMap::new(),
             handles: Vec::new(),
+            idempotent: BTreeSet::new(),
             rests: false,
             next_wish: now,
             belief: None,
@@ -145,8 +149,12 @@ impl ClientProgram {
                     self.sends_again(cx);
                 }
                 if let Some(came) = self.take_direct(cx, came) {
+                    let refused = self.note_tries(cx, &came);
                     let effects = self.link.take(cx, came);
                     self.effects(cx, effects);
+                    if let Some(id) = refused {
+                        cx.saw(Seen::Refused { id });
+                    }
                 }
                 if starts && self.wishes.watches {
                     self.watch(cx);
@@ -158,6 +166,22 @@ impl ClientProgram {
             self.next_wish = cx.now + self.random.millis(0..self.wishes.pause_ms);
             self.wish(cx);
         }
+    }
+
+    /// What comes from the server may make tries of what has no answer: those of a fresh session are
+    /// made at once. Returns the id of what is refused, which may be tried again.
+    fn note_tries(&self, cx: &mut Context, came: &Came) -> Option<String> {
+        let Came::Frame { frame, .. } = came else {
+            return None;
+        };
+        if frame.op == Op::Hello && self.link.session().uuid() != Some(&frame.id) {
+            for waits in self.waits.values() {
+                if let Waits::Request { op } = waits {
+                    cx.saw(Seen::TriesAnew { op: *op });
+                }
+            }
+        }
+        (frame.op == Op::ResponseError).then(|| frame.id.clone())
     }
 
     /// Subscribes to the feed, or begins again.
@@ -225,11 +249,15 @@ impl ClientProgram {
         };
         let mut outcome = match result {
             Ok(answer) => Outcome::Answer {
-                fits: serde_json::from_slice::<u64>(&answer).ok() == Some(op),
+                fits: serde_json::from_slice(&answer).ok().map(number_of) == Some(op),
             },
             Err(error) => Outcome::Error(error.code()),
         };
-        if cx.does(Sabotage::ClaimNotRun) && matches!(outcome, Outcome::Error(_)) {
+        let claims = match self.idempotent.remove(&op) {
+            true => cx.does(Sabotage::ClaimTryNotRun),
+            false => cx.does(Sabotage::ClaimNotRun),
+        };
+        if claims && matches!(outcome, Outcome::Error(_)) {
             outcome = Outcome::Error(Some(ErrorCode::Interrupted));
         }
         if let Outcome::Error(code) = outcome {
@@ -241,13 +269,25 @@ impl ClientProgram {
     fn got(&mut self, cx: &mut Context, token: Token, result: Result<GotContainer, CallError>) {
         let code = result.as_ref().err().and_then(CallError::code);
         cx.saw(Seen::Called { call: token, code });
-        self.waits.remove(&token);
+        let waited = self.waits.remove(&token);
         match result {
             Ok(got) => {
+                if let Some(Waits::Get { uuid: Some(asked) }) = waited {
+                    let got = got.uuid.clone();
+                    cx.saw(Seen::Got { asked, got });
+                }
                 cx.tell(format!("holds {}", got.uuid));
                 self.handles.push(got.uuid);
             }
-            Err(error) => cx.tell(format!("a get failed: {:?}", error.code())),
+            Err(error) => {
+                if let (Some(Waits::Get { uuid: Some(asked) }), CallError::Protocol(got)) =
+                    (waited, &error)
+                {
+                    let got = got.clone();
+                    cx.saw(Seen::Got { asked, got });
+                }
+                cx.tell(format!("a get failed: {:?}", error.code()));
+            }
         }
     }
 

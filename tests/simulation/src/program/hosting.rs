@@ -12,6 +12,7 @@ use super::Context;
 use crate::ledger::Seen;
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+use crate::tries::{number_of, try_of};
 
 /// How long a worker may take to come to what a container is told, in ms.
 const TURN_MS: u64 = 2;
@@ -265,9 +266,10 @@ impl Hosting {
     ) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let Some(moment) = self.moment(run, cx.now) else {
+            let Some(mut moment) = self.moment(run, cx.now) else {
                 return;
             };
+            moment.open |= cx.does(Sabotage::PassTheGate);
             let Some(hosted) = self.hosted.get_mut(&run) else {
                 return;
             };
@@ -344,7 +346,7 @@ impl Hosting {
             }
             Job::Answer { call, data } => {
                 if hosted.running.remove(&call) {
-                    let op = data.read::<u64>().unwrap_or_default();
+                    let op = number_of(data.read::<u64>().unwrap_or_default());
                     cx.saw(Seen::Ended { run: run.0, op });
                     let result = Ok(data);
                     reports.push(Input::Answered { call, result });
@@ -358,10 +360,17 @@ impl Hosting {
     }
 
     fn begin(&mut self, cx: &mut Context, run: Run, asked: Asked) {
-        let op = asked.data.read::<u64>().unwrap_or_default();
-        cx.saw(Seen::Executed { run: run.0, op });
+        let carried = asked.data.read::<u64>().unwrap_or_default();
+        let (op, of_try) = (number_of(carried), try_of(carried));
         let mut work_ms = self.manners.work_ms;
         if let Some(hosted) = self.hosted.get_mut(&run) {
+            let (run, alone) = (run.0, hosted.permit != Permit::Always);
+            cx.saw(Seen::Executed {
+                run,
+                op,
+                of_try,
+                alone,
+            });
             hosted.running.insert(asked.call);
             if hosted.seed.serial {
                 work_ms = work_ms.min(SERIAL_MS);

@@ -1,6 +1,8 @@
 //! A peer's session with the network server over the connection of the day.
 
 use huly_protocol::{Frame, Op, Request, method};
+use serde_json::Value;
+
 use huly_session::{Config, Effect, Input, Session};
 
 use super::{Action, Came, Context, Target};
@@ -130,7 +132,7 @@ impl Link {
         if let Some(wire) = self.wire
             && !is_dropped(cx, &frame)
         {
-            cx.send(wire, frame);
+            cx.send(wire, altered(cx, frame));
         }
     }
 
@@ -152,4 +154,28 @@ fn is_dropped(cx: &Context, frame: &Frame) -> bool {
         Some(Sabotage::DropReplies) => matches!(frame.op, Op::Response | Op::ResponseError),
         _ => false,
     }
+}
+
+/// The message as it is sent.
+fn altered(cx: &Context, frame: Frame) -> Frame {
+    let (name, at) = match cx.sabotage {
+        Some(Sabotage::AskOthers) => (method::CONTAINER_REQUEST, "/1/0"),
+        Some(Sabotage::GetOthers) => (method::GET, "/1/request/uuid"),
+        _ => return frame,
+    };
+    let call = match frame.op {
+        Op::Request => serde_json::from_slice::<Value>(&frame.payload),
+        _ => return frame,
+    };
+    let Ok(mut call) = call else { return frame };
+    match call.pointer_mut(at) {
+        // Those that all clients share have numbers.
+        Some(uuid) if *uuid == "u0" => *uuid = "u2".into(),
+        Some(uuid) if *uuid == "u1" => *uuid = "u0".into(),
+        _ => return frame,
+    }
+    if call[0] != name {
+        return frame;
+    }
+    Frame::new(frame.op, frame.id, call.to_string())
 }

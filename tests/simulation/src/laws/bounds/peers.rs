@@ -10,9 +10,8 @@ use crate::program::link::Link;
 use crate::program::operator::OperatorProgram;
 use crate::scenario::Limits;
 
-/// Calls of a session that nobody waits for: what asserts references and subscribes, and releases of
-/// what was got though its caller had gone.
-const OWN_CALLS: usize = 16;
+/// Calls of a session that nobody waits for: what asserts references and subscribes.
+const OWN_CALLS: usize = 3;
 
 /// Links of a client that are used no more and are being closed, or calls that say so.
 const CLOSING: usize = 8;
@@ -75,13 +74,15 @@ pub(super) fn agent_by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 6] {
     ]
 }
 
-/// By what the client's callers wait for and hold.
-pub(super) fn client(client: &ClientProgram) -> [Bound; 4] {
+/// By what the client's callers wait for and hold. A call that nobody waits for any more may go on:
+/// what is got by it is released.
+pub(super) fn client(load: &Load, client: &ClientProgram) -> [Bound; 4] {
     let (sizes, waits) = (client.link().session().sizes(), client.waits());
+    let calls = load.requests + load.calls + sizes.references + OWN_CALLS;
     let (connections, links) = (client.connections().len(), client.direct_links());
     let direct = links.iter().map(|link| link.session().sizes().pending);
     [
-        ("calls", sizes.pending, waits + sizes.references + OWN_CALLS),
+        ("calls", sizes.pending, calls),
         ("references", sizes.references, client.handles() + waits),
         ("direct calls", direct.sum(), waits + connections + CLOSING),
         ("direct links", links.len(), connections + waits + CLOSING),

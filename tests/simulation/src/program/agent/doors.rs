@@ -8,6 +8,7 @@ use huly_protocol::{AGENT_PORT, Frame};
 
 use super::AgentProgram;
 use crate::program::{Action, Came, Context};
+use crate::sabotage::Sabotage;
 use crate::wire::WireId;
 
 /// The first port of those that containers listen on. A port that is free is taken again soon: who
@@ -70,7 +71,15 @@ impl AgentProgram {
     pub(super) fn take_door(&mut self, cx: &mut Context, came: Came) -> Option<Came> {
         let doors = &mut self.doors;
         match came {
-            Came::Knocked { wire, port } => match doors.at(port) {
+            Came::Knocked { wire, port } => match doors.at(port).map(|door| {
+                let other = doors.ports.values().next().copied();
+                match (door, other) {
+                    (Door::Container(_), Some(other)) if cx.does(Sabotage::MixDoors) => {
+                        Door::Container(other)
+                    }
+                    _ => door,
+                }
+            }) {
                 Some(door) => drop(doors.wires.insert(wire, door)),
                 None => cx.actions.push(Action::Close { wire }),
             },
@@ -90,6 +99,17 @@ impl AgentProgram {
             came => return Some(came),
         }
         None
+    }
+
+    /// Whether a connection leads to a container: by its own ROUTER, where it has one, else by the
+    /// agent's.
+    pub(crate) fn leads_to(&self, wire: WireId, run: u64) -> bool {
+        let own = self.doors.ports.values().any(|of| of.0 == run);
+        match self.doors.wires.get(&wire) {
+            Some(Door::Agent) => !own,
+            Some(Door::Container(of)) => of.0 == run,
+            None => false,
+        }
     }
 
     pub(super) fn send_to_client(&mut self, cx: &mut Context, conn: &Conn, frame: Frame) {

@@ -13,6 +13,7 @@ use super::ClientProgram;
 use crate::program::link::Link;
 use crate::program::{Action, Came, Context};
 use crate::random::Random;
+use crate::sabotage::Sabotage;
 use crate::wire::WireId;
 use following::Connection;
 
@@ -174,7 +175,7 @@ impl ClientProgram {
                 false => Peer::Container,
             },
             secret: None,
-            container: way.container(),
+            container: way.container().filter(|_| !cx.does(Sabotage::MixDoors)),
             request_prefix: format!("{}l{number}-", config.request_prefix),
             seed: self.directs.random.next(),
             ..config.clone()

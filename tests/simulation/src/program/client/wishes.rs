@@ -156,6 +156,9 @@ impl ClientProgram {
         let timeout = self.random.millis(300..8_000);
         let idempotent = self.random.percent(20);
         let Ok(data) = Json::of(&op) else { return };
+        if idempotent {
+            self.idempotent.insert(op);
+        }
         // As a reference of the client crate knows it.
         let held = self.handles.contains(&uuid);
         let location = self.link.session().location(&uuid).filter(|_| held);
@@ -168,6 +171,7 @@ impl ClientProgram {
         cx.tell(format!("request {op} to {uuid}"));
         cx.saw(Seen::Asked {
             op,
+            uuid: request.uuid.clone(),
             timeout,
             idempotent,
             connection: Some((self.connections, self.directs.route_to(&request.uuid))),

@@ -11,6 +11,7 @@ use crate::ledger::Seen;
 use crate::program::hosting::Manners;
 use crate::program::{Came, Context, Told};
 use crate::random::Random;
+use crate::tries::{number_of, try_of};
 
 /// After how long it registers what it keeps of a uuid that is free (W26).
 const STANDBY: Duration = Duration::from_millis(100);
@@ -82,6 +83,12 @@ impl PlainAgent {
 
     pub(crate) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Calls that it has no answer to or has not answered.
+    pub(crate) fn pending(&self) -> usize {
+        let waiters = self.hosted.values().map(|one| one.waiters.len());
+        self.session.pending() + self.jobs.len() + waiters.sum::<usize>()
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
@@ -231,9 +238,16 @@ impl PlainAgent {
                 let Some(hosted) = self.hosted.get(uuid).filter(|hosted| hosted.live) else {
                     return self.session.answer(cx, id, Err("no such container"));
                 };
-                let op = said[2].as_u64().unwrap_or_default();
+                let carried = said[2].as_u64().unwrap_or_default();
+                let (op, of_try) = (number_of(carried), try_of(carried));
                 let run = hosted.run;
-                cx.saw(Seen::Executed { run, op });
+                let alone = false;
+                cx.saw(Seen::Executed {
+                    run,
+                    op,
+                    of_try,
+                    alone,
+                });
                 let data = said[2].clone();
                 self.job(cx.now, self.manners.work_ms, Job::Answer { id, data });
             }

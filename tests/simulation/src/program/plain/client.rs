@@ -232,6 +232,10 @@ impl PlainClient {
                 let uuid = got[0].as_str().unwrap_or_default().to_owned();
                 let endpoint = got[1].as_str().map(str::to_owned);
                 cx.tell(format!("holds {uuid}"));
+                if let Some(asked) = params["request"]["uuid"].as_str() {
+                    let (asked, got) = (asked.to_owned(), uuid.clone());
+                    cx.saw(Seen::Got { asked, got });
+                }
                 let released = self.waits.values().any(|waits| waits.releases(&uuid));
                 self.note_unclear(&uuid, released);
                 match again {
@@ -352,6 +356,7 @@ impl PlainClient {
                 // What it sends again may run again.
                 cx.saw(Seen::Asked {
                     op,
+                    uuid: uuid.clone(),
                     timeout: NEVER,
                     idempotent: true,
                     connection: None,

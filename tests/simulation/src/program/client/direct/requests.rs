@@ -80,6 +80,7 @@ impl ClientProgram {
         }
         cx.tell(format!("request {op} goes through the server: {error:?}"));
         cx.saw(Seen::SentAgain { op });
+        cx.saw(Seen::TriesAnew { op });
         if cx.does(Sabotage::FreshIds) {
             request.id = None;
         }
