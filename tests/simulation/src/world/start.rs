@@ -99,6 +99,7 @@ impl World {
                 let instance = Uuid::from_u128(u128::from(random.next())).to_string();
                 let defaults = huly_registry::Config::new(instance, wall_ms);
                 let told = self.scenario.breadth.message_bytes;
+                let times = self.scenario.times;
                 let limits = match self.sabotage {
                     Some(Sabotage::NoLimits) => Limits::none(),
                     _ => self.scenario.limits,
@@ -111,7 +112,15 @@ impl World {
                     // Where there is a secret, TypeScript agents' containers wait for an operator.
                     control_secret: self.scenario.operator.then(|| SECRET.into()),
                     orphan_grace: ORPHAN_GRACE,
+                    lease: times.lease,
+                    settle: times.settle,
+                    grace: times.grace,
+                    plain_grace: times.plain_grace,
                     ..defaults
+                };
+                let config = match self.sabotage {
+                    Some(Sabotage::NoMargin) => Server::without_margin(config),
+                    _ => config,
                 };
                 Program::Server(Box::new(Server::new(config, mono, wall_ms)))
             }
@@ -123,6 +132,7 @@ impl World {
                     stateless: self.made_beforehand(),
                     labels: [(ZONE.to_owned(), zone_of(place).to_owned())].into(),
                     ping_interval: Duration::ZERO,
+                    lease: self.scenario.times.lease,
                     calls_per_container: self.scenario.limits.calls_per_container as usize,
                     waiting_calls: self.scenario.limits.waiting_calls,
                     answers_bytes: self.scenario.limits.answers_bytes,
