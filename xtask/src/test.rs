@@ -242,11 +242,15 @@ impl Part {
     }
 }
 
+/// How long a thousand seeds of the simulation may take, in seconds.
+const SIMULATION_CEILING: &str = "300";
+
 /// Optimized: a thousand seeds are hours of a network's life.
 async fn simulation(workspace: &Workspace, seeds: &str) -> Result<()> {
     let package = ["--release", "--package", "huly-simulation"];
     cargo(workspace, &[&["test"], &package[..]].concat()).await?;
-    let run = [&["run"], &package[..], &["--", "--seeds", seeds]].concat();
+    let told = ["--", "--seeds", seeds, "--ceiling", SIMULATION_CEILING];
+    let run = [&["run"], &package[..], &told[..]].concat();
     cargo(workspace, &run).await
 }
 

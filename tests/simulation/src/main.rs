@@ -5,6 +5,7 @@ mod many;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -28,6 +29,9 @@ struct Arguments {
     /// How many at once; as many as there are processors unless told
     #[arg(long)]
     jobs: Option<usize>,
+    /// Fail if a thousand of them take longer, in seconds; fewer may take as long
+    #[arg(long, value_name = "SECONDS", conflicts_with = "seed")]
+    ceiling: Option<u64>,
     /// Do something wrong on purpose
     #[arg(long)]
     sabotage: Option<Sabotage>,
@@ -68,7 +72,15 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     match arguments.seed {
         Some(seed) => tell(seed, arguments, &mut out).context("cannot tell the story"),
-        None => many::run(&arguments.seeds, arguments.jobs, arguments.sabotage),
+        None => {
+            let ceiling = arguments.ceiling.map(Duration::from_secs);
+            many::run(
+                &arguments.seeds,
+                arguments.jobs,
+                arguments.sabotage,
+                ceiling,
+            )
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use huly_simulation::{LAWS, Outcome, SAME, Sabotage, Telling, Violation, same_twice, simulate};
@@ -29,11 +29,13 @@ struct All {
     broken: BTreeMap<u64, Vec<Violation>>,
 }
 
-/// Runs the seeds; returns whether every law held, and had something to judge.
+/// Runs the seeds; returns whether every law held and had something to judge, and a thousand of them
+/// took no longer than the ceiling.
 pub(crate) fn run(
     seeds: &Range<u64>,
     jobs: Option<usize>,
     sabotage: Option<Sabotage>,
+    ceiling: Option<Duration>,
 ) -> anyhow::Result<bool> {
     let jobs = jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let count = seeds.end - seeds.start;
@@ -85,8 +87,14 @@ pub(crate) fn run(
     if !idle.is_empty() {
         writeln!(out, "nothing to judge for {}", idle.join(", "))?;
     }
+    let thousands = (count as f64 / ENOUGH as f64).max(1.0);
+    let most = ceiling.map(|ceiling| ceiling.as_secs_f64() * thousands);
+    let late = most.filter(|most| took > *most);
+    if let Some(most) = late {
+        writeln!(out, "they may take {most:.1} s at most")?;
+    }
     let meaningful = all.ran > 0 && (idle.is_empty() || count < ENOUGH);
-    Ok(all.broken.is_empty() && meaningful)
+    Ok(all.broken.is_empty() && meaningful && late.is_none())
 }
 
 impl All {

@@ -56,6 +56,8 @@ pub enum Sabotage {
     Unseeded,
     /// The server is given a configuration without limits.
     NoLimits,
+    /// The server waits for leases to be over exactly as long as they last, and no longer.
+    NoMargin,
     /// The agent's driver says that leases last longer than they do.
     LongLeases,
     /// The agent's driver drops answers to the server.

@@ -3,6 +3,7 @@
 pub(crate) mod breadth;
 mod limits;
 mod step;
+pub(crate) mod times;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::random::Random;
 use breadth::{Breadth, STATELESS};
 pub(crate) use limits::Limits;
 pub(crate) use step::Step;
+pub(crate) use times::Times;
 
 /// How long the operator is left alone before it goes away.
 const UNDISTURBED: Duration = Duration::from_secs(6);
@@ -34,7 +36,7 @@ pub(crate) struct Scenario {
     pub(crate) wanted: Vec<(String, String)>,
     pub(crate) manners: Manners,
     pub(crate) pause_ms: u64,
-    drift: i64,
+    pub(crate) times: Times,
     pub(crate) steps: Vec<(Duration, Step)>,
     /// When faults stop.
     pub(crate) mended: Duration,
@@ -88,7 +90,7 @@ impl Scenario {
                 failing: [0, 0, 10][random.index(3)],
             },
             pause_ms: [100, 400, 1_500][random.index(3)],
-            drift: 200,
+            times: Times::new(seed),
             steps: Vec::new(),
             mended: random.millis(8_000..25_000),
             operator_away: None,
@@ -138,6 +140,12 @@ impl Scenario {
         if operator {
             let (kinds, steps) = (&scenario.kinds, &mut scenario.steps);
             scenario.breadth.make_exclusive(seed, kinds, steps);
+            if scenario.breadth.has_exclusive() && mix != Mix::None {
+                let (times, until) = (scenario.times, scenario.mended);
+                for (at, step) in times.outlive_leases(seed, &scenario.agents(), until) {
+                    scenario.add(at, step);
+                }
+            }
         }
         scenario.faults(mix, &mut random);
         scenario.steps.sort_by_key(|(at, _)| *at);
@@ -185,7 +193,8 @@ impl Scenario {
     }
 
     pub(crate) fn clock(&self, random: &mut Random) -> Clock {
-        let drift = random.of(0..2 * self.drift as u64) as i64 - self.drift;
+        let most = self.times.drift;
+        let drift = random.of(0..2 * most as u64) as i64 - most;
         Clock {
             drift,
             zero: random.millis(0..100_000_000),

@@ -11,6 +11,7 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::LongLeases, "exclusive-one-accepting"),
     (Sabotage::PassTheGate, "exclusive-one-begins"),
+    (Sabotage::NoMargin, "exclusive-one-accepting"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
     (Sabotage::DropStarts, "served-again"),

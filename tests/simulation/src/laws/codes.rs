@@ -8,8 +8,7 @@ use super::verdict::{Verdict, always};
 use crate::ledger::{Asked, News, Outcome};
 use crate::world::World;
 
-/// How much earlier than its caller gives up a request that waits may be given up (100 ms), by
-/// clocks that drift.
+/// How much earlier than its caller gives up a request that waits may be given up (100 ms).
 const LAST_WORD: Duration = Duration::from_millis(110);
 
 /// What a code says of a request to a container.
@@ -37,12 +36,25 @@ fn of_request(code: ErrorCode) -> Says {
     }
 }
 
+/// The longest time that a request or a get is given.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// The same, by clocks that drift.
+fn last_word(world: &World) -> Duration {
+    LAST_WORD
+        + world
+            .scenario
+            .times
+            .at_worst(LONGEST)
+            .saturating_sub(LONGEST)
+}
+
 pub(super) fn fits(world: &World, news: &News) -> Verdict {
     match news {
         News::Executed(op) | News::Done(op) => {
             let asked = world.ledger.asked.get(op)?;
             asked.outcome?;
-            always(request(asked).map(|wrong| format!("request {op} {wrong}")))
+            always(request(asked, last_word(world)).map(|wrong| format!("request {op} {wrong}")))
         }
         News::Called { call, code, early } => {
             // A start that a specification gives less time may be over before.
@@ -50,7 +62,7 @@ pub(super) fn fits(world: &World, news: &News) -> Verdict {
                 true => *early,
                 false => Duration::ZERO,
             };
-            let wrong = get((*code)?, early);
+            let wrong = get((*code)?, early, last_word(world));
             always(wrong.map(|wrong| format!("call {call} failed with {code:?}: {wrong}")))
         }
         _ => None,
@@ -58,7 +70,7 @@ pub(super) fn fits(world: &World, news: &News) -> Verdict {
 }
 
 /// What is wrong with what came of a request.
-fn request(asked: &Asked) -> Option<String> {
+fn request(asked: &Asked, last_word: Duration) -> Option<String> {
     let ran = !asked.executed.is_empty();
     let (outcome, ended) = asked.outcome?;
     let code = match outcome {
@@ -76,7 +88,7 @@ fn request(asked: &Asked) -> Option<String> {
     let wrong = match of_request(code) {
         Says::DidNotRun if ran => "it ran",
         Says::TooLate if ran => "it ran",
-        Says::TooLate if ended + LAST_WORD < asked.deadline => "its time is not over",
+        Says::TooLate if ended + last_word < asked.deadline => "its time is not over",
         Says::NotKnown if !asked.sent => "it was never sent",
         Says::Nothing => "which says nothing of it",
         Says::DidNotRun | Says::TooLate | Says::NotKnown => return None,
@@ -85,9 +97,9 @@ fn request(asked: &Asked) -> Option<String> {
 }
 
 /// What is wrong with how a get failed, so much earlier than it was to.
-fn get(code: ErrorCode, early: Duration) -> Option<&'static str> {
+fn get(code: ErrorCode, early: Duration, last_word: Duration) -> Option<&'static str> {
     match code {
-        ErrorCode::TimedOut if early > LAST_WORD => Some("its time is not over"),
+        ErrorCode::TimedOut if early > last_word => Some("its time is not over"),
         // A start that fails says so by its own words.
         ErrorCode::TimedOut
         | ErrorCode::Busy

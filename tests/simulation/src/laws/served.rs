@@ -11,12 +11,8 @@ use crate::world::World;
 
 /// Silence after which a peer is gone, or in which the end of a connection is noticed at the latest.
 const SILENCE: Duration = Duration::from_secs(3);
-/// How long containers stay with an agent whose connection ended.
-const GRACE: Duration = Duration::from_secs(1);
 /// How long a peer takes to dial and be greeted: it waits a quarter of a second, a dial half of one.
 const DIAL: Duration = Duration::from_millis(800);
-/// For how long a server waits for agents, from the first peer that knew the server before.
-const SETTLE: Duration = Duration::from_millis(1_500);
 /// How long a container waits that has ended again soon after its start.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// How long five starts that fail one after another keep a container.
@@ -43,30 +39,42 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
         true => GET_AGAIN + MOST_PLAIN * start,
         false => Duration::ZERO,
     };
+    let times = &scenario.times;
+    let exclusive = scenario.breadth.has_exclusive();
+    let leases = |lease: Duration| match exclusive {
+        true => lease::surely_over(lease),
+        false => Duration::ZERO,
+    };
+    let settle = times.settle;
+    let grace = times.grace.max(times.plain_grace);
+    // A container of an exclusive kind waits for the lease of its agent too.
+    let grace = grace.max(leases(times.lease));
+    let silence = SILENCE.max(leases(times.lease));
     let noticed = match step {
         Step::SetClock { .. } => return Duration::ZERO,
         Step::LoseContainer(_) => SHORT_LIFE,
         // It goes on from where it is.
-        Step::Join(_) | Step::Meet(_) | Step::Thaw(_) | Step::Slow { ms: 0, .. } => DIAL + GRACE,
+        Step::Join(_) | Step::Meet(_) | Step::Thaw(_) | Step::Slow { ms: 0, .. } => DIAL + grace,
         Step::Start(place) if place == "server" => {
-            // Of a kind that it does not know it waits as if that were exclusive, where that can be.
+            // Until then it does not know who is alone; of a kind that it does not know it waits as if
+            // that were exclusive, where that can be.
             let leases = match scenario.operator {
                 true => lease::surely_over(lease::LONGEST),
-                false => Duration::ZERO,
+                false => leases(lease::LONGEST),
             };
-            leases.max(2 * DIAL + SETTLE)
+            leases.max(2 * DIAL + settle)
         }
         Step::Start(_) => DIAL,
-        Step::Leave(_) | Step::Crash { silent: false, .. } => GRACE,
+        Step::Leave(_) | Step::Crash { silent: false, .. } => grace,
         // From the first server's clients to the second one.
-        Step::Single | Step::Double { .. } => SILENCE + DIAL + SETTLE,
+        Step::Single | Step::Double { .. } => silence + DIAL + settle,
         Step::Clog(_) | Step::Pause(_) | Step::Isolate(_) | Step::Part(_) | Step::Crash { .. } => {
-            SILENCE + DIAL
+            silence + DIAL
         }
-        Step::Cut(_) | Step::Slow { .. } => SILENCE + GRACE + DIAL,
+        Step::Cut(_) | Step::Slow { .. } => silence + grace + DIAL,
         Step::SetKind(_) | Step::DeleteKind(_) => Duration::ZERO,
     };
-    noticed + moved + plain
+    times.at_worst(noticed + moved + plain)
 }
 
 pub(super) fn in_bound(world: &World) -> Verdict {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use huly_protocol::{Frame, Hello, HelloExt, Op, PROTOCOL_VERSION, Request, method};
+use huly_protocol::{Frame, Hello, HelloAnswer, HelloExt, Op, PROTOCOL_VERSION, Request, method};
 use huly_registry::{Config, ConnId, Effect, Input, Now, Registry, Sizes, Snapshot};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -37,6 +37,16 @@ impl Server {
             registry: Registry::new(config, Now { mono, wall_ms }),
             roomy: BTreeMap::new(),
             started: now,
+        }
+    }
+
+    /// Leases that last exactly as long as the server waits for them, told to agents by
+    /// [`sabotaged`].
+    pub(crate) fn without_margin(config: Config) -> Config {
+        Config {
+            lease: config.lease * 4 / 5,
+            former_lease: config.former_lease * 4 / 5,
+            ..config
         }
     }
 
@@ -196,6 +206,15 @@ fn sabotaged(sabotage: Sabotage, frame: Frame) -> Option<Frame> {
         Sabotage::DropHolders if is(method::GET) => altered(&|beside| {
             beside["holders"] = json!([]);
         }),
+        Sabotage::NoMargin if frame.op == Op::Hello => {
+            let mut hello: HelloAnswer = match serde_json::from_slice(&frame.payload) {
+                Ok(hello) => hello,
+                Err(_) => return Some(frame),
+            };
+            hello.limits.lease_ms = hello.limits.lease_ms * 5 / 4;
+            let payload = serde_json::to_vec(&hello).ok()?;
+            Some(Frame::new(frame.op, frame.id, payload))
+        }
         _ => Some(frame),
     }
 }

@@ -104,6 +104,10 @@ impl Breadth {
         }
     }
 
+    pub(crate) fn has_exclusive(&self) -> bool {
+        self.specs.iter().any(|spec| spec.exclusive)
+    }
+
     /// The specifications change until then.
     pub(super) fn change_specs(&mut self, until: Duration) -> Vec<(Duration, Step)> {
         let mut steps = Vec::new();

@@ -103,6 +103,7 @@ impl World {
                 let defaults = huly_registry::Config::new(instance, wall_ms);
                 let told = self.scenario.breadth.message_bytes;
                 let chunk = told.map(|_| SNAPSHOT_CHUNK);
+                let times = self.scenario.times;
                 let limits = match self.sabotage {
                     Some(Sabotage::NoLimits) => Limits::none(),
                     _ => self.scenario.limits,
@@ -116,7 +117,15 @@ impl World {
                     // Where there is a secret, TypeScript agents' containers wait for an operator.
                     control_secret: self.scenario.operator.then(|| SECRET.into()),
                     orphan_grace: ORPHAN_GRACE,
+                    lease: times.lease,
+                    settle: times.settle,
+                    grace: times.grace,
+                    plain_grace: times.plain_grace,
                     ..defaults
+                };
+                let config = match self.sabotage {
+                    Some(Sabotage::NoMargin) => Server::without_margin(config),
+                    _ => config,
                 };
                 Program::Server(Box::new(Server::new(config, mono, wall_ms)))
             }
