@@ -89,3 +89,19 @@ pub(super) fn in_bound(world: &World) -> Verdict {
         }))
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The times that docs/soundness.md names too.
+    #[test]
+    fn the_times_are_those_of_the_server() {
+        let server = huly_registry::Config::new("", 0);
+        assert_eq!(SETTLE, server.settle);
+        assert_eq!(GRACE, server.grace.max(server.plain_grace));
+        assert_eq!(SILENCE, server.alive_timeout);
+        let longest = server.former_lease;
+        assert_eq!(FORMER_LEASES, longest + longest / 4);
+    }
+}
