@@ -177,6 +177,11 @@ impl Registry {
                 synced.released.push(uuid.to_string());
             }
         }
+        let missing = set.iter().map(|uuid| Id::from(uuid.as_str()));
+        match set.is_empty() {
+            true => self.named.remove(client),
+            false => self.named.insert(client.clone(), missing.collect()),
+        };
         synced.missing = set.into_iter().collect();
         now(&synced)
     }

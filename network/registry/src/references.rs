@@ -51,6 +51,9 @@ impl Registry {
         if held == Some(&true) {
             self.need_control(client, "the release of a durable reference")?;
         }
+        if let Some(named) = self.named.get_mut(client) {
+            named.remove(uuid);
+        }
         if let Some(session) = self.sessions.get_mut(client) {
             session.let_go(uuid);
         }

@@ -338,17 +338,23 @@ impl Registry {
             return;
         };
         entry.told_holders.clone_from(&ext.holders);
-        // Those who released or synced meanwhile are known to this server, so its word holds.
-        if !entry.lived_before || self.synced {
-            return self.tell_holders(uuid);
-        }
+        // Those who released or synced meanwhile are known to this server, so its word holds; and so
+        // does that of who named it when nobody here knew it.
+        let word = !entry.lived_before || self.synced;
         for holder in &ext.holders {
             let client = Id::from(holder.as_str());
+            let named = self.named.get(&client);
+            if word && !named.is_some_and(|named| named.contains(uuid)) {
+                continue;
+            }
             entry.holders.insert(client.clone(), true);
             if let Some(session) = self.sessions.get_mut(&client) {
                 session.refs.insert(uuid.clone());
             }
             self.durable.entry(client).or_default().insert(uuid.clone());
+        }
+        if word {
+            self.tell_holders(uuid);
         }
     }
 

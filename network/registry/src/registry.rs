@@ -139,6 +139,9 @@ pub struct Registry {
     pub(crate) last_pick: u64,
     /// Durable references by client: they outlive its session.
     pub(crate) durable: BTreeMap<Id, IndexSet<Id>>,
+    /// Containers that a client named in its last sync and that were not known as held by it: an agent
+    /// may yet register one with it among its durable holders.
+    pub(crate) named: BTreeMap<Id, BTreeSet<Id>>,
     /// The highest number of a leadership that each client with the control secret had.
     pub(crate) fencing: IndexMap<Id, u64>,
     /// Calls to agents, in the order in which they were made.
@@ -191,6 +194,7 @@ impl Registry {
             cursors: BTreeMap::new(),
             last_pick: 0,
             durable: BTreeMap::new(),
+            named: BTreeMap::new(),
             fencing: IndexMap::new(),
             calls: BTreeMap::new(),
             running: Load::default(),

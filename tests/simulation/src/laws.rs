@@ -3,6 +3,7 @@
 mod bounds;
 mod codes;
 mod copies;
+mod durable;
 mod exclusive;
 mod kinds;
 pub(crate) mod limits;
@@ -108,7 +109,13 @@ pub const LAWS: &[Law] = &[
     Law {
         name: "durable-survives",
         sentence: "a durable reference outlives its client, silence and the server",
-        check: Check::Calm(references::durable),
+        check: Check::Calm(durable::survives),
+    },
+    Law {
+        name: "durable-is-recorded",
+        sentence: "who knew of a durable reference says it to whom the container is with next: agents \
+                   to servers, servers to agents",
+        check: Check::News(durable::recorded),
     },
     Law {
         name: "restart-ends-nothing",

@@ -1,11 +1,15 @@
 //! What was seen of containers, requests and references: what the laws judge by.
 
+mod durable;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use huly_protocol::{Epoch, ErrorCode, KindSpec};
 
+use crate::wire::WireId;
 use crate::world::ProcessId;
+pub(crate) use durable::Durable;
 
 /// Something that a program did or saw.
 #[derive(Debug, Clone)]
@@ -65,6 +69,8 @@ pub(crate) enum Seen {
     /// A request goes out as if it had never been, if it is idempotent: by the other route, or to a
     /// server that need not know it.
     TriesAnew { op: u64 },
+    /// Something of a durable reference, over a connection with a server.
+    Durable { wire: Option<WireId>, seen: Durable },
     /// An agent was registered at the server that it reaches.
     Registered,
     /// A server tells an agent to start a container.
@@ -154,6 +160,7 @@ pub(crate) struct Ledger {
     pub(crate) unanswered: BTreeSet<u64>,
     /// When an agent's process was first registered at a server's.
     pub(crate) registered: BTreeMap<(ProcessId, ProcessId), Duration>,
+    durable: durable::Known,
     /// How many requests began.
     begun: u64,
     /// When requests came to their ends, and other calls, releases among these.
@@ -176,6 +183,12 @@ pub(crate) enum News {
     Executed(u64),
     Done(u64),
     Placed(ProcessId, Placed),
+    /// Who knew that the operator holds a container says who does.
+    Holders {
+        by: ProcessId,
+        uuid: String,
+        named: bool,
+    },
     Got {
         asked: String,
         got: String,
@@ -326,9 +339,15 @@ impl Ledger {
                 }
             }
             // It takes the world to know where.
-            Seen::Registered => {}
+            Seen::Registered | Seen::Durable { .. } => {}
             Seen::Placed(placed) => self.news.push(News::Placed(by, placed)),
         }
+    }
+
+    /// Something of a durable reference, over a connection with that server.
+    pub(crate) fn note_durable(&mut self, by: ProcessId, server: ProcessId, seen: Durable) {
+        let news = self.durable.note(by, server, seen);
+        self.news.extend(news);
     }
 
     fn refuses(&mut self, now: Duration, copy: CopyId, by_itself: bool) {

@@ -47,9 +47,11 @@ pub enum Sabotage {
     GetOthers,
     /// Who dials a container's port is let in to another's, and does not look whose it is.
     MixDoors,
-    /// The agent's driver hands requests over though the lease is over, and containers begin with
-    /// them without looking at the gate.
+    /// Containers begin again and again with requests that they had, and ask neither their mailbox nor
+    /// the gate.
     PassTheGate,
+    /// The agent's driver leaves durable holders out of registrations.
+    ForgetHolders,
     /// The client's driver drops what asserts references again.
     DropReassertions,
     /// Delays depend on what other simulations of this process did before.

@@ -332,6 +332,11 @@ impl World {
                     registered.entry((id, server)).or_insert(self.now);
                 }
             }
+            Action::Saw(Seen::Durable { wire, seen }) => {
+                if let Some(server) = wire.and_then(|wire| self.far_end(wire)) {
+                    self.ledger.note_durable(id, server, seen);
+                }
+            }
             Action::Saw(seen) => self.ledger.note(self.now, id, seen),
             Action::Tell(what) => {
                 let name = &self.processes[id.0 as usize].name;

@@ -10,6 +10,7 @@ const SEEDS: u64 = 500;
 const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::OneEpochForAll, "one-copy-per-epoch"),
     (Sabotage::LongLeases, "exclusive-one-accepting"),
+    (Sabotage::LongLeases, "exclusive-one-begins"),
     (Sabotage::PassTheGate, "exclusive-one-begins"),
     (Sabotage::NoMargin, "exclusive-one-accepting"),
     (Sabotage::DropStops, "one-copy"),
@@ -18,6 +19,8 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::DropStarts, "served-in-time"),
     (Sabotage::DropReleases, "references-are-held"),
     (Sabotage::DropHolders, "durable-survives"),
+    (Sabotage::DropHolders, "durable-is-recorded"),
+    (Sabotage::ForgetHolders, "durable-is-recorded"),
     (Sabotage::DropReassertions, "restart-ends-nothing"),
     (Sabotage::AskOthers, "asked-of-it"),
     (Sabotage::GetOthers, "asked-of-it"),

@@ -10,6 +10,7 @@ mod arithmetic;
 mod calls;
 mod chain;
 mod chunks;
+mod durable;
 mod ends;
 mod events;
 mod exclusive;

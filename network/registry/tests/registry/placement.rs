@@ -38,18 +38,6 @@ fn round_robin_goes_through_the_agents_that_serve_the_kind() {
 }
 
 #[test]
-fn the_same_inputs_place_the_same() {
-    let story = || {
-        let mut world = World::new();
-        for agent in ["x", "y", "z"] {
-            world.agent(agent, Rust, &["k"]);
-        }
-        homes(&mut world, "k", 7)
-    };
-    assert_eq!(story(), story());
-}
-
-#[test]
 fn no_agent_is_an_error_that_typescript_clients_know() {
     let mut world = World::new();
     world.agent("a", Rust, &["other"]);

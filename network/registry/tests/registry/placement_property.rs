@@ -317,6 +317,21 @@ proptest! {
         }
     }
 
+    /// Nothing but what came says what is placed where, and what peers are told: no order of a map,
+    /// no address, no earlier network of the process.
+    #[test]
+    fn the_same_inputs_place_the_same(steps in proptest::collection::vec(step(), 1..60)) {
+        let told = || {
+            let mut stage = Stage::new();
+            for step in &steps {
+                stage.take(step);
+            }
+            let peers = stage.world.peers.into_iter();
+            peers.map(|peer| peer.got).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(told(), told());
+    }
+
     /// Of agents that fit alike, none has more than one container more than another.
     #[test]
     fn round_robin_is_fair(agents in 1..6_usize, gets in 1..40_u64) {

@@ -166,39 +166,6 @@ fn an_ordinary_get_does_not_make_a_durable_reference_ordinary() {
 }
 
 #[test]
-fn durable_references_come_back_with_the_agents() {
-    let mut world = World::new();
-    let agent = world.agent("a", Rust, &["k"]);
-    let operator = world.operator();
-    world
-        .get_with(
-            operator,
-            "k",
-            json!({"uuid": "u"}),
-            json!({"durable": true}),
-        )
-        .unwrap();
-    world.restart_server();
-    world.freeze(operator);
-    world.reconnect(agent);
-    let watcher = world.client("w", Rust);
-    world.run(180_000);
-    assert_eq!(world.home(watcher, "u").as_deref(), Some("a"));
-    let record = world.ask(watcher, "cl", json!({})).unwrap()[0].clone();
-    assert_eq!(record["huly"]["references"], 1);
-    // The operator is back: it can release what it held before.
-    world.thaw(operator);
-    world.connect(operator);
-    world.ask(operator, "cr", json!({"uuid": "u"})).unwrap();
-    assert_eq!(
-        world[agent].sim().containers["u"].huly["holders"],
-        json!([])
-    );
-    world.run(5_100);
-    assert_eq!(world.home(watcher, "u"), None);
-}
-
-#[test]
 fn a_sync_releases_what_it_does_not_name_and_says_what_is_missing() {
     let mut world = World::new();
     let agent = world.agent("a", Rust, &["k"]);

@@ -68,16 +68,6 @@ pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
     where_any(all > 0, wrong)
 }
 
-pub(super) fn durable(world: &World, view: &ServerView) -> Verdict {
-    each(world.scenario.wanted.iter().map(|(uuid, _)| {
-        let copies = world.ledger.accepting(uuid).len();
-        let known = view.references(uuid).unwrap_or_default();
-        unless(copies == 0 || known == 0, || {
-            format!("{uuid} is wanted; {copies} accept; references: {known}")
-        })
-    }))
-}
-
 /// A TypeScript client whose connection is dead and that knows nothing of it: it acts on no missing
 /// pong, and TCP gives up late (W22).
 fn is_cut_off(world: &World, program: &Program) -> bool {

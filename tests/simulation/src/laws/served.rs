@@ -97,3 +97,16 @@ pub(super) fn in_bound(world: &World) -> Verdict {
         }))
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The times that docs/soundness.md names too.
+    #[test]
+    fn the_times_are_those_of_the_server() {
+        let server = huly_registry::Config::new("", 0);
+        assert_eq!(SILENCE, server.alive_timeout);
+        assert_eq!(lease::LONGEST, server.former_lease);
+    }
+}

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, Run, ServerCall, Token};
 use huly_protocol::{
-    AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, Json, StartExt, lease, method,
+    AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, GetRequest, Holders, Json, StartExt,
+    lease, method,
 };
 use huly_session::registration::Registrar;
 use huly_session::{self as session, Call, CallError};
@@ -17,7 +18,7 @@ use serde::Serialize;
 use super::hosting::{Hosting, Manners};
 use super::link::Link;
 use super::{Action, Came, Context, Told};
-use crate::ledger::{Placed, Seen};
+use crate::ledger::{Durable, Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use doors::Doors;
@@ -27,6 +28,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// By how much leases are too long when that is the sabotage.
 const LONG: Duration = Duration::from_secs(10);
+
+/// The operator's client id.
+const OPERATOR: &str = "operator";
 
 #[derive(Debug)]
 pub(crate) struct AgentProgram {
@@ -170,8 +174,7 @@ impl AgentProgram {
                     params,
                 } => self.back_call(cx, call, method, &params),
                 E::Lease { until, length } => {
-                    let longer = [Sabotage::LongLeases, Sabotage::PassTheGate];
-                    let more = match longer.into_iter().any(|deed| cx.does(deed)) {
+                    let more = match cx.does(Sabotage::LongLeases) {
                         true => LONG,
                         false => Duration::ZERO,
                     };
@@ -215,17 +218,27 @@ impl AgentProgram {
             params: Json::from(parsed.params),
             ext: parsed.ext.map(Json::from),
         };
-        if call.method == method::GET {
-            self.note_start(cx, &call);
+        match call.method.as_str() {
+            method::GET => self.note_start(cx, &call),
+            method::SET_HOLDERS => {
+                let told = call.params.read::<Vec<Holders>>();
+                for of in told.unwrap_or_default() {
+                    self.note_holders(cx, of.uuid, &of.holders, false);
+                }
+            }
+            _ => {}
         }
         self.inputs.push_back(Input::Call(call));
     }
 
     /// What a start says of the kind, and what was known of that before.
     fn note_start(&self, cx: &mut Context, call: &ServerCall) {
-        let get = call.params.read::<(String, Json)>();
+        let get = call.params.read::<(String, GetRequest)>();
         let told = call.ext.as_ref().map(Json::read::<StartExt>);
-        if let (Ok((kind, _)), Some(Ok(told))) = (get, told) {
+        if let (Ok((kind, request)), Some(Ok(told))) = (get, told) {
+            if let Some(uuid) = request.uuid {
+                self.note_holders(cx, uuid, &told.holders, false);
+            }
             let known = self.core.spec_of(&kind).map(|spec| spec.revision);
             let labels = self.labels.clone();
             let spec = told.spec.map(Box::new);
@@ -236,6 +249,17 @@ impl AgentProgram {
                 known,
             }));
         }
+    }
+
+    /// Whether the operator is among those who hold a container, as the agent is told or says.
+    fn note_holders(&self, cx: &mut Context, uuid: String, holders: &[String], says: bool) {
+        let named = holders.iter().any(|holder| holder == OPERATOR);
+        let seen = match says {
+            true => Durable::Said { uuid, named },
+            false => Durable::Told { uuid, named },
+        };
+        let wire = self.link.wire();
+        cx.saw(Seen::Durable { wire, seen });
     }
 
     fn reply(&mut self, cx: &mut Context, call: u64, result: Result<Json, ErrorPayload>) {
@@ -272,11 +296,7 @@ impl AgentProgram {
                 self.say(cx, method::UNREGISTER_AGENT, &AgentUuid { uuid });
             }
             Effect::Answer { token, result } => self.reply(cx, token.0, result),
-            Effect::Gate(mut gate) => {
-                if cx.does(Sabotage::PassTheGate) {
-                    // What containers see is right.
-                    gate.leased_until = gate.leased_until.map(|until| until.saturating_sub(LONG));
-                }
+            Effect::Gate(gate) => {
                 let before = self.hosting.set_gate(gate);
                 self.tick = lease::tick(gate.length);
                 match (before.open, gate.open) {

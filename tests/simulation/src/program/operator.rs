@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::link::Link;
 use super::{Action, Came, Context, Told};
+use crate::ledger::{Durable, Seen};
 
 /// After how long it tries again what failed, and looks whether all is as it should be.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -234,6 +235,10 @@ impl OperatorProgram {
                     match result {
                         Ok(_) if self.wanted.contains_key(&uuid) => {
                             cx.tell(format!("holds {uuid} durably"));
+                            cx.saw(Seen::Durable {
+                                wire: self.link.wire(),
+                                seen: Durable::Held { uuid: uuid.clone() },
+                            });
                             self.got.insert(uuid);
                         }
                         // Let go meanwhile.

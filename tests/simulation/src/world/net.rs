@@ -213,6 +213,11 @@ impl World {
         Some(wire.end(Side::Listener))
     }
 
+    /// Who listened at the other end, whether it is heard still or not.
+    pub(super) fn far_end(&self, wire: WireId) -> Option<ProcessId> {
+        self.wires.get(&wire).map(|wire| wire.end(Side::Listener))
+    }
+
     /// The wires of a process.
     pub(super) fn wires_of(&self, process: ProcessId) -> Vec<WireId> {
         let wires = self.wires.iter();

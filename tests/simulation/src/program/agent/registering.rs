@@ -7,7 +7,7 @@ use huly_session::registration::{RegistrarEffect, RegistrarInput};
 use huly_session::{self as session, Call, CallError, Token};
 
 use super::AgentProgram;
-use crate::ledger::Seen;
+use crate::ledger::{Durable, Seen};
 use crate::program::Context;
 use crate::sabotage::Sabotage;
 
@@ -15,6 +15,14 @@ impl AgentProgram {
     pub(super) fn register(&mut self, cx: &mut Context, mut registration: AgentRegistration) {
         if cx.does(Sabotage::LowerEpochs) {
             registration.containers.iter_mut().for_each(lower_epoch);
+        }
+        for record in &mut registration.containers {
+            if let Some(ext) = &mut record.huly {
+                if cx.does(Sabotage::ForgetHolders) {
+                    ext.holders.clear();
+                }
+                self.note_holders(cx, record.uuid.clone(), &ext.holders, true);
+            }
         }
         let registration = Box::new(registration);
         self.registrar(cx, RegistrarInput::Register(registration));
@@ -42,6 +50,10 @@ impl AgentProgram {
                 RegistrarEffect::Registered { original, end } => {
                     cx.tell(format!("is registered; is to end {end:?}"));
                     cx.saw(Seen::Registered);
+                    cx.saw(Seen::Durable {
+                        wire: self.link.wire(),
+                        seen: Durable::Registered,
+                    });
                     self.inputs.push_back(Input::Server { original });
                     self.inputs.push_back(Input::Registered { end });
                 }
