@@ -129,8 +129,8 @@ pub const LAWS: &[Law] = &[
     },
     Law {
         name: "executed-once",
-        sentence: "no request runs twice in one life of a container, nor, unless it is idempotent \
-                   or two servers are up, in two",
+        sentence: "no request runs twice in one life of a container within the window in which answers \
+                   are remembered, nor, unless it is idempotent or two servers are up, in two lives",
         check: Check::News(requests::once),
     },
     Law {

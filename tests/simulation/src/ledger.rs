@@ -110,6 +110,8 @@ pub(crate) struct Copy {
     pub(crate) begun_alone: Option<Duration>,
     /// The requests that it has begun with and not answered.
     pub(crate) running: BTreeSet<u64>,
+    /// When it answered each request last, and how many answers its agent had given by then.
+    pub(crate) answered: BTreeMap<u64, (Duration, u64)>,
 }
 
 /// A request of a client.
@@ -163,6 +165,8 @@ pub(crate) struct Ledger {
     durable: durable::Known,
     /// How many requests began.
     begun: u64,
+    /// How many answers containers of an agent's process have given.
+    pub(crate) answers: BTreeMap<ProcessId, u64>,
     /// When requests came to their ends, and other calls, releases among these.
     pub(crate) answered: Ends,
     pub(crate) called: Ends,
@@ -231,14 +235,18 @@ impl Ledger {
                     serial,
                     begun_alone: None,
                     running: BTreeSet::new(),
+                    answered: BTreeMap::new(),
                 };
                 self.copies.insert(copy, known);
                 self.news.push(News::Accepts(copy));
             }
             Seen::Refuses { run, by_itself } => self.refuses(now, (by, run), by_itself),
             Seen::Ended { run, op } => {
+                let answers = self.answers.entry(by).or_default();
+                *answers += 1;
                 if let Some(copy) = self.copies.get_mut(&(by, run)) {
                     copy.running.remove(&op);
+                    copy.answered.insert(op, (now, *answers));
                 }
             }
             Seen::SentAgain { op } => {

@@ -6,12 +6,37 @@ use std::time::Duration;
 use huly_protocol::Epoch;
 
 use super::verdict::{Verdict, each, unless, where_any};
-use crate::ledger::News;
+use crate::ledger::{CopyId, News};
 use crate::program::agent::text;
 use crate::world::{ProcessId, World};
 
 /// How much later than its deadline a call may fail.
 const LATE: Duration = Duration::from_millis(500);
+
+/// What an agent takes to remember an answer, in bytes, those with errors between it and the next of a
+/// container's among them.
+const ANSWER_BYTES: usize = 512;
+
+/// Whether an agent may have forgotten that a container answered a request: the window of time or of
+/// bytes is over.
+fn is_forgotten(world: &World, op: u64, copy: CopyId) -> bool {
+    let limits = &world.scenario.limits;
+    let answered = world.ledger.copies.get(&copy);
+    let Some((at, before)) = answered.and_then(|copy| copy.answered.get(&op)) else {
+        return false;
+    };
+    let window = limits.answers_window;
+    let fast = world.scenario.times.at_worst(window).saturating_sub(window);
+    let late = world.now.saturating_sub(*at) + fast >= window;
+    let answers = world
+        .ledger
+        .answers
+        .get(&copy.0)
+        .copied()
+        .unwrap_or_default();
+    let room = limits.answers_bytes / ANSWER_BYTES;
+    late || answers.saturating_sub(*before) >= room as u64
+}
 
 pub(super) fn once(world: &World, news: &News) -> Verdict {
     let News::Executed(op) = news else {
@@ -25,7 +50,9 @@ pub(super) fn once(world: &World, news: &News) -> Verdict {
         known.epoch?;
         *lives.entry((known.uuid.clone(), known.epoch)).or_default() += 1;
     }
-    if let Some(((uuid, epoch), times)) = lives.iter().find(|(_, times)| **times > 1) {
+    if let Some(((uuid, epoch), times)) = lives.iter().find(|(_, times)| **times > 1)
+        && !is_forgotten(world, *op, *asked.executed.last()?)
+    {
         let epoch = text(*epoch);
         return Some(Err(format!(
             "request {op} ran {times} times in {uuid}, epoch {epoch}"

@@ -1,5 +1,7 @@
 //! How much programs may keep.
 
+use std::time::Duration;
+
 use crate::random::Random;
 
 /// Drawn from numbers of its own, so that what the rest of a scenario is does not depend on it.
@@ -18,6 +20,8 @@ pub(crate) struct Limits {
     pub(crate) hold_bytes: usize,
     /// Bytes of answers that an agent remembers.
     pub(crate) answers_bytes: usize,
+    /// For how long.
+    pub(crate) answers_window: Duration,
 }
 
 impl Limits {
@@ -33,7 +37,8 @@ impl Limits {
             calls_per_container: [large, small][usize::from(pick())].calls_per_container,
             waiting_calls: [large, small][usize::from(pick())].waiting_calls,
             hold_bytes: [large, small][usize::from(pick())].hold_bytes,
-            answers_bytes: large.answers_bytes,
+            answers_bytes: [large, small][usize::from(pick())].answers_bytes,
+            answers_window: [large, small][usize::from(pick())].answers_window,
         }
     }
 
@@ -44,6 +49,7 @@ impl Limits {
             waiting_calls: 1_024,
             hold_bytes: 64 << 20,
             answers_bytes: 16 << 20,
+            answers_window: Duration::from_secs(60),
         }
     }
 
@@ -55,6 +61,7 @@ impl Limits {
             waiting_calls: usize::MAX,
             hold_bytes: usize::MAX,
             answers_bytes: usize::MAX,
+            answers_window: Duration::MAX,
         }
     }
 
@@ -64,7 +71,8 @@ impl Limits {
             calls_per_container: 3,
             waiting_calls: 2,
             hold_bytes: 1_500,
-            answers_bytes: 0,
+            answers_bytes: 6_000,
+            answers_window: Duration::from_millis(700),
         }
     }
 }

@@ -139,6 +139,7 @@ impl World {
                     ping_interval: Duration::ZERO,
                     calls_per_container: self.scenario.limits.calls_per_container as usize,
                     waiting_calls: self.scenario.limits.waiting_calls,
+                    answers_window: self.scenario.limits.answers_window,
                     answers_bytes: self.scenario.limits.answers_bytes,
                     ..huly_agent::core::Config::new(id.clone(), instance, place, 3738)
                 };
