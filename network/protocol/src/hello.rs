@@ -116,15 +116,16 @@ pub struct Limits {
     pub message_bytes: u64,
     /// Requests of one client that may be in flight at once.
     pub requests_in_flight: u32,
-    /// How long an agent's lease is, in ms from the sending of the ping that was answered; never
-    /// longer than [`lease::LONGEST`].
+    /// How long an agent's lease is, in ms from the sending of the ping that was answered: from
+    /// [`lease::SHORTEST`] to [`lease::LONGEST`].
     pub lease_ms: u64,
 }
 
 impl Limits {
-    /// The lease that agents have.
-    pub fn lease(&self) -> Duration {
-        Duration::from_millis(self.lease_ms).min(lease::LONGEST)
+    /// The lease that agents have; none where it would be over between two pings.
+    pub fn lease(&self) -> Option<Duration> {
+        let length = Duration::from_millis(self.lease_ms);
+        (length >= lease::SHORTEST).then_some(length.min(lease::LONGEST))
     }
 }
 
@@ -153,5 +154,20 @@ mod tests {
             let payload = format!(r#"{{"aliveTimeout":{said}}}"#);
             assert_eq!(silence(&payload), milliseconds, "{said}");
         }
+    }
+
+    #[test]
+    fn a_lease_is_as_long_as_the_server_says_within_bounds() {
+        let lease = |lease_ms| {
+            let limits = Limits {
+                message_bytes: 1,
+                requests_in_flight: 1,
+                lease_ms,
+            };
+            limits.lease().map(|length| length.as_millis())
+        };
+        assert_eq!([0, 499].map(lease), [None, None]);
+        assert_eq!([500, 3_000].map(lease), [Some(500), Some(3_000)]);
+        assert_eq!([3_001, u64::MAX].map(lease), [Some(3_000), Some(3_000)]);
     }
 }

@@ -42,8 +42,8 @@ pub struct Args {
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub plain_grace_ms: u64,
     /// How long after its start, or after the first peer came that knew another server, the server
-    /// waits for agents to register a container before it places the uuid anew, in ms; at least the
-    /// longest lease.
+    /// waits for agents to register a container before it places the uuid anew, in ms; at least
+    /// `--lease-ms`. One that may be of an exclusive kind waits for 3.75 s after the start too.
     #[arg(long, env = "HULY_SETTLE_MS", default_value_t = 1_500,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub settle_ms: u64,

@@ -220,8 +220,9 @@ impl Session {
         let Some(answer) = self.peer_answer() else {
             return;
         };
-        if self.registered {
-            let length = answer.limits.lease();
+        if self.registered
+            && let Some(length) = answer.limits.lease()
+        {
             let until = sent + length;
             out.push(Effect::Lease { until, length });
         }
