@@ -275,11 +275,13 @@ impl Registry {
 
     /// A start that was given up may still happen: then its container is to be ended.
     fn end_late_start(&mut self, agent: &Id, uuid: &Id) {
-        let Some(entry) = self.entries.get(uuid) else {
+        let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
+        entry.begins();
+        let epoch = entry.epoch;
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
-        let ext = self.epoch_ext(agent, entry.epoch);
+        let ext = self.epoch_ext(agent, epoch);
         self.call(agent, method::TERMINATE, &params, ext, CallKind::Other);
         self.fence(uuid, self.now.mono);
     }

@@ -110,6 +110,8 @@ pub(crate) struct Entry {
     pub(crate) epoch: Option<Epoch>,
     /// The latest life that clients knew of while the server settled.
     pub(crate) known_epoch: Option<Epoch>,
+    /// The latest life that may have begun, by what this server placed or was told by agents.
+    pub(crate) begun: Option<Epoch>,
     /// The specification that it was placed with.
     pub(crate) spec: Option<KindSpec>,
     /// The durable holders that its agent was told.
@@ -170,6 +172,7 @@ impl Entry {
             endpoint: String::new(),
             epoch: None,
             known_epoch: None,
+            begun: None,
             spec: None,
             told_holders: Vec::new(),
             holders: IndexMap::new(),
@@ -216,6 +219,16 @@ impl Entry {
 
     pub(crate) fn is_stopping(&self) -> bool {
         matches!(self.state, State::Stopping { .. })
+    }
+
+    /// Whether that life of it is over for good: a later one may have begun.
+    pub(crate) fn is_past(&self, life: Option<Epoch>) -> bool {
+        life.is_some() && life < self.begun
+    }
+
+    /// Its present life may have begun.
+    pub(crate) fn begins(&mut self) {
+        self.begun = self.begun.max(self.epoch);
     }
 
     /// Whether anybody holds it or waits for it.
@@ -341,6 +354,7 @@ impl Entry {
         let knows = said == self.epoch && self.last_failover.is_some();
         if said.is_some() {
             self.epoch = said;
+            self.begins();
         }
         if let Some(ext) = &record.huly {
             if ext.spec.is_some() {

@@ -31,6 +31,10 @@ impl Registry {
             });
         }
         let was_live = matches!(state, State::Live { .. });
+        if matches!(state, State::Starting { .. }) {
+            // Whether it has started nobody says any more.
+            entry.begins();
+        }
         let wanted = entry.wanted() || self.is_ready(uuid);
         if let State::Starting { call, .. } | State::Stopping { call, .. } = state {
             self.take_call(call);

@@ -213,6 +213,7 @@ impl Registry {
         entry.on = None;
         entry.attempts = 0;
         entry.named = true;
+        entry.begins();
         entry.live_since = Some(self.now.mono);
         self.now_live(uuid, true);
     }

@@ -196,6 +196,10 @@ impl Registry {
             return Claim::Stays;
         };
         match &entry.state {
+            State::Expected | State::Waiting if entry.is_past(said) => {
+                self.end_earlier(agent, uuid, said);
+                Claim::Stays
+            }
             // Waiting: its agent was given up and is here again before a new one was found.
             State::Expected | State::Waiting => {
                 self.is_back(agent, uuid, record);
@@ -224,7 +228,7 @@ impl Registry {
                 self.refused_claim(agent, uuid, record)
             }
             // What ends there is an earlier life of it.
-            State::Stopping { agent: on, .. } if said.is_some() && said > entry.epoch => {
+            State::Stopping { agent: on, .. } if said > entry.epoch && !entry.is_past(said) => {
                 let on = on.clone();
                 self.leave_behind(&on, uuid);
                 self.is_back(agent, uuid, record);

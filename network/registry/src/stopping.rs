@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use huly_protocol::{AgentRegistration, ContainerRecord};
+use huly_protocol::{AgentRegistration, ContainerRecord, Epoch};
 
 use crate::entry::{Lost, State, epoch_of};
 use crate::registration::MAX_TEXT;
@@ -76,6 +76,19 @@ impl Registry {
                 None => {}
             }
         }
+        self.tell_to_end(uuid, agent.clone());
+    }
+
+    /// An agent has an earlier life of a container, of which a later one was lost: with its state of
+    /// before it is not to go on. The uuid is free again when it has ended.
+    pub(crate) fn end_earlier(&mut self, agent: &Id, uuid: &Id, life: Option<Epoch>) {
+        self.waiting.remove(uuid);
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.epoch = life;
+        let kind = entry.kind.clone();
+        self.attach(agent, uuid, &kind);
         self.tell_to_end(uuid, agent.clone());
     }
 

@@ -11,6 +11,7 @@ mod calls;
 mod chain;
 mod chunks;
 mod durable;
+mod earlier;
 mod ends;
 mod events;
 mod exclusive;
