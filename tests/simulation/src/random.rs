@@ -49,4 +49,10 @@ impl Random {
     pub(crate) fn millis(&mut self, range: Range<u64>) -> Duration {
         Duration::from_micros(self.of(range.start * 1_000..range.end * 1_000))
     }
+
+    /// A time that differs by so many ms at most.
+    pub(crate) fn about(&mut self, at: Duration, ms: u64) -> Duration {
+        let most = Duration::from_millis(ms);
+        at.saturating_sub(most) + self.millis(0..2 * ms)
+    }
 }

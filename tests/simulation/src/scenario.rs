@@ -21,6 +21,9 @@ pub(crate) use times::Times;
 /// How long the operator is left alone before it goes away.
 const UNDISTURBED: Duration = Duration::from_secs(6);
 
+/// How far apart two programs are killed that are killed together, in ms.
+const AT_ONE_TIME: u64 = 20;
+
 /// What a seed stands for.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
@@ -56,6 +59,7 @@ enum Mix {
     Agents,
     Connections,
     Pauses,
+    /// Servers, clients and the operator are killed, servers doubled.
     Servers,
     All,
 }
@@ -275,6 +279,14 @@ impl Scenario {
             Mix::Pauses => {
                 self.add(at, Step::Pause(place.clone()));
                 self.add(later, Step::Thaw(place));
+            }
+            Mix::Servers if self.operator && random.percent(30) => {
+                self.killed("operator", silent, at, later);
+                if random.percent(50) {
+                    // Both at nearly one time: neither tells the next of the other what it knew.
+                    let (at, back) = (random.about(at, AT_ONE_TIME), random.millis(10..longest));
+                    self.killed("server", random.percent(30), at, at + back);
+                }
             }
             Mix::Servers => match random.of(0..4) {
                 0 => {

@@ -80,7 +80,6 @@ impl Load {
             load.calls += match program {
                 // The ends of its calls are not noted.
                 Program::PlainClient(client) => client.pending(),
-                Program::Operator(_) => load.wanted,
                 _ => 0,
             };
             // It has what those had that came before under its id.
@@ -89,6 +88,11 @@ impl Load {
                 let before = world.processes.iter().filter(|one| one.place == *place);
                 load.held += before.map(|one| one.left).sum::<usize>();
             }
+        }
+        // Nor of this one's, whose session a server may keep that has not heard of its end.
+        let mut operators = world.processes.iter().filter(|p| p.place == "operator");
+        if operators.any(|one| one.ended.is_none_or(|at| at >= since)) {
+            load.calls += load.wanted;
         }
         load.uuids = uuids.len() + load.calls;
         load

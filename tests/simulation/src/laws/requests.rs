@@ -1,9 +1,7 @@
 //! Laws of requests.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
-
-use huly_protocol::Epoch;
 
 use super::verdict::{Verdict, each, unless, where_any};
 use crate::ledger::{CopyId, News};
@@ -43,25 +41,31 @@ pub(super) fn once(world: &World, news: &News) -> Verdict {
         return None;
     };
     let asked = world.ledger.asked.get(op)?;
-    let mut lives: BTreeMap<(String, Option<Epoch>), u32> = BTreeMap::new();
-    for copy in &asked.executed {
-        let known = world.ledger.copies.get(copy)?;
+    let last = *asked.executed.last()?;
+    let copies = asked.executed.iter();
+    let mut runs = Vec::new();
+    for copy in copies.filter_map(|copy| world.ledger.copies.get(copy)) {
         // A TypeScript agent knows no epoch, and nothing of requests that are sent again.
-        known.epoch?;
-        *lives.entry((known.uuid.clone(), known.epoch)).or_default() += 1;
+        let Some(epoch) = copy.epoch else { continue };
+        runs.push((copy.uuid.as_str(), epoch));
     }
-    if let Some(((uuid, epoch), times)) = lives.iter().find(|(_, times)| **times > 1)
-        && !is_forgotten(world, *op, *asked.executed.last()?)
-    {
-        let epoch = text(*epoch);
-        return Some(Err(format!(
-            "request {op} ran {times} times in {uuid}, epoch {epoch}"
-        )));
+    let now = world.ledger.copies.get(&last)?;
+    if let Some(epoch) = now.epoch {
+        // What ran twice in a life before was judged then.
+        let life = (now.uuid.as_str(), epoch);
+        let times = runs.iter().filter(|run| **run == life).count();
+        if times > 1 && !is_forgotten(world, *op, last) {
+            let (uuid, epoch) = (life.0, text(Some(epoch)));
+            let wrong = format!("request {op} ran {times} times in {uuid}, epoch {epoch}");
+            return Some(Err(wrong));
+        }
     }
-    let once = !asked.idempotent && !world.doubled_since(asked.at);
-    let wrong = (lives.len() > 1 && once)
-        .then(|| format!("request {op} ran in {} lives of its container", lives.len()));
-    where_any(asked.sent_again, wrong)
+    let known = runs.len() == asked.executed.len();
+    let once = known && !asked.idempotent && !world.doubled_since(asked.at);
+    let lives = runs.into_iter().collect::<BTreeSet<_>>().len();
+    let wrong =
+        (lives > 1 && once).then(|| format!("request {op} ran in {lives} lives of its container"));
+    where_any(asked.sent_again && lives > 0, wrong)
 }
 
 pub(super) fn of_it(world: &World, news: &News) -> Verdict {
