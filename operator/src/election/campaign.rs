@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use huly_client::boot_clock;
+use huly_election::{Effect, Elector, Input, NotRead, Record, Terms, Why, Write, WriteError};
 use huly_program::with_causes;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -15,7 +16,6 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::Tenure;
-use super::elector::{Effect, Elector, Input, NotRead, Record, Terms, Why, Write, WriteError};
 use crate::metrics::Metrics;
 
 /// Who writes, as the Lease's managedFields say.
@@ -144,7 +144,7 @@ async fn run(
                 Effect::Prolong { until } => tenure.last_until(until),
                 Effect::Follow(why) => {
                     tenure.end();
-                    let text = why.text();
+                    let text = reason(why);
                     tracing::warn!("this operator leads no more: {text}");
                     standing.send_modify(|standing| {
                         standing.leadership = None;
@@ -166,13 +166,12 @@ async fn run(
     }
 }
 
-impl Why {
-    fn text(self) -> &'static str {
-        match self {
-            Self::NotRenewed => "the Lease was not renewed in time",
-            Self::Taken => "another operator holds the Lease",
-            Self::Superseded => "the network server prefers another operator of this network",
-        }
+/// Why it leads no more, for people.
+fn reason(why: Why) -> &'static str {
+    match why {
+        Why::NotRenewed => "the Lease was not renewed in time",
+        Why::Taken => "another operator holds the Lease",
+        Why::Superseded => "the network server prefers another operator of this network",
     }
 }
 

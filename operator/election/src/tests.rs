@@ -1,22 +1,9 @@
 //! Several electors and one Lease, in made time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::elector::{Effect, Elector, Input, NotRead, Record, Terms, Why, Write, WriteError};
-use super::lease_name;
-
-#[test]
-fn every_network_has_a_lease_of_its_own() {
-    assert_eq!(lease_name("default"), "huly-operator-default");
-    let odd = ["Default", "a b", "", "a-", "ä", "a.b", &"x".repeat(253)];
-    let names = odd.map(lease_name);
-    for name in &names {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        assert!(name.len() <= 253 && name.bytes().all(allowed), "{name}");
-    }
-    assert_eq!(BTreeSet::from(names).len(), odd.len());
-}
 
 const TERMS: Terms = Terms {
     duration: Duration::from_secs(15),

@@ -12,35 +12,36 @@ const TRANSITION_BITS: u32 = 20;
 
 /// How long things take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Terms {
+pub struct Terms {
     /// How long others wait for a renewal; whole seconds.
-    pub(crate) duration: Duration,
+    pub duration: Duration,
     /// For how long a leader leads without a renewal.
-    pub(crate) renew_deadline: Duration,
+    pub renew_deadline: Duration,
     /// Between two tries.
-    pub(crate) retry: Duration,
+    pub retry: Duration,
 }
 
 /// What the Lease says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
+pub struct Record {
     /// Its resource version: a write that follows another one is refused.
-    pub(crate) version: String,
+    pub version: String,
     /// When it was created, in seconds since 1970, as the API server says.
-    pub(crate) created: i64,
-    pub(crate) holder: Option<String>,
+    pub created: i64,
+    /// Who holds it; none, or an empty text, where it is free.
+    pub holder: Option<String>,
     /// How long it is the holder's without a renewal.
-    pub(crate) duration: Option<Duration>,
+    pub duration: Option<Duration>,
     /// How often it changed hands.
-    pub(crate) transitions: u32,
+    pub transitions: u32,
     /// The time that its holder wrote, in ns since 1970: it is compared with itself alone.
-    pub(crate) renewed: Option<i128>,
+    pub renewed: Option<i128>,
 }
 
 impl Record {
     /// The fencing number of who holds it: higher with each change of hands, and, as it begins with
     /// the time of creation, also when the Lease was deleted and made anew.
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         let created = u64::try_from(self.created).unwrap_or_default();
         let transitions = u64::from(self.transitions).min((1 << TRANSITION_BITS) - 1);
         (created << TRANSITION_BITS) | transitions
@@ -57,23 +58,25 @@ impl Record {
 
 /// What a write says; everything else in the Lease stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Write {
+pub struct Write {
     /// The version that it follows; none when the Lease is to be created.
-    pub(crate) follows: Option<String>,
+    pub follows: Option<String>,
     /// Who holds it then; none gives it free.
-    pub(crate) holder: Option<String>,
-    pub(crate) transitions: u32,
+    pub holder: Option<String>,
+    /// How often it has changed hands then.
+    pub transitions: u32,
     /// Whether it changes hands.
-    pub(crate) acquires: bool,
+    pub acquires: bool,
 }
 
 /// Something happened.
 #[derive(Debug)]
-pub(crate) enum Input {
+pub enum Input {
     /// The time of [`Elector::deadline`] came.
     Tick,
     /// The Lease was read; nothing where there is none.
     Read(Result<Option<Record>, NotRead>),
+    /// The answer to a write: the Lease as it is then.
     Written(Result<Record, WriteError>),
     /// The network server knows a higher fencing number.
     Superseded,
@@ -83,11 +86,11 @@ pub(crate) enum Input {
 
 /// The API server does not say what the Lease is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotRead;
+pub struct NotRead;
 
 /// Why the Lease was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WriteError {
+pub enum WriteError {
     /// It is not what it was, or has come or gone meanwhile.
     Conflict,
     /// Whether it was written is not known.
@@ -96,18 +99,23 @@ pub(crate) enum WriteError {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub enum Effect {
+    /// Read the Lease; [`Input::Read`] answers.
     Read,
+    /// Write it; [`Input::Written`] answers.
     Write(Write),
     /// It leads.
     Lead {
+        /// Its fencing number.
         number: u64,
         /// The Lease's version: whoever leads acts on nothing older.
         version: String,
+        /// By its own clock, unless it is prolonged.
         until: Duration,
     },
     /// It leads for longer.
     Prolong {
+        /// By its own clock.
         until: Duration,
     },
     /// It leads no more.
@@ -118,7 +126,7 @@ pub(crate) enum Effect {
 
 /// Why it leads no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub enum Why {
     /// The Lease was not renewed in time.
     NotRenewed,
     /// Another one holds the Lease.
@@ -143,7 +151,7 @@ struct Leading {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Elector {
+pub struct Elector {
     identity: String,
     terms: Terms,
     /// The Lease as it was read or written last, and since when it is so.
@@ -158,7 +166,8 @@ pub(crate) struct Elector {
 }
 
 impl Elector {
-    pub(crate) fn new(identity: impl Into<String>, terms: Terms, now: Duration) -> Self {
+    /// One that wants to lead under a name that no other process has, from now on.
+    pub fn new(identity: impl Into<String>, terms: Terms, now: Duration) -> Self {
         Self {
             identity: identity.into(),
             terms,
@@ -172,19 +181,20 @@ impl Elector {
     }
 
     /// Who holds the Lease, as far as is known.
-    pub(crate) fn holder(&self) -> Option<&str> {
+    pub fn holder(&self) -> Option<&str> {
         let holder = self.seen.as_ref()?.0.holder.as_deref();
         holder.filter(|holder| !holder.is_empty())
     }
 
     /// When to come back with [`Input::Tick`] at the latest.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
+    pub fn deadline(&self) -> Option<Duration> {
         let next = self.asked.is_none().then_some(self.next);
         let until = self.leading.as_ref().map(|leading| leading.until);
         next.into_iter().chain(until).min()
     }
 
-    pub(crate) fn handle(&mut self, now: Duration, input: Input) -> Vec<Effect> {
+    /// Something happened, at a time of this process's clock.
+    pub fn handle(&mut self, now: Duration, input: Input) -> Vec<Effect> {
         let mut out = Vec::new();
         // Before all else: time alone ends it, also while nobody answers.
         if self.leading.as_ref().is_some_and(|it| it.until <= now) {
