@@ -230,6 +230,50 @@ async fn paused(at_work: bool) -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_comes_back_when_the_later_life_was_killed_executes_nothing_more() -> Result<()> {
+    scenario(Layout::agents(2).started(0), async |test| {
+        let (logbook, agent) = alone(test).await?;
+        let load = Load::start(test, "logbook", "alone").await?;
+        eventually(SOON, "each client was answered", async || {
+            ensure!(logbook.executed("alone")?.len() > 4 * CLIENTS);
+            Ok(())
+        })
+        .await?;
+        let turn = load.turn.write().await;
+        test.network.agent(&agent)?.freeze().await?;
+        drop(turn);
+        until_elsewhere(&logbook, &agent).await?;
+        let later = test.live.epoch("alone").await?;
+        let other = if agent == "agent-0" {
+            "agent-1"
+        } else {
+            "agent-0"
+        };
+        test.network.agent(other)?.kill().await?;
+        eventually(SOON, "the other agent is given up", async || {
+            let agents = test.live.agents().await?;
+            ensure!(agents.is_empty(), "{agents:?}");
+            Ok(())
+        })
+        .await?;
+
+        test.network.agent(&agent)?.thaw()?;
+        eventually(SOON, "a third life executes", async || {
+            let executed = logbook.executed("alone")?;
+            let third = executed.iter().filter(|one| one.epoch > later).count();
+            ensure!(third > 4 * CLIENTS, "{third}");
+            Ok(())
+        })
+        .await?;
+        let fates = load.stop().await?;
+        let lives = agree(&logbook, &fates, 0)?;
+        ensure!(lives == [agent.as_str(), other, &agent], "{lives:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_killed_agents_container_goes_on_elsewhere_when_its_lease_is_over() -> Result<()> {
     scenario(Layout::agents(2).started(0), async |test| {
         let (logbook, agent) = alone(test).await?;

@@ -135,7 +135,12 @@ impl Registry {
             self.publish_container(uuid, EventKind::Removed);
         }
         self.fail_held(uuid);
-        self.take_entry(uuid);
+        let entry = self.take_entry(uuid);
+        if let Some(entry) = entry.filter(|entry| entry.failovers > 0 || self.is_remembered(uuid))
+            && let Some(begun) = entry.begun
+        {
+            self.past.note(uuid.clone(), begun);
+        }
         // Its place may be another's.
         if ended.is_some() {
             self.place_waiting();

@@ -229,6 +229,7 @@ impl Registry {
         let mut entry = Entry::new(uuid.clone(), kind.clone(), request, self.entry_seq);
         entry.by_uuid = by_uuid;
         entry.named = by_uuid;
+        entry.begun = self.past.get(uuid).copied();
         entry.last_visit = self.since_start_ms();
         if !matches!(state, State::Live { .. }) {
             entry.counted_bytes = bytes_of(kind, &entry.request);

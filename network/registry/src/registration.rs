@@ -192,7 +192,10 @@ impl Registry {
         }
         let said = epoch_of(record);
         let Some(entry) = self.entries.get(uuid) else {
-            self.found(agent, uuid, record);
+            match said.is_some() && said < self.past.get(uuid).copied() {
+                true => self.end_forgotten(agent, uuid, record),
+                false => self.found(agent, uuid, record),
+            }
             return Claim::Stays;
         };
         match &entry.state {

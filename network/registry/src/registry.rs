@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use huly_protocol::Frame;
+use huly_protocol::{Epoch, Frame};
 use indexmap::{IndexMap, IndexSet};
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use crate::entry::{Entry, HeldCall};
 use crate::feed::Feed;
 use crate::fence::Fence;
 use crate::get::EarlyGet;
+use crate::recent::Recent;
 use crate::session::Session;
 use crate::stats::{Counted, Snapshot};
 use crate::timer::{Timer, Timers};
@@ -154,6 +155,8 @@ pub struct Registry {
     pub(crate) early_gets: Vec<EarlyGet>,
     /// Lives of containers of exclusive kinds that may go on where this server knows of none.
     pub(crate) fences: BTreeMap<Id, Fence>,
+    /// The latest lives of forgotten containers of which agents that were lost may have earlier ones.
+    pub(crate) past: Recent<Id, Epoch>,
     /// Containers that wait for an agent.
     pub(crate) waiting: BTreeSet<Id>,
     pub(crate) held_bytes: usize,
@@ -201,6 +204,7 @@ impl Registry {
             early_calls: BTreeMap::new(),
             early_gets: Vec::new(),
             fences: BTreeMap::new(),
+            past: Recent::default(),
             waiting: BTreeSet::new(),
             held_bytes: 0,
             unplaced_bytes: 0,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use huly_protocol::{AgentRegistration, ContainerRecord, Epoch};
+use huly_protocol::{AgentRegistration, ContainerRecord, Epoch, GetRequest};
 
 use crate::entry::{Lost, State, epoch_of};
 use crate::registration::MAX_TEXT;
@@ -77,6 +77,26 @@ impl Registry {
             }
         }
         self.tell_to_end(uuid, agent.clone());
+    }
+
+    /// An agent has an earlier life of a container that was forgotten since the last one.
+    pub(crate) fn end_forgotten(&mut self, agent: &Id, uuid: &Id, record: &ContainerRecord) {
+        let request = GetRequest {
+            labels: record.labels.clone(),
+            extra: record.extra.clone(),
+            ..GetRequest::default()
+        };
+        let by_uuid = record.huly.as_ref().is_none_or(|ext| ext.by_uuid);
+        let state = State::Live {
+            agent: agent.clone(),
+        };
+        self.add_entry(uuid, &record.kind.as_str().into(), &request, by_uuid, state);
+        self.end_earlier(agent, uuid, epoch_of(record));
+    }
+
+    /// Whether it is known of a container that was forgotten which lives of it are over.
+    pub(crate) fn is_remembered(&self, uuid: &Id) -> bool {
+        self.past.get(uuid).is_some()
     }
 
     /// An agent has an earlier life of a container, of which a later one was lost: with its state of

@@ -91,6 +91,12 @@ pub const LAWS: &[Law] = &[
         check: Check::Calm(copies::higher_epoch),
     },
     Law {
+        name: "latest-goes-on",
+        sentence: "under one server, no life of a container is left once it is quiet of which a later \
+                   one has begun with requests, though that one be over",
+        check: Check::Calm(copies::latest),
+    },
+    Law {
         name: "served-again",
         sentence: "once faults stop, every referenced container is served again within its bound",
         check: Check::Calm(references::served),

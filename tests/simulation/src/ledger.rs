@@ -1,6 +1,7 @@
 //! What was seen of containers, requests and references: what the laws judge by.
 
 mod durable;
+mod lives;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -106,6 +107,8 @@ pub(crate) struct Copy {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) accepts: bool,
     pub(crate) serial: bool,
+    /// When it began with a request last.
+    pub(crate) begun: Option<Duration>,
     /// When it began with a request last that its agent knew to be of an exclusive kind.
     pub(crate) begun_alone: Option<Duration>,
     /// The requests that it has begun with and not answered.
@@ -151,6 +154,8 @@ pub(crate) type CopyId = (ProcessId, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) copies: BTreeMap<CopyId, Copy>,
+    /// All lives that there were, by uuid.
+    lives: BTreeMap<String, BTreeSet<CopyId>>,
     /// Those that accept, by uuid.
     pub(crate) accepting: BTreeMap<String, BTreeSet<CopyId>>,
     pub(crate) asked: BTreeMap<u64, Asked>,
@@ -228,11 +233,14 @@ impl Ledger {
                 let copy = (by, run);
                 let all = self.accepting.entry(uuid.clone()).or_default();
                 all.insert(copy);
+                let lives = self.lives.entry(uuid.clone()).or_default();
+                lives.insert(copy);
                 let known = Copy {
                     uuid,
                     epoch,
                     accepts: true,
                     serial,
+                    begun: None,
                     begun_alone: None,
                     running: BTreeSet::new(),
                     answered: BTreeMap::new(),
@@ -264,6 +272,7 @@ impl Ledger {
                 if let Some(copy) = self.copies.get_mut(&(by, run)) {
                     beside = copy.running.first().copied().filter(|_| copy.serial);
                     copy.running.insert(op);
+                    copy.begun = Some(now);
                     copy.begun_alone = alone.then_some(now).or(copy.begun_alone);
                 }
                 self.begun += 1;
@@ -383,20 +392,5 @@ impl Ledger {
         let its = |op: &u64| asked.get(op).is_none_or(|asked| asked.by == process);
         let requests = self.unanswered.extract_if(.., its);
         self.answered.0.extend(requests.map(|_| now));
-    }
-
-    /// The containers that accept requests or did since then.
-    pub(crate) fn alive_since(&self, since: Duration) -> impl Iterator<Item = &str> {
-        let accepting = self.accepting.iter().filter(|(_, all)| !all.is_empty());
-        let refused = self.refused.iter().filter(move |(_, at)| **at >= since);
-        let refused = refused.map(|(uuid, _)| uuid.as_str());
-        accepting.map(|(uuid, _)| uuid.as_str()).chain(refused)
-    }
-
-    /// The copies of a container that accept, with their epochs.
-    pub(crate) fn accepting(&self, uuid: &str) -> Vec<(CopyId, Option<Epoch>)> {
-        let all = self.accepting.get(uuid).into_iter().flatten();
-        all.map(|copy| (*copy, self.copies.get(copy).and_then(|known| known.epoch)))
-            .collect()
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod breadth;
 mod limits;
+mod returns;
 mod step;
 pub(crate) mod times;
 
@@ -151,6 +152,11 @@ impl Scenario {
                 for (at, step) in times.outlive_leases(seed, &scenario.agents(), until) {
                     scenario.add(at, step);
                 }
+            }
+        }
+        if matches!(mix, Mix::Agents | Mix::Pauses | Mix::All) {
+            for (at, step) in returns::returns(seed, &scenario.agents(), scenario.mended) {
+                scenario.add(at, step);
             }
         }
         scenario.faults(mix, &mut random);

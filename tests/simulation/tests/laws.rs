@@ -15,6 +15,7 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::NoMargin, "exclusive-one-accepting"),
     (Sabotage::DropStops, "one-copy"),
     (Sabotage::LowerEpochs, "higher-epoch-wins"),
+    (Sabotage::DropStops, "latest-goes-on"),
     (Sabotage::DropStarts, "served-again"),
     (Sabotage::DropStarts, "served-in-time"),
     (Sabotage::DropReleases, "references-are-held"),

@@ -32,7 +32,11 @@ fn moved(exclusive: bool) -> (World, [Peer; 3], [Value; 2]) {
 }
 
 fn epoch(world: &mut World, agent: Peer) -> Value {
-    world[agent].sim().containers["u"].huly["epoch"].clone()
+    epoch_of(world, agent, "u")
+}
+
+fn epoch_of(world: &mut World, agent: Peer, uuid: &str) -> Value {
+    world[agent].sim().containers[uuid].huly["epoch"].clone()
 }
 
 /// The frozen agent goes on, and finds that its session is over.
@@ -184,4 +188,51 @@ fn the_later_one_goes_on_if_it_is_back_while_the_earlier_ends() {
         let told = confirmed(&mut world, second);
         assert_eq!(told.contains(&later), exclusive, "{told:?}");
     }
+}
+
+/// Nobody held the container when the later life was lost, so that the server has forgotten it.
+#[test]
+fn an_earlier_life_of_what_was_forgotten_is_ended_too() {
+    for exclusive in [false, true] {
+        let (mut world, [first, second, client], [earlier, later]) = moved(exclusive);
+        world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+        world.close(second);
+        world.run(1_300);
+        assert_eq!(world.home(client, "u"), None);
+        world[first].sim().mute = vec!["ct"];
+        thaws(&mut world, first);
+        let get = json!({"kind": "k", "request": {"uuid": "u"}});
+        let get = world.request(client, "gg", get);
+        world.run(1_000);
+        assert_eq!(world.answer(client, &get), None, "it has not ended");
+        let ends = world[first].sim().called("ct");
+        assert_eq!(ends.len(), 1);
+        assert_eq!(ends[0].ext["epoch"], earlier);
+        world.answer_call(first, &ends[0]);
+        assert!(world.answer(client, &get).unwrap().is_ok());
+        assert!(number(&epoch(&mut world, first)) > number(&later));
+        assert_eq!(confirmed(&mut world, first), [] as [Value; 0]);
+    }
+}
+
+/// The same where nobody asks for it: nothing is left of it.
+#[test]
+fn an_earlier_life_of_what_nobody_wants_is_ended_and_forgotten() {
+    let (mut world, [first, second, client], _) = moved(false);
+    world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+    world.close(second);
+    world.run(800);
+    thaws(&mut world, first);
+    assert!(world[first].sim().containers.is_empty());
+    let sizes = world.registry.sizes();
+    assert_eq!((sizes.containers, sizes.of_agents), (0, 0));
+    // Where there was one life alone, it goes on.
+    world.get(client, "k", json!({"uuid": "v"}));
+    let before = epoch_of(&mut world, first, "v");
+    world.ask(client, "cr", json!({"uuid": "v"})).unwrap();
+    world.close(first);
+    world.run(800);
+    world.reconnect(first);
+    world.get(client, "k", json!({"uuid": "v"}));
+    assert_eq!(epoch_of(&mut world, first, "v"), before);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ServerView;
-use super::verdict::{Verdict, each, unless, where_any};
+use super::verdict::{Verdict, always, each, unless, where_any};
 use crate::ledger::{CopyId, News};
 use crate::program::agent::text;
 use crate::world::World;
@@ -73,6 +73,34 @@ pub(super) fn higher_epoch(world: &World, view: &ServerView) -> Verdict {
                     text(*of)
                 )
             })
+        }))
+    }))
+}
+
+/// Also of lives that are over. What a server of another term has placed is left out, and what began
+/// under another server: nobody else knows of it.
+pub(super) fn latest(world: &World, view: &ServerView) -> Verdict {
+    let ledger = &world.ledger;
+    let here = |at| !world.doubled_since(at) && !world.has_another_server_since(at);
+    let lives = ledger.accepting.keys().flat_map(|uuid| {
+        let lives = ledger.accepting(uuid).into_iter();
+        lives.map(move |(copy, epoch)| (uuid, copy, epoch))
+    });
+    each(lives.map(|(uuid, copy, epoch)| {
+        epoch?;
+        let mut later = ledger.later_than(uuid, epoch);
+        let wrong = later.find(|(_, later)| {
+            let term = later.epoch.map(|epoch| epoch.term);
+            term == Some(view.snapshot.term) && later.begun.is_some_and(here)
+        });
+        always(wrong.map(|(other, later)| {
+            format!(
+                "{uuid} lives on {} ({}), and has begun with requests on {} ({})",
+                on(world, copy),
+                text(epoch),
+                on(world, other),
+                text(later.epoch)
+            )
         }))
     }))
 }

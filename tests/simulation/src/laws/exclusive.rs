@@ -37,29 +37,27 @@ pub(super) fn begins_alone(world: &World, news: &News) -> Verdict {
     let copy = *world.ledger.asked.get(op)?.executed.last()?;
     let known = world.ledger.copies.get(&copy)?;
     known.begun_alone?;
+    if two_servers(world, world.now) {
+        return None;
+    }
+    let told = |does: &str, other: CopyId| {
+        let (uuid, one, other) = (&known.uuid, told(world, copy), told(world, other));
+        format!("{uuid} begins with request {op} on {one}, and {does} on {other}")
+    };
     let others = world.ledger.accepting.get(&known.uuid)?.iter();
-    each(others.filter(|other| **other != copy).map(|other| {
-        if two_servers(world, world.now) {
-            return None;
-        }
-        let later = world.ledger.copies.get(other)?;
-        let has_begun = later.epoch > known.epoch
-            && later
-                .begun_alone
-                .is_some_and(|at| !two_servers(world, at) && !world.has_another_server_since(at));
-        let accepts = accepts_alone(world, *other);
-        unless(has_begun || accepts, || {
-            let does = match accepts {
-                true => "accepts",
-                false => "has begun with others",
-            };
-            let (one, other) = (told(world, copy), told(world, *other));
-            format!(
-                "{} begins with request {op} on {one}, and {does} on {other}",
-                known.uuid
-            )
+    let others = others.filter(|other| **other != copy);
+    let accept =
+        others.map(|other| unless(accepts_alone(world, *other), || told("accepts", *other)));
+    // Also one that is over.
+    let later = world.ledger.later_than(&known.uuid, known.epoch);
+    let begun = later.map(|(other, later)| {
+        let begun = later.begun_alone;
+        let here = |at| !two_servers(world, at) && !world.has_another_server_since(at);
+        unless(begun.is_some_and(here), || {
+            told("has begun with others", other)
         })
-    }))
+    });
+    each(accept.chain(begun))
 }
 
 /// Whether two servers were up then or later, or so shortly before that it may still be felt.
