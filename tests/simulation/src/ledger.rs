@@ -151,6 +151,8 @@ pub(crate) type CopyId = (ProcessId, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) copies: BTreeMap<CopyId, Copy>,
+    /// All that there have been, by uuid.
+    pub(crate) lives: BTreeMap<String, BTreeSet<CopyId>>,
     /// Those that accept, by uuid.
     pub(crate) accepting: BTreeMap<String, BTreeSet<CopyId>>,
     pub(crate) asked: BTreeMap<u64, Asked>,
@@ -226,6 +228,7 @@ impl Ledger {
                 serial,
             } => {
                 let copy = (by, run);
+                self.lives.entry(uuid.clone()).or_default().insert(copy);
                 let all = self.accepting.entry(uuid.clone()).or_default();
                 all.insert(copy);
                 let known = Copy {
