@@ -36,6 +36,8 @@ pub struct Sizes {
     pub durable_clients: usize,
     /// Their durable references.
     pub durable: usize,
+    /// Containers that the last syncs named and nobody knew.
+    pub named: usize,
     /// Clients of which the number of a leadership is remembered.
     pub fencing: usize,
     /// Subscribers of the feed.
@@ -129,6 +131,7 @@ impl Registry {
             sessions: self.sessions.len(),
             durable_clients: self.durable.len(),
             durable: durable.sum(),
+            named: self.named.values().map(BTreeSet::len).sum(),
             fencing: self.fencing.len(),
             watchers: self.feed.watchers.len(),
             agents: self.agents.len(),

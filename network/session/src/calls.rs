@@ -217,6 +217,7 @@ impl Session {
             self.counters.resent += u64::from(again && request.owner.token().is_some());
             request.sent_at = (!request.ever_sent).then_some(now);
             request.ever_sent = true;
+            request.former = false;
             let frame = Frame::new(Op::Request, request.id.clone(), payload);
             out.push(Effect::Send(frame));
         }
@@ -225,14 +226,15 @@ impl Session {
     /// After hello was answered on a new connection, or by a fresh session: what had been sent is
     /// sent again, but for what made sense in the former session alone.
     pub(crate) fn requeue(&mut self, fresh: bool, out: &mut Vec<Effect>) {
-        let uuid = self.uuid().map(str::to_owned);
+        let (uuid, rust) = (self.uuid().map(str::to_owned), self.is_rust());
         for key in self.queue.keys() {
-            let Some(request) = self.queue.get(key) else {
+            let Some(request) = self.queue.get_mut(key) else {
                 continue;
             };
+            request.former |= fresh && request.ever_sent;
             // The server that knew it is gone, or its answer is lost: it cannot be told whether the
             // container of now is the one that was asked.
-            let lost = fresh && self.is_rust() && request.ever_sent && request.in_unknown_life();
+            let lost = fresh && rust && request.ever_sent && request.in_unknown_life();
             let bound = request.only_in.is_some() && request.only_in != uuid;
             let made_again = matches!(
                 request.owner,
@@ -253,14 +255,17 @@ impl Session {
     }
 
     /// A container that is held has another life now. A request that was sent may run in either, so
-    /// that it cannot be said any more in which one; one that was not will run in this one.
+    /// that it cannot be said any more in which one; one that was not will run in this one. One that
+    /// only former sessions know is still to be sent, and names the life before: it is not run in
+    /// this one.
     pub(crate) fn has_moved(&mut self, uuid: &str, epoch: Option<Epoch>) {
         let Some(epoch) = epoch else { return };
         for key in self.queue.keys() {
             let Some(request) = self.queue.get_mut(key) else {
                 continue;
             };
-            if request.epoch.is_some_and(|known| known != epoch) && request.asks(uuid) {
+            let other = request.epoch.is_some_and(|known| known != epoch);
+            if other && !request.former && request.asks(uuid) {
                 request.epoch = (!request.ever_sent && !request.sent_before).then_some(epoch);
             }
         }

@@ -98,6 +98,8 @@ pub(crate) struct Pending {
     pub(crate) sent_at: Option<Duration>,
     /// Whether it may have reached the peer.
     pub(crate) ever_sent: bool,
+    /// Whether all to whom it was sent were former sessions, of which the present one knows nothing.
+    pub(crate) former: bool,
     pub(crate) only_in: Option<String>,
     pub(crate) fail_when_cut: bool,
     /// The life of the container that it may have reached.
@@ -124,6 +126,7 @@ impl Pending {
             deadline: None,
             sent_at: None,
             ever_sent: false,
+            former: false,
             only_in: None,
             fail_when_cut: false,
             epoch: None,

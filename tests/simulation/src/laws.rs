@@ -64,7 +64,7 @@ pub const SAME: &str = "same-seed-same-story";
 pub const LAWS: &[Law] = &[
     Law {
         name: "one-copy-per-epoch",
-        sentence: "never do two containers accept requests under one uuid and one epoch",
+        sentence: "never does a container accept requests under a uuid and an epoch that another had",
         check: Check::News(copies::one_per_epoch),
     },
     Law {

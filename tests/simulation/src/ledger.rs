@@ -154,8 +154,8 @@ pub(crate) type CopyId = (ProcessId, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) copies: BTreeMap<CopyId, Copy>,
-    /// All lives that there were, by uuid.
-    lives: BTreeMap<String, BTreeSet<CopyId>>,
+    /// All that there have been, by uuid.
+    pub(crate) lives: BTreeMap<String, BTreeSet<CopyId>>,
     /// Those that accept, by uuid.
     pub(crate) accepting: BTreeMap<String, BTreeSet<CopyId>>,
     pub(crate) asked: BTreeMap<u64, Asked>,
@@ -231,10 +231,9 @@ impl Ledger {
                 serial,
             } => {
                 let copy = (by, run);
+                self.lives.entry(uuid.clone()).or_default().insert(copy);
                 let all = self.accepting.entry(uuid.clone()).or_default();
                 all.insert(copy);
-                let lives = self.lives.entry(uuid.clone()).or_default();
-                lives.insert(copy);
                 let known = Copy {
                     uuid,
                     epoch,

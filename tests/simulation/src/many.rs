@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use clap::ValueEnum;
 use huly_simulation::{LAWS, Outcome, SAME, Sabotage, Telling, Violation, same_twice, simulate};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -18,6 +19,8 @@ const TWICE: u64 = 20;
 const NAMED: usize = 5;
 /// Within so many seeds each law has something to judge, or it is worth nothing.
 const ENOUGH: u64 = 1_000;
+/// Lines of a story that are printed: the last ones before a law is broken.
+const LINES: usize = 200;
 
 /// What came of all seeds.
 #[derive(Debug, Default)]
@@ -132,11 +135,66 @@ fn report(
             writeln!(out, "  seed {seed}: {violation}")?;
         }
     }
-    if let (Some(seed), None) = (broken.keys().next(), sabotage) {
-        writeln!(
-            out,
-            "its story: cargo run --release -p huly-simulation -- --seed {seed}"
-        )?;
+    let Some((seed, violations)) = broken.first_key_value() else {
+        return Ok(());
+    };
+    let told = story(*seed, violations, sabotage);
+    writeln!(
+        out,
+        "the story of seed {seed}, its last {} lines until then:",
+        told.len()
+    )?;
+    for line in told {
+        writeln!(out, "{line}")?;
     }
-    Ok(())
+    let sabotage = sabotage.and_then(|sabotage| sabotage.to_possible_value());
+    let sabotage = sabotage.map(|of| format!(" --sabotage {}", of.get_name()));
+    let with = sabotage.unwrap_or_default();
+    writeln!(
+        out,
+        "all of it: cargo run --release -p huly-simulation -- --seed {seed}{with}"
+    )
+}
+
+/// What happened before the first of its violations.
+fn story(seed: u64, violations: &[Violation], sabotage: Option<Sabotage>) -> Vec<String> {
+    let mut lines = simulate(seed, sabotage, Telling::Deeds).story;
+    let told = violations.iter().filter_map(|broken| {
+        let words = format!("{} is broken: {}", broken.law, broken.what);
+        lines.iter().position(|line| line.ends_with(&words))
+    });
+    // What two runs differ by is in neither.
+    if let Some(first) = told.min() {
+        lines.truncate(first + 1);
+    }
+    lines.split_off(lines.len().saturating_sub(LINES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_seed_prints_its_story_in_words() {
+        let sabotage = Some(Sabotage::DoubleRequests);
+        let broken: BTreeMap<u64, Vec<Violation>> = (0..20)
+            .map(|seed| (seed, simulate(seed, sabotage, Telling::Silent).violations))
+            .filter(|(_, violations)| !violations.is_empty())
+            .collect();
+        let (seed, violations) = broken.first_key_value().expect("a seed that breaks a law");
+        let mut out = Vec::new();
+        report(&broken, sabotage, &mut out).expect("room");
+        let out = String::from_utf8(out).expect("words");
+        let lines: Vec<&str> = out.lines().collect();
+        let begin = format!("the story of seed {seed}, ");
+        let begin = lines.iter().position(|line| line.starts_with(&begin));
+        let told = &lines[begin.expect("the story") + 1..];
+        let [story @ .., broken, command] = told else {
+            panic!("nothing is told: {out}");
+        };
+        assert!(!story.is_empty() && told.len() <= LINES + 1);
+        assert!(story.iter().any(|line| line.contains("request")));
+        assert!(broken.contains(violations[0].law) && broken.ends_with(&violations[0].what));
+        assert!(command.ends_with(&format!("--seed {seed} --sabotage double-requests")));
+    }
 }

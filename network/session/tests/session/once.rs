@@ -92,6 +92,22 @@ fn a_request_that_waits_to_be_sent_will_run_in_the_life_of_then() {
 }
 
 #[test]
+fn a_request_that_may_have_run_in_the_life_before_names_it_when_it_had_to_wait() {
+    let mut rig = Rig::up();
+    let (_, get) = rig.get(Some("c"));
+    rig.answer(&sent(&get)[0], got("c"));
+    ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    rig.input(Input::Disconnected);
+    // The next session takes one at a time, and knows nothing of it: what is held goes first.
+    rig.input(Input::Connected);
+    let asserts = sent(&rig.frame(hello_answer("s-2", "i-1", 1_000, 1)));
+    assert_eq!(asserts.len(), 1);
+    let placement = json!({"kind": "echo", "agentId": "b", "epoch": Epoch { n: 8, ..EPOCH }});
+    let again = rig.answer(&asserts[0], json!([["c", "there", placement]]));
+    assert_eq!(ext(&again)["epoch"], json!(EPOCH));
+}
+
+#[test]
 fn a_request_of_a_known_life_is_sent_again_and_names_it() {
     let mut rig = Rig::up();
     let (token, effects) = ask(&mut rig, |call| call.epoch = Some(EPOCH));

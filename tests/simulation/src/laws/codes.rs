@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use huly_protocol::ErrorCode;
 
-use super::verdict::{Verdict, always};
+use super::verdict::{Verdict, always, where_any};
 use crate::ledger::{Asked, News, Outcome};
+use crate::scenario::{Scenario, Step};
 use crate::world::World;
 
 /// How much earlier than its caller gives up a request that waits may be given up (100 ms).
@@ -53,16 +54,14 @@ pub(super) fn fits(world: &World, news: &News) -> Verdict {
     match news {
         News::Executed(op) | News::Done(op) => {
             let asked = world.ledger.asked.get(op)?;
-            asked.outcome?;
-            always(request(asked, last_word(world)).map(|wrong| format!("request {op} {wrong}")))
+            let (outcome, _) = asked.outcome?;
+            let wrong = request(asked, last_word(world));
+            let is_error = matches!(outcome, Outcome::Error(_));
+            where_any(is_error, wrong.map(|wrong| format!("request {op} {wrong}")))
         }
         News::Called { call, code, early } => {
-            // A start that a specification gives less time may be over before.
-            let early = match world.scenario.breadth.specs.is_empty() {
-                true => *early,
-                false => Duration::ZERO,
-            };
-            let wrong = get((*code)?, early, last_word(world));
+            let code = (*code)?;
+            let wrong = get(world, code, *early);
             always(wrong.map(|wrong| format!("call {call} failed with {code:?}: {wrong}")))
         }
         _ => None,
@@ -97,9 +96,13 @@ fn request(asked: &Asked, last_word: Duration) -> Option<String> {
 }
 
 /// What is wrong with how a get failed, so much earlier than it was to.
-fn get(code: ErrorCode, early: Duration, last_word: Duration) -> Option<&'static str> {
+fn get(world: &World, code: ErrorCode, early: Duration) -> Option<&'static str> {
     match code {
-        ErrorCode::TimedOut if early > last_word => Some("its time is not over"),
+        // A start that a specification gives less time may be over before, also one that began before
+        // it was asked for.
+        ErrorCode::TimedOut if early > last_word(world) && !has_start_timeout(world) => {
+            Some("its time is not over")
+        }
         // A start that fails says so by its own words.
         ErrorCode::TimedOut
         | ErrorCode::Busy
@@ -109,4 +112,15 @@ fn get(code: ErrorCode, early: Duration, last_word: Duration) -> Option<&'static
         | ErrorCode::Failed => None,
         _ => Some("which says nothing of a get"),
     }
+}
+
+/// Whether a specification, at the beginning or later, says how long a start may take.
+fn has_start_timeout(world: &World) -> bool {
+    let Scenario { breadth, steps, .. } = &world.scenario;
+    let later = steps.iter().filter_map(|(_, step)| match step {
+        Step::SetKind(spec) => Some(&**spec),
+        _ => None,
+    });
+    let mut all = breadth.specs.iter().chain(later);
+    all.any(|spec| spec.start_timeout_ms.is_some())
 }

@@ -17,23 +17,20 @@ pub(super) fn one_per_epoch(world: &World, news: &News) -> Verdict {
     };
     let known = world.ledger.copies.get(copy)?;
     let epoch = known.epoch?;
-    let others = world.ledger.accepting(&known.uuid);
-    each(
-        others
-            .iter()
-            .filter(|(other, _)| other != copy)
-            .map(|twin| {
-                unless(twin.1 == Some(epoch), || {
-                    format!(
-                        "{} accepts on {} and on {}, both with epoch {}",
-                        known.uuid,
-                        on(world, twin.0),
-                        on(world, *copy),
-                        text(Some(epoch)),
-                    )
-                })
-            }),
-    )
+    let lives = world.ledger.lives.get(&known.uuid)?.iter();
+    let twin = lives.filter(|other| *other != copy).find(|other| {
+        let other = world.ledger.copies.get(other);
+        other.is_some_and(|other| other.epoch == Some(epoch))
+    });
+    unless(twin.is_some(), || {
+        let twin = twin.map_or("", |twin| on(world, *twin));
+        format!(
+            "{} accepts on {}, after {twin} had it with the same epoch {}",
+            known.uuid,
+            on(world, *copy),
+            text(Some(epoch)),
+        )
+    })
 }
 
 pub(super) fn one(world: &World, _: &ServerView) -> Verdict {

@@ -14,7 +14,7 @@ fn other_calls(load: &Load) -> usize {
 }
 
 /// By what peers do.
-pub(super) fn by_load(load: &Load, sizes: &Sizes) -> [Bound; 17] {
+pub(super) fn by_load(load: &Load, sizes: &Sizes) -> [Bound; 18] {
     let asked = load.requests + load.calls;
     let others = sizes.calls.saturating_sub(sizes.running);
     [
@@ -38,6 +38,7 @@ pub(super) fn by_load(load: &Load, sizes: &Sizes) -> [Bound; 17] {
         ("other calls to agents", others, other_calls(load)),
         ("references", sizes.references, load.held + load.calls),
         ("durable references", sizes.durable, load.wanted),
+        ("what a sync found missing", sizes.named, load.wanted),
         (
             "clients with durable references",
             sizes.durable_clients,
