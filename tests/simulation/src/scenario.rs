@@ -2,6 +2,7 @@
 
 pub(crate) mod breadth;
 mod limits;
+pub(crate) mod rivals;
 mod step;
 pub(crate) mod times;
 
@@ -31,6 +32,8 @@ pub(crate) struct Scenario {
     plain_agents: usize,
     plain_clients: usize,
     pub(crate) operator: bool,
+    /// There are two operators, of which one leads.
+    pub(crate) rivals: bool,
     pub(crate) kinds: Vec<String>,
     pub(crate) uuids: Vec<(String, String)>,
     pub(crate) wanted: Vec<(String, String)>,
@@ -81,6 +84,7 @@ impl Scenario {
             plain_agents: 0,
             plain_clients: 0,
             operator,
+            rivals: false,
             wanted,
             kinds,
             uuids,
@@ -102,6 +106,7 @@ impl Scenario {
             scenario.plain_clients = random.of(0..3) as usize;
             scenario.limits = Limits::new(seed, scenario.plain_clients > 0);
         }
+        scenario.rivals = operator && rivals::are_there(seed);
         scenario.begin(&mut random);
         let mixes = [
             Mix::None,
@@ -117,7 +122,7 @@ impl Scenario {
         // TypeScript agents keep no durable holders for the next server; nor is there anybody who does
         // where it and an agent are lost at one time, or two servers were up.
         let one = !matches!(mix, Mix::Servers | Mix::All);
-        let kept = operator && scenario.plain_agents == 0 && one;
+        let kept = operator && scenario.plain_agents == 0 && one && !scenario.rivals;
         if kept && random.percent(70) {
             scenario.operator_leaves(&mut random);
         }
@@ -150,6 +155,10 @@ impl Scenario {
             }
         }
         scenario.faults(mix, &mut random);
+        if scenario.rivals && mix != Mix::None {
+            let steps = rivals::faults(seed, scenario.mended);
+            scenario.steps.extend(steps);
+        }
         scenario.steps.sort_by_key(|(at, _)| *at);
         scenario
     }
@@ -178,8 +187,18 @@ impl Scenario {
         let mut places = vec!["server".to_owned()];
         places.extend(self.agents());
         places.extend(self.clients());
-        places.extend(self.operator.then(|| "operator".to_owned()));
+        places.extend(self.operators());
         places
+    }
+
+    /// Where operators are.
+    pub(crate) fn operators(&self) -> Vec<String> {
+        let places: &[&str] = match (self.operator, self.rivals) {
+            (false, _) => &[],
+            (true, false) => &["operator"],
+            (true, true) => &rivals::PLACES,
+        };
+        places.iter().map(|place| (*place).to_owned()).collect()
     }
 
     fn agents(&self) -> Vec<String> {

@@ -33,6 +33,8 @@ pub(super) struct Load {
     pub(super) kinds: usize,
     /// What the operator wants.
     pub(super) wanted: usize,
+    /// Clients of which a fencing number is known.
+    pub(super) fenced: usize,
 }
 
 impl Load {
@@ -47,6 +49,7 @@ impl Load {
             uuids: scenario.uuids.len() + calls,
             kinds: scenario.kinds.len() + 1,
             wanted: scenario.wanted.len(),
+            fenced: usize::from(scenario.rivals),
             ..Self::default()
         };
         for process in &world.processes {
