@@ -6,6 +6,7 @@ mod copies;
 mod durable;
 mod exclusive;
 mod kinds;
+mod leaders;
 pub(crate) mod limits;
 mod load;
 mod order;
@@ -210,6 +211,22 @@ pub const LAWS: &[Law] = &[
         name: "connections-lead-there",
         sentence: "once it is quiet, a direct connection leads to where its container accepts",
         check: Check::Calm(told::connections),
+    },
+    Law {
+        name: "one-leads",
+        sentence: "of several operators no two lead at one time, each by its own clock",
+        check: Check::Event(leaders::one),
+    },
+    Law {
+        name: "fenced-out",
+        sentence: "a server that let in an operator lets none in with a lower fencing number, and does \
+                   nothing of what such a one says",
+        check: Check::News(leaders::fenced),
+    },
+    Law {
+        name: "led-again",
+        sentence: "once it is quiet, one of several operators leads and reaches the server",
+        check: Check::Calm(leaders::led),
     },
     Law {
         name: SAME,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use huly_protocol::{Epoch, ErrorCode, KindSpec};
 
+use crate::program::server::Fencing;
 use crate::wire::WireId;
 use crate::world::ProcessId;
 pub(crate) use durable::Durable;
@@ -76,6 +77,8 @@ pub(crate) enum Seen {
     Registered,
     /// A server tells an agent to start a container.
     Placed(Placed),
+    /// A server heard an operator.
+    Fencing(Fencing),
 }
 
 /// How a container was placed.
@@ -192,6 +195,7 @@ pub(crate) enum News {
     Executed(u64),
     Done(u64),
     Placed(ProcessId, Placed),
+    Fencing(Fencing),
     /// Who knew that the operator holds a container says who does.
     Holders {
         by: ProcessId,
@@ -357,6 +361,7 @@ impl Ledger {
             // It takes the world to know where.
             Seen::Registered | Seen::Durable { .. } => {}
             Seen::Placed(placed) => self.news.push(News::Placed(by, placed)),
+            Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),
         }
     }
 

@@ -17,6 +17,7 @@ use huly_protocol::{Frame, KindSpec};
 use crate::ledger::Seen;
 use crate::sabotage::Sabotage;
 use crate::wire::WireId;
+use crate::world::lease::{Answer, Ask};
 use feed::Belief;
 
 /// What comes to a program.
@@ -43,6 +44,11 @@ pub(crate) enum Came {
     /// This side of a connection is given up, as its peer does not read.
     Clogged {
         wire: WireId,
+    },
+    /// What the API server answers to a request.
+    Lease {
+        request: u64,
+        answer: Answer,
     },
     /// The time that it asked for, or later.
     Wake,
@@ -87,6 +93,11 @@ pub(crate) enum Action {
     Send {
         wire: WireId,
         frame: Frame,
+    },
+    /// Ask the API server for the Lease.
+    Lease {
+        request: u64,
+        ask: Ask,
     },
     /// End the process.
     Exit {

@@ -64,4 +64,12 @@ pub enum Sabotage {
     LongLeases,
     /// The agent's driver drops answers to the server.
     DropReplies,
+    /// The API server takes every write of the Lease, whatever version it follows.
+    BlindWrites,
+    /// The operator's driver says of renewals of the Lease that failed that they were taken.
+    ClaimRenewals,
+    /// The API server takes no write of the Lease.
+    RefuseLeases,
+    /// The server's driver says of every operator that it has the same fencing number.
+    SameNumbers,
 }

@@ -3,6 +3,7 @@
 pub(crate) mod breadth;
 mod limits;
 mod returns;
+pub(crate) mod rivals;
 mod step;
 pub(crate) mod times;
 
@@ -35,6 +36,8 @@ pub(crate) struct Scenario {
     plain_agents: usize,
     plain_clients: usize,
     pub(crate) operator: bool,
+    /// There are two operators, of which one leads.
+    pub(crate) rivals: bool,
     pub(crate) kinds: Vec<String>,
     pub(crate) uuids: Vec<(String, String)>,
     pub(crate) wanted: Vec<(String, String)>,
@@ -86,6 +89,7 @@ impl Scenario {
             plain_agents: 0,
             plain_clients: 0,
             operator,
+            rivals: false,
             wanted,
             kinds,
             uuids,
@@ -107,6 +111,7 @@ impl Scenario {
             scenario.plain_clients = random.of(0..3) as usize;
             scenario.limits = Limits::new(seed, scenario.plain_clients > 0);
         }
+        scenario.rivals = operator && rivals::are_there(seed);
         scenario.begin(&mut random);
         let mixes = [
             Mix::None,
@@ -122,7 +127,7 @@ impl Scenario {
         // TypeScript agents keep no durable holders for the next server; nor is there anybody who does
         // where it and an agent are lost at one time, or two servers were up.
         let one = !matches!(mix, Mix::Servers | Mix::All);
-        let kept = operator && scenario.plain_agents == 0 && one;
+        let kept = operator && scenario.plain_agents == 0 && one && !scenario.rivals;
         if kept && random.percent(70) {
             scenario.operator_leaves(&mut random);
         }
@@ -160,6 +165,10 @@ impl Scenario {
             }
         }
         scenario.faults(mix, &mut random);
+        if scenario.rivals && mix != Mix::None {
+            let steps = rivals::faults(seed, scenario.mended);
+            scenario.steps.extend(steps);
+        }
         scenario.steps.sort_by_key(|(at, _)| *at);
         scenario
     }
@@ -188,8 +197,18 @@ impl Scenario {
         let mut places = vec!["server".to_owned()];
         places.extend(self.agents());
         places.extend(self.clients());
-        places.extend(self.operator.then(|| "operator".to_owned()));
+        places.extend(self.operators());
         places
+    }
+
+    /// Where operators are.
+    pub(crate) fn operators(&self) -> Vec<String> {
+        let places: &[&str] = match (self.operator, self.rivals) {
+            (false, _) => &[],
+            (true, false) => &["operator"],
+            (true, true) => &rivals::PLACES,
+        };
+        places.iter().map(|place| (*place).to_owned()).collect()
     }
 
     fn agents(&self) -> Vec<String> {
@@ -287,7 +306,11 @@ impl Scenario {
                 self.add(later, Step::Thaw(place));
             }
             Mix::Servers if self.operator && random.percent(30) => {
-                self.killed("operator", silent, at, later);
+                let operator = match self.rivals {
+                    true => rivals::PLACES[random.index(rivals::PLACES.len())],
+                    false => "operator",
+                };
+                self.killed(operator, silent, at, later);
                 if random.percent(50) {
                     // Both at nearly one time: neither tells the next of the other what it knew.
                     let (at, back) = (random.about(at, AT_ONE_TIME), random.millis(10..longest));

@@ -1,6 +1,7 @@
 //! Processes, the wires between them, and time.
 
 mod faults;
+pub(crate) mod lease;
 mod net;
 mod start;
 
@@ -19,6 +20,7 @@ use crate::scenario::{Scenario, Step};
 use crate::story::Story;
 use crate::tries;
 use crate::wire::{Side, Wire, WireId};
+use lease::{Answer, Ask, Lease};
 
 /// After how many events it is looked at whether anything is late.
 const TIME_CHECK: u64 = 16;
@@ -78,6 +80,17 @@ enum Event {
         dial: u64,
         wire: Option<WireId>,
     },
+    /// A candidate's request arrives at the API server.
+    LeaseAsked {
+        process: ProcessId,
+        request: u64,
+        ask: Ask,
+    },
+    LeaseAnswered {
+        process: ProcessId,
+        request: u64,
+        answer: Answer,
+    },
 }
 
 /// The simulated world.
@@ -97,6 +110,9 @@ pub(crate) struct World {
     isolated: BTreeSet<String>,
     /// Places that do not reach the server, nor it them.
     parted: BTreeSet<String>,
+    /// Places that do not reach the API server.
+    without_api: BTreeSet<String>,
+    lease: Lease,
     /// By how many ms messages from and to a place come later.
     slow: BTreeMap<String, u64>,
     /// The server that a place reaches, where that is not the present one.
@@ -136,6 +152,8 @@ impl World {
             wires: BTreeMap::new(),
             isolated: BTreeSet::new(),
             parted: BTreeSet::new(),
+            without_api: BTreeSet::new(),
+            lease: Lease::default(),
             slow: BTreeMap::new(),
             routes: BTreeMap::new(),
             disturbed: BTreeMap::new(),
@@ -196,6 +214,16 @@ impl World {
             }
             Event::Arrive { wire, to } => self.arrive(wire, to),
             Event::Notice { wire, side } => self.notice(wire, side),
+            Event::LeaseAsked {
+                process,
+                request,
+                ask,
+            } => self.answer_lease(process, request, ask),
+            Event::LeaseAnswered {
+                process,
+                request,
+                answer,
+            } => self.hear_of_lease(process, request, answer),
             Event::Dial { process, dial, to } => self.dial(process, dial, &to),
             Event::Dialed {
                 process,
@@ -249,6 +277,13 @@ impl World {
             Program::PlainAgent(of) => of.id() == agent && of.keeps(uuid),
             _ => false,
         })
+    }
+
+    /// Whether an operator has a session, or wants one.
+    pub(crate) fn is_led(&self) -> bool {
+        self.running().any(
+            |(_, _, program)| matches!(program, Program::Operator(operator) if operator.is_active()),
+        )
     }
 
     /// The processes that run.
@@ -318,6 +353,7 @@ impl World {
                 self.plan(self.now + after, Event::Dial { process, dial, to });
             }
             Action::Close { wire } => self.close(wire, id),
+            Action::Lease { request, ask } => self.ask_lease(id, request, ask),
             Action::Send { wire, frame } => {
                 let frame = self.note_sent(id, frame);
                 self.send(wire, id, frame);

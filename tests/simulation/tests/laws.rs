@@ -43,6 +43,10 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::DropConnects, "connections-lead-there"),
     (Sabotage::MixDoors, "connections-lead-there"),
     (Sabotage::FreshIds, "executed-once"),
+    (Sabotage::BlindWrites, "one-leads"),
+    (Sabotage::ClaimRenewals, "one-leads"),
+    (Sabotage::SameNumbers, "fenced-out"),
+    (Sabotage::RefuseLeases, "led-again"),
     (Sabotage::Unseeded, "same-seed-same-story"),
 ];
 

@@ -8,9 +8,11 @@ use crate::world::World;
 
 pub(super) fn idle(world: &World, view: &ServerView) -> Option<String> {
     let sessions = view.snapshot.sessions.0 + view.snapshot.sessions.1;
-    let running = world
-        .running()
-        .filter(|(_, _, program)| !matches!(program, Program::Server(_)));
+    let running = world.running().filter(|(_, _, program)| match program {
+        Program::Server(_) => false,
+        Program::Operator(operator) => operator.is_active(),
+        _ => true,
+    });
     let peers = running.count();
     if sessions != peers {
         return Some(format!(

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::program::operator::OPERATOR;
 use crate::world::World;
 
 /// In which everybody has heard of an end: a server that was paused or isolated, for five seconds at
@@ -32,6 +33,8 @@ pub(super) struct Load {
     pub(super) kinds: usize,
     /// What the operator wants.
     pub(super) wanted: usize,
+    /// Clients of which a fencing number is known.
+    pub(super) fenced: usize,
 }
 
 impl Load {
@@ -46,6 +49,7 @@ impl Load {
             uuids: scenario.uuids.len() + calls,
             kinds: scenario.kinds.len() + 1,
             wanted: scenario.wanted.len(),
+            fenced: usize::from(scenario.rivals),
             ..Self::default()
         };
         for process in &world.processes {
@@ -86,8 +90,9 @@ impl Load {
             }
         }
         // Nor of this one's, whose session a server may keep that has not heard of its end.
-        let mut operators = world.processes.iter().filter(|p| p.place == "operator");
-        if operators.any(|one| one.ended.is_none_or(|at| at >= since)) {
+        let mut operators = world.processes.iter();
+        let is_one = |place: &str| place.starts_with(OPERATOR);
+        if operators.any(|one| is_one(&one.place) && one.ended.is_none_or(|at| at >= since)) {
             load.calls += load.wanted;
         }
         load.uuids = uuids.len() + load.calls;

@@ -37,7 +37,7 @@ pub(super) fn served(world: &World, view: &ServerView) -> Verdict {
 
 pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
     let mut holders = holders(world);
-    if world.at("operator").is_none() {
+    if !world.is_led() {
         for (uuid, _) in &world.scenario.wanted {
             *holders.entry(uuid.clone()).or_default() += 1;
         }

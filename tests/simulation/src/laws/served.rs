@@ -72,7 +72,9 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
             silence + DIAL
         }
         Step::Cut(_) | Step::Slow { .. } => silence + grace + DIAL,
-        Step::SetKind(_) | Step::DeleteKind(_) => Duration::ZERO,
+        Step::SetKind(_) | Step::DeleteKind(_) | Step::LoseApi(_) | Step::FindApi(_) => {
+            Duration::ZERO
+        }
     };
     times.at_worst(noticed + moved + plain)
 }

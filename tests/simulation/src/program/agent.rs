@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::hosting::{Hosting, Manners};
 use super::link::Link;
+use super::operator::OPERATOR;
 use super::{Action, Came, Context, Told};
 use crate::ledger::{Durable, Placed, Seen};
 use crate::random::Random;
@@ -28,9 +29,6 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// By how much leases are too long when that is the sabotage.
 const LONG: Duration = Duration::from_secs(10);
-
-/// The operator's client id.
-const OPERATOR: &str = "operator";
 
 #[derive(Debug)]
 pub(crate) struct AgentProgram {

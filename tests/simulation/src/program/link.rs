@@ -42,6 +42,15 @@ impl Link {
         }
     }
 
+    /// The next of a process to the server, after the one that has the number before. Numbers begin
+    /// with 1.
+    pub(crate) fn next(config: Config, number: u64) -> Self {
+        Self {
+            dial: number << DIALS,
+            ..Self::new(config)
+        }
+    }
+
     /// The number of the link that has dialed.
     pub(crate) fn number_of(dial: u64) -> u64 {
         dial >> DIALS
@@ -98,6 +107,7 @@ impl Link {
             | Came::Closed { .. }
             | Came::Clogged { .. }
             | Came::Knocked { .. }
+            | Came::Lease { .. }
             | Came::Told(_) => Vec::new(),
         }
     }
@@ -136,7 +146,7 @@ impl Link {
         }
     }
 
-    fn hang_up(&mut self, cx: &mut Context) {
+    pub(crate) fn hang_up(&mut self, cx: &mut Context) {
         if let Some(wire) = self.wire.take() {
             cx.actions.push(Action::Close { wire });
         }

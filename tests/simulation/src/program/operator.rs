@@ -1,18 +1,25 @@
 //! The operator as the network sees it: it wants a set of containers to live, holds them durably,
 //! and says the full set. Its own core is not part of the simulation.
 
+mod candidacy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use huly_protocol::{
     GetExt, GetParams, GetRequest, Json, KindBarrier, KindSpec, Sync, Synced, method,
 };
-use huly_session::{Call, Config, Effect, Input, Token};
+use huly_session::{Call, Config, Effect, Input, StopReason, Token};
 use serde::Serialize;
 
 use super::link::Link;
 use super::{Action, Came, Context, Told};
 use crate::ledger::{Durable, Seen};
+pub(crate) use candidacy::Candidacy;
+use candidacy::Turn;
+
+/// The client id that all operators have.
+pub(crate) const OPERATOR: &str = "operator";
 
 /// After how long it tries again what failed, and looks whether all is as it should be.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -33,6 +40,13 @@ enum Waits {
 #[derive(Debug)]
 pub(crate) struct OperatorProgram {
     link: Link,
+    /// What the session of each leadership is made with.
+    config: Config,
+    /// Of one of several, which has a session only while it leads.
+    candidacy: Option<Candidacy>,
+    /// Whether it has one, and how many it has had.
+    active: bool,
+    led: u64,
     /// What is to live, with its kind.
     wanted: BTreeMap<String, String>,
     /// The specifications of kinds, and whether this session of the server's was told all.
@@ -51,10 +65,15 @@ impl OperatorProgram {
         config: Config,
         wanted: BTreeMap<String, String>,
         specs: BTreeMap<String, KindSpec>,
+        candidacy: Option<Candidacy>,
         now: Duration,
     ) -> Self {
         Self {
-            link: Link::new(config),
+            link: Link::new(config.clone()),
+            config,
+            active: candidacy.is_none(),
+            candidacy,
+            led: 0,
             wanted,
             specs,
             kinds_told: false,
@@ -77,8 +96,25 @@ impl OperatorProgram {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
-        let wake = self.link.session().next_wake();
-        wake.into_iter().chain([self.next_try]).min()
+        let session = self.link.session().next_wake().into_iter();
+        let of_session = session.chain([self.next_try]).filter(|_| self.active);
+        let candidacy = self.candidacy.as_ref().and_then(Candidacy::next_wake);
+        of_session.chain(candidacy).min()
+    }
+
+    /// Whether it has a session, or wants one.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// Whether the server has let it in.
+    pub(crate) fn is_up(&self) -> bool {
+        self.active && self.link.session().is_up()
+    }
+
+    /// Until when it leads, by its own clock: one of several.
+    pub(crate) fn leads_until(&self) -> Option<Duration> {
+        self.candidacy.as_ref()?.leads_until()
     }
 
     pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
@@ -89,7 +125,9 @@ impl OperatorProgram {
                     self.got.remove(&uuid);
                     cx.tell(format!("releases {uuid}"));
                     let (token, raw) = (None, true);
-                    self.input(cx, Input::Release { token, uuid, raw });
+                    if self.active {
+                        self.input(cx, Input::Release { token, uuid, raw });
+                    }
                 }
             }
             Came::Told(Told::Kinds(specs)) => {
@@ -97,15 +135,63 @@ impl OperatorProgram {
                 self.tell_kinds(cx);
             }
             Came::Told(_) => {}
-            came => {
+            Came::Lease { request, answer } => {
+                let candidacy = self.candidacy.as_mut();
+                let turns = candidacy.map(|it| it.answered(cx, request, answer));
+                self.turn(cx, turns.unwrap_or_default());
+            }
+            came if self.active => {
                 let effects = self.link.take(cx, came);
                 self.effects(cx, effects);
             }
+            // It has no session any more.
+            Came::Dialed {
+                wire: Some(wire), ..
+            } => cx.actions.push(Action::Close { wire }),
+            _ => {}
         }
-        if self.next_try <= cx.now {
+        let candidacy = self.candidacy.as_mut();
+        let turns = candidacy.map(|candidacy| candidacy.wake(cx));
+        self.turn(cx, turns.unwrap_or_default());
+        if self.active && self.next_try <= cx.now {
             self.next_try = cx.now + AGAIN;
             self.look(cx);
         }
+    }
+
+    fn turn(&mut self, cx: &mut Context, turns: Vec<Turn>) {
+        for turn in turns {
+            self.end_session(cx);
+            if let Turn::Lead(number) = turn {
+                self.begin_session(cx, number);
+            }
+        }
+    }
+
+    fn end_session(&mut self, cx: &mut Context) {
+        self.active = false;
+        self.link.hang_up(cx);
+        self.led += 1;
+        self.link = Link::next(self.config.clone(), self.led);
+        self.kinds_told = false;
+        self.syncs = false;
+        self.waits.clear();
+        self.got.clear();
+    }
+
+    fn begin_session(&mut self, cx: &mut Context, number: u64) {
+        let (led, of) = (self.led, &self.config);
+        let config = Config {
+            fencing: Some(number),
+            nonce: format!("{}.{led}", of.nonce),
+            request_prefix: format!("{}{led}-", of.request_prefix),
+            ..of.clone()
+        };
+        self.link = Link::next(config, led);
+        self.active = true;
+        self.next_sync = cx.now;
+        self.next_try = cx.now;
+        self.input(cx, Input::Start);
     }
 
     /// Gets what it has not, and says now and then what it wants.
@@ -272,6 +358,13 @@ impl OperatorProgram {
                         }
                         _ => self.next_sync = cx.now + AGAIN,
                     }
+                }
+                Effect::Stopped(StopReason::Superseded(why)) if self.candidacy.is_some() => {
+                    cx.tell(format!("is superseded: {why}"));
+                    self.end_session(cx);
+                    let candidacy = self.candidacy.as_mut();
+                    let turns = candidacy.map(|candidacy| candidacy.superseded(cx));
+                    self.turn(cx, turns.unwrap_or_default());
                 }
                 Effect::Stopped(reason) => {
                     let why = format!("the session is over: {reason:?}");

@@ -1,17 +1,22 @@
 //! The network server: the real registry over wires.
 
+mod fence;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use huly_protocol::{Frame, Hello, HelloAnswer, HelloExt, Op, PROTOCOL_VERSION, Request, method};
-use huly_registry::{Config, ConnId, Effect, Input, Now, Registry, Sizes, Snapshot};
+use huly_registry::{Config, ConnId, Counted, Effect, Input, Now, Registry, Sizes, Snapshot};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Action, Came, Context};
+use crate::ledger::Seen;
 use crate::sabotage::Sabotage;
 use crate::wire::WireId;
+use fence::Fence;
+pub(crate) use fence::Fencing;
 
 /// The connection by which the simulation looks into the server.
 const PROBE: &str = "probe";
@@ -24,6 +29,7 @@ const WRITING: Duration = Duration::from_millis(20);
 
 pub(crate) struct Server {
     registry: Registry,
+    fence: Fence,
     /// Connections of which it is awaited that little waits for them, and when that is so.
     roomy: BTreeMap<ConnId, Duration>,
     /// By the machine's monotonic clock.
@@ -35,6 +41,7 @@ impl Server {
         let mono = Duration::ZERO;
         Self {
             registry: Registry::new(config, Now { mono, wall_ms }),
+            fence: Fence::default(),
             roomy: BTreeMap::new(),
             started: now,
         }
@@ -65,7 +72,9 @@ impl Server {
                 self.give_room(cx);
                 Input::Wake
             }
-            Came::Dialed { .. } | Came::Knocked { .. } | Came::Told(_) => return,
+            Came::Dialed { .. } | Came::Knocked { .. } | Came::Lease { .. } | Came::Told(_) => {
+                return;
+            }
         };
         self.input(cx, input);
     }
@@ -76,8 +85,32 @@ impl Server {
             mono: cx.now.saturating_sub(self.started),
             wall_ms: cx.wall_ms,
         };
+        let heard = match &input {
+            Input::Message { conn, frame } => self.fence.hears(conn, frame),
+            Input::Closed { conn } | Input::Cut { conn } => {
+                self.fence.forget(conn);
+                None
+            }
+            _ => None,
+        };
+        let input = match cx.sabotage {
+            Some(Sabotage::SameNumbers) => fence::with_one_number(input),
+            _ => input,
+        };
+        let mut effects = Vec::new();
+        if let Some(heard) = heard {
+            // What is due has nothing to do with what was said.
+            effects.extend(self.registry.handle(now, Input::Wake));
+            let before = self.uncounted();
+            let of_this = self.registry.handle(now, input);
+            let changed = before != self.uncounted();
+            cx.saw(Seen::Fencing(self.fence.judge(&heard, &of_this, changed)));
+            effects.extend(of_this);
+        } else {
+            effects.extend(self.registry.handle(now, input));
+        }
         let mut probed = Vec::new();
-        for effect in self.registry.handle(now, input) {
+        for effect in effects {
             match effect {
                 Effect::Send { conn, frame } if conn == PROBE => probed.push(frame),
                 Effect::Send { conn, frame } => {
@@ -98,6 +131,13 @@ impl Server {
             }
         }
         probed
+    }
+
+    fn uncounted(&self) -> Snapshot {
+        Snapshot {
+            counted: Counted::default(),
+            ..self.registry.snapshot()
+        }
     }
 
     /// What was to be written to those who await room is written.

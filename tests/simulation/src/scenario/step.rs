@@ -23,6 +23,9 @@ pub(crate) enum Step {
     /// It does not reach the server, nor the server it; others it does.
     Part(String),
     Meet(String),
+    /// It does not reach the API server.
+    LoseApi(String),
+    FindApi(String),
     /// Its messages take longer.
     Slow {
         place: String,
@@ -70,6 +73,8 @@ impl Step {
             Self::Double { .. } | Self::Single => Some("server"),
             Self::SetClock { .. }
             | Self::LoseContainer(_)
+            | Self::LoseApi(_)
+            | Self::FindApi(_)
             | Self::SetKind(_)
             | Self::DeleteKind(_) => None,
         }
@@ -92,6 +97,8 @@ impl fmt::Display for Step {
             Self::Join(place) => write!(f, "{place} is reached again"),
             Self::Part(place) => write!(f, "{place} is parted from the server"),
             Self::Meet(place) => write!(f, "{place} reaches the server again"),
+            Self::LoseApi(place) => write!(f, "{place} does not reach the API server"),
+            Self::FindApi(place) => write!(f, "{place} reaches the API server again"),
             Self::Slow { place, ms } => write!(f, "messages of {place} take up to {ms} ms more"),
             Self::SetClock { place, ms } => write!(f, "the time of day of {place} steps {ms} ms"),
             Self::Clog(place) => write!(f, "the server gives up the connection to {place}"),

@@ -53,6 +53,12 @@ impl World {
                 self.parted.remove(&place);
                 self.unblock();
             }
+            Step::LoseApi(place) => {
+                self.without_api.insert(place);
+            }
+            Step::FindApi(place) => {
+                self.without_api.remove(&place);
+            }
             Step::Slow { place, ms } => {
                 self.slow.insert(place, ms);
             }
@@ -68,11 +74,11 @@ impl World {
             Step::Single => self.single(),
             Step::SetKind(spec) => {
                 self.specs.insert(spec.kind.clone(), *spec);
-                self.tell_place("operator", Told::Kinds(self.specs.clone()));
+                self.tell_kinds();
             }
             Step::DeleteKind(kind) => {
                 self.specs.remove(&kind);
-                self.tell_place("operator", Told::Kinds(self.specs.clone()));
+                self.tell_kinds();
             }
         }
     }
@@ -91,6 +97,12 @@ impl World {
                 self.disturbed.insert(place.to_owned(), self.now);
             }
             None => {}
+        }
+    }
+
+    fn tell_kinds(&mut self) {
+        for place in self.scenario.operators() {
+            self.tell_place(&place, Told::Kinds(self.specs.clone()));
         }
     }
 
@@ -230,6 +242,7 @@ impl World {
         self.single();
         self.isolated.clear();
         self.parted.clear();
+        self.without_api.clear();
         self.slow.clear();
         self.unblock();
         self.notice_cuts();

@@ -15,7 +15,7 @@ const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl World {
     /// How long the next message takes between two places.
-    fn delay(&mut self, one: ProcessId, other: ProcessId) -> Duration {
+    pub(super) fn delay(&mut self, one: ProcessId, other: ProcessId) -> Duration {
         let mut longest = 2;
         for id in [one, other] {
             let slow = self.slow.get(&self.process(id).place);

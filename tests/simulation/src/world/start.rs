@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Process, ProcessId, World};
 use crate::program::agent::AgentProgram;
 use crate::program::client::{ClientProgram, Wishes};
-use crate::program::operator::OperatorProgram;
+use crate::program::operator::{Candidacy, OPERATOR, OperatorProgram};
 use crate::program::plain::agent::PlainAgent;
 use crate::program::plain::client::PlainClient;
 use crate::program::server::Server;
@@ -23,6 +23,9 @@ const SECRET: &str = "secret";
 
 /// How long a server does not end what lived before, so that a simulation need not wait for long.
 pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+
+/// After how many ms whoever has an operator's session hears that it leads no more.
+const LAGS: [u64; 3] = [0, 4_000, 4_000];
 
 /// Agents or containers in a chunk of the feed where messages are small: snapshots have several.
 const SNAPSHOT_CHUNK: usize = 2;
@@ -181,9 +184,14 @@ impl World {
                 let specs = self.specs.clone();
                 let session = SessionConfig {
                     secret: Some(SECRET.into()),
-                    ..session(place.to_owned(), random.next())
+                    ..session(OPERATOR.to_owned(), random.next())
                 };
-                Program::Operator(Box::new(OperatorProgram::new(session, wanted, specs, mono)))
+                let candidacy = self.scenario.rivals.then(|| {
+                    let lag = LAGS[random.index(LAGS.len())];
+                    Candidacy::new(place, Duration::from_millis(lag), mono)
+                });
+                let operator = OperatorProgram::new(session, wanted, specs, candidacy, mono);
+                Program::Operator(Box::new(operator))
             }
             _ => return None,
         };

@@ -44,7 +44,7 @@ pub(super) fn by_load(load: &Load, sizes: &Sizes) -> [Bound; 18] {
             sizes.durable_clients,
             load.wanted.min(1),
         ),
-        ("leaderships", sizes.fencing, 0),
+        ("leaderships", sizes.fencing, load.fenced),
         ("subscribers of the feed", sizes.watchers, load.clients),
         ("kinds with a specification", sizes.kinds, load.kinds),
         ("kinds of round robin", sizes.cursors, load.kinds),
