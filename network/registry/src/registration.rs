@@ -333,6 +333,7 @@ impl Registry {
         if self.steps_back(loser, uuid, &kind) {
             return;
         }
+        self.told_to_end(uuid, epoch);
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
         let ext = self.epoch_ext(loser, epoch);
         self.call(loser, method::TERMINATE, &params, ext, CallKind::Other);
