@@ -145,6 +145,7 @@ def test_the_write_deadline(peers: Peers, programs: Programs) -> None:
     assert network.metric("huly_network_references") == 1
 
 
+@pytest.mark.covers("method xw client → server", "frame 4 event server")
 def test_a_network_that_is_larger_than_what_may_wait_for_a_peer(
     peers: Peers, programs: Programs
 ) -> None:
