@@ -278,8 +278,8 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
-        entry.begins();
         let epoch = entry.epoch;
+        self.told_to_end(uuid, epoch);
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
         let ext = self.epoch_ext(agent, epoch);
         self.call(agent, method::TERMINATE, &params, ext, CallKind::Other);

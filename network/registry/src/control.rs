@@ -171,16 +171,16 @@ impl Registry {
         self.synced = true;
         let held = self.durable.get(client).cloned().unwrap_or_default();
         let mut synced = Synced::default();
+        let named: BTreeSet<Id> = set.iter().map(|uuid| Id::from(uuid.as_str())).collect();
         for uuid in held {
             if !set.remove(&*uuid) {
                 self.drop_reference(client, &uuid, true);
                 synced.released.push(uuid.to_string());
             }
         }
-        let missing = set.iter().map(|uuid| Id::from(uuid.as_str()));
-        match set.is_empty() {
+        match named.is_empty() {
             true => self.named.remove(client),
-            false => self.named.insert(client.clone(), missing.collect()),
+            false => self.named.insert(client.clone(), named),
         };
         synced.missing = set.into_iter().collect();
         now(&synced)

@@ -110,7 +110,8 @@ pub(crate) struct Entry {
     pub(crate) epoch: Option<Epoch>,
     /// The latest life that clients knew of while the server settled.
     pub(crate) known_epoch: Option<Epoch>,
-    /// The latest life that may have begun, by what this server placed or was told by agents.
+    /// The latest life that may have begun, by what this server placed or was told by agents; none
+    /// before it goes on. After the latest that some agent was told to end, if that is later.
     pub(crate) begun: Option<Epoch>,
     /// The specification that it was placed with.
     pub(crate) spec: Option<KindSpec>,
@@ -229,6 +230,15 @@ impl Entry {
     /// Its present life may have begun.
     pub(crate) fn begins(&mut self) {
         self.begun = self.begun.max(self.epoch);
+    }
+
+    /// That life of it is not to go on wherever it is.
+    pub(crate) fn ends(&mut self, life: Option<Epoch>) {
+        let next = life.map(|life| Epoch {
+            n: life.n.saturating_add(1),
+            ..life
+        });
+        self.begun = self.begun.max(next);
     }
 
     /// Whether anybody holds it or waits for it.

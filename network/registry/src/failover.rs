@@ -19,7 +19,7 @@ impl Registry {
         if entry.agent() != Some(from) {
             return;
         }
-        let kind = entry.kind.clone();
+        let (kind, life) = (entry.kind.clone(), entry.epoch);
         let state = std::mem::replace(&mut entry.state, State::Waiting);
         if matches!(state, State::Live { .. }) {
             let at = since;
@@ -36,6 +36,9 @@ impl Registry {
             entry.begins();
         }
         let wanted = entry.wanted() || self.is_ready(uuid);
+        if matches!(state, State::Stopping { .. }) {
+            self.told_to_end(uuid, life);
+        }
         if let State::Starting { call, .. } | State::Stopping { call, .. } = state {
             self.take_call(call);
         }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use huly_protocol::{ErrorCode, ErrorPayload, EventKind, Holders, KindSpec, method};
+use huly_protocol::{
+    ContainerRecord, ErrorCode, ErrorPayload, EventKind, Holders, KindSpec, method,
+};
 
 use crate::calls::CallKind;
 use crate::entry::State;
@@ -113,6 +115,33 @@ impl Registry {
         };
         let params = serde_json::to_string(&[told]).unwrap_or_default();
         self.call(&agent, method::SET_HOLDERS, &params, None, CallKind::Other);
+    }
+
+    /// Durable holders that came back with the container's record.
+    pub(crate) fn restore_holders(&mut self, uuid: &Id, record: &ContainerRecord) {
+        let Some(ext) = &record.huly else { return };
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.told_holders.clone_from(&ext.holders);
+        // Those who released or synced meanwhile are known to this server, so its word holds; and so
+        // does that of who named it in the last sync.
+        let word = !entry.lived_before || self.synced;
+        for holder in &ext.holders {
+            let client = Id::from(holder.as_str());
+            let named = self.named.get(&client);
+            if word && !named.is_some_and(|named| named.contains(uuid)) {
+                continue;
+            }
+            entry.holders.insert(client.clone(), true);
+            if let Some(session) = self.sessions.get_mut(&client) {
+                session.refs.insert(uuid.clone());
+            }
+            self.durable.entry(client).or_default().insert(uuid.clone());
+        }
+        if word {
+            self.tell_holders(uuid);
+        }
     }
 
     /// Looks after a container that may have nobody any more.

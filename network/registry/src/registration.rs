@@ -333,36 +333,10 @@ impl Registry {
         if self.steps_back(loser, uuid, &kind) {
             return;
         }
+        self.told_to_end(uuid, epoch);
         let params = serde_json::to_string(&[&**uuid]).unwrap_or_default();
         let ext = self.epoch_ext(loser, epoch);
         self.call(loser, method::TERMINATE, &params, ext, CallKind::Other);
-    }
-
-    /// Durable holders that came back with the container's record.
-    pub(crate) fn restore_holders(&mut self, uuid: &Id, record: &ContainerRecord) {
-        let Some(ext) = &record.huly else { return };
-        let Some(entry) = self.entries.get_mut(uuid) else {
-            return;
-        };
-        entry.told_holders.clone_from(&ext.holders);
-        // Those who released or synced meanwhile are known to this server, so its word holds; and so
-        // does that of who named it when nobody here knew it.
-        let word = !entry.lived_before || self.synced;
-        for holder in &ext.holders {
-            let client = Id::from(holder.as_str());
-            let named = self.named.get(&client);
-            if word && !named.is_some_and(|named| named.contains(uuid)) {
-                continue;
-            }
-            entry.holders.insert(client.clone(), true);
-            if let Some(session) = self.sessions.get_mut(&client) {
-                session.refs.insert(uuid.clone());
-            }
-            self.durable.entry(client).or_default().insert(uuid.clone());
-        }
-        if word {
-            self.tell_holders(uuid);
-        }
     }
 
     /// An agent reports what became of its containers (`cu`).

@@ -140,8 +140,8 @@ pub struct Registry {
     pub(crate) last_pick: u64,
     /// Durable references by client: they outlive its session.
     pub(crate) durable: BTreeMap<Id, IndexSet<Id>>,
-    /// Containers that a client named in its last sync and that were not known as held by it: an agent
-    /// may yet register one with it among its durable holders.
+    /// Containers that a client named in its last sync and has not released since: an agent may yet
+    /// register one with it among its durable holders, also when its get has failed meanwhile.
     pub(crate) named: BTreeMap<Id, BTreeSet<Id>>,
     /// The highest number of a leadership that each client with the control secret had.
     pub(crate) fencing: IndexMap<Id, u64>,
@@ -155,7 +155,7 @@ pub struct Registry {
     pub(crate) early_gets: Vec<EarlyGet>,
     /// Lives of containers of exclusive kinds that may go on where this server knows of none.
     pub(crate) fences: BTreeMap<Id, Fence>,
-    /// The latest lives of forgotten containers of which agents that were lost may have earlier ones.
+    /// Of containers that may be forgotten, the lives before which agents may have some that are over.
     pub(crate) past: Recent<Id, Epoch>,
     /// Containers that wait for an agent.
     pub(crate) waiting: BTreeSet<Id>,

@@ -36,7 +36,7 @@ pub struct Sizes {
     pub durable_clients: usize,
     /// Their durable references.
     pub durable: usize,
-    /// Containers that the last syncs named and nobody knew.
+    /// Containers that the last syncs named and that were not released since.
     pub named: usize,
     /// Clients of which the number of a leadership is remembered.
     pub fencing: usize,

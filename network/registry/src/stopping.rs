@@ -94,6 +94,18 @@ impl Registry {
         self.end_earlier(agent, uuid, epoch_of(record));
     }
 
+    /// An agent was told to end that life of a container, and will not be heard of that: it may have it
+    /// when it registers, and end it only then. What was told is not taken back.
+    pub(crate) fn told_to_end(&mut self, uuid: &Id, life: Option<Epoch>) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        entry.ends(life);
+        if let Some(begun) = entry.begun.filter(|_| life.is_some()) {
+            self.past.note(uuid.clone(), begun);
+        }
+    }
+
     /// Whether it is known of a container that was forgotten which lives of it are over.
     pub(crate) fn is_remembered(&self, uuid: &Id) -> bool {
         self.past.get(uuid).is_some()

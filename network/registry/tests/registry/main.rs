@@ -40,4 +40,5 @@ mod standby_property;
 mod stopping;
 mod support;
 mod terms;
+mod told_to_end;
 mod unknown_kinds;

@@ -38,7 +38,7 @@ pub(super) fn by_load(load: &Load, sizes: &Sizes) -> [Bound; 18] {
         ("other calls to agents", others, other_calls(load)),
         ("references", sizes.references, load.held + load.calls),
         ("durable references", sizes.durable, load.wanted),
-        ("what a sync found missing", sizes.named, load.wanted),
+        ("what a sync named", sizes.named, load.wanted),
         (
             "clients with durable references",
             sizes.durable_clients,
