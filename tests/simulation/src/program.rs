@@ -193,6 +193,23 @@ impl Program {
         }
     }
 
+    /// References that the server may know of it once it has ended: what was under way may have come
+    /// to the server, and stays with who comes under its id.
+    pub(crate) fn leaves(&self) -> usize {
+        match self {
+            Self::Client(client) => client.held().len() + client.calls(),
+            program => program.may_hold(),
+        }
+    }
+
+    /// Its calls without an answer, if their ends are not noted.
+    pub(crate) fn unseen_calls(&self) -> usize {
+        match self {
+            Self::PlainClient(client) => client.pending(),
+            _ => 0,
+        }
+    }
+
     /// What it holds, if it is one that holds.
     pub(crate) fn held(&self) -> Vec<String> {
         match self {

@@ -45,9 +45,11 @@ pub(crate) struct Process {
     pub(crate) started: Duration,
     /// It came under the client id of another process, whose references the server leaves to it.
     pub(crate) heir: bool,
-    /// When it ended, and the references that the server may have known of it.
+    /// When it ended, the references that the server may have known of it, and its calls that it may
+    /// have, of those whose ends are not noted.
     pub(crate) ended: Option<Duration>,
     pub(crate) left: usize,
+    pub(crate) left_calls: usize,
     /// When it ended, of one whose place another had by then.
     outlived: Option<Duration>,
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::program::Program;
 use crate::world::World;
 
 /// In which everybody has heard of an end: a server that was paused or isolated, for five seconds at
@@ -64,6 +63,7 @@ impl Load {
             load.agents += usize::from(matches!(role, "agent" | "tsagent"));
             load.clients += usize::from(is_client);
             load.held += process.left;
+            load.calls += process.left_calls;
         }
         load
     }
@@ -77,11 +77,7 @@ impl Load {
         for (_, process, program) in world.running() {
             uuids.extend(program.held());
             load.held += program.may_hold();
-            load.calls += match program {
-                // The ends of its calls are not noted.
-                Program::PlainClient(client) => client.pending(),
-                _ => 0,
-            };
+            load.calls += program.unseen_calls();
             // It has what those had that came before under its id.
             if process.heir {
                 let place = &process.place;

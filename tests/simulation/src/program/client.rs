@@ -108,6 +108,14 @@ impl ClientProgram {
         self.waits.len()
     }
 
+    /// Its calls to the server without an answer that are no requests to containers.
+    pub(crate) fn calls(&self) -> usize {
+        let all = self.waits.values();
+        let requests = all.filter(|waits| matches!(waits, Waits::Request { .. }));
+        let pending = self.link.session().pending();
+        pending.saturating_sub(requests.count())
+    }
+
     pub(crate) fn handles(&self) -> usize {
         self.handles.len()
     }

@@ -112,7 +112,8 @@ impl World {
         let is_present = self.present.get(&process.place) == Some(&id);
         process.outlived = (!is_present).then_some(self.now);
         if let Some(program) = process.program.take() {
-            process.left = program.may_hold();
+            process.left = program.leaves();
+            process.left_calls = program.unseen_calls();
             process.ended = Some(self.now);
         }
         process.paused = false;

@@ -68,6 +68,7 @@ impl World {
             heir,
             ended: None,
             left: 0,
+            left_calls: 0,
             outlived: None,
         });
         self.present.insert(place.to_owned(), id);
