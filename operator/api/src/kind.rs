@@ -87,7 +87,7 @@ pub struct ContainerKindSpec {
     #[schemars(length(min = 1, max = 253))]
     pub kind_name: Option<String>,
     /// Whether at most one container of a uuid accepts requests, also while agents are paused or cut
-    /// off: one whose agent has not reached the network server for a second waits. Immutable.
+    /// off: one whose agent has not reached the network server for a lease (1 s) waits. Immutable.
     #[serde(default)]
     pub exclusive: bool,
     /// Which agents host its containers.
