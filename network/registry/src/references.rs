@@ -124,10 +124,29 @@ impl Registry {
             return;
         };
         entry.told_holders.clone_from(&ext.holders);
-        // Those who released or synced meanwhile are known to this server, so its word holds; and so
-        // does that of who named it in the last sync.
         let word = !entry.lived_before || self.synced;
-        for holder in &ext.holders {
+        self.take_holders(uuid, &ext.holders, word);
+        if word {
+            self.tell_holders(uuid);
+        }
+    }
+
+    /// Durable holders of a life that is over, as the uuid is another's: they hold that one. A server
+    /// that has just started may have placed it before it heard of them.
+    pub(crate) fn inherit_holders(&mut self, uuid: &Id, record: &ContainerRecord) {
+        let Some(ext) = &record.huly else { return };
+        let of_before = ext.epoch.is_some_and(|epoch| epoch.term < self.term);
+        self.take_holders(uuid, &ext.holders, self.synced || !of_before);
+        self.tell_holders(uuid);
+    }
+
+    /// Durable holders, as a record has them. Where this server's own word holds, as who released or
+    /// synced meanwhile is known to it, only those who named the uuid in their last sync.
+    fn take_holders(&mut self, uuid: &Id, holders: &[String], word: bool) {
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
+        };
+        for holder in holders {
             let client = Id::from(holder.as_str());
             let named = self.named.get(&client);
             if word && !named.is_some_and(|named| named.contains(uuid)) {
@@ -138,9 +157,6 @@ impl Registry {
                 session.refs.insert(uuid.clone());
             }
             self.durable.entry(client).or_default().insert(uuid.clone());
-        }
-        if word {
-            self.tell_holders(uuid);
         }
     }
 

@@ -200,6 +200,7 @@ impl Registry {
         };
         match &entry.state {
             State::Expected | State::Waiting if entry.is_past(said) => {
+                self.inherit_holders(uuid, record);
                 self.end_earlier(agent, uuid, said);
                 Claim::Stays
             }
@@ -228,6 +229,7 @@ impl Registry {
                     self.is_back(agent, uuid, record);
                     return Claim::Stays;
                 }
+                self.inherit_holders(uuid, record);
                 self.refused_claim(agent, uuid, record)
             }
             // What ends there is an earlier life of it.
@@ -237,7 +239,10 @@ impl Registry {
                 self.is_back(agent, uuid, record);
                 Claim::Stays
             }
-            State::Stopping { .. } => self.refused_claim(agent, uuid, record),
+            State::Stopping { .. } => {
+                self.inherit_holders(uuid, record);
+                self.refused_claim(agent, uuid, record)
+            }
         }
     }
 

@@ -122,3 +122,62 @@ fn what_a_sync_names_while_it_is_asked_for_stays_durable_when_the_get_fails() {
         assert_eq!(world.home(watcher, "u").is_some(), !released);
     }
 }
+
+/// Its agent is back only when the container has been placed anew, for somebody else.
+#[test]
+fn durable_holders_of_a_life_that_lost_its_uuid_hold_the_later_one() {
+    for (synced, stays) in [(None, true), (Some("u"), true), (Some("other"), false)] {
+        let mut world = World::new();
+        let former = world.agent("a", Rust, &["k"]);
+        let operator = world.operator();
+        let durable = json!({"durable": true});
+        world
+            .get_with(operator, "k", json!({"uuid": "u"}), durable)
+            .unwrap();
+        world.restart_server();
+        let later = world.agent("b", Rust, &["k"]);
+        let client = world.client("c", Rust);
+        let get = json!({"kind": "k", "request": {"uuid": "u"}});
+        let pending = world.request(client, "gg", get);
+        world.run(4_000);
+        world.answer(client, &pending).unwrap().unwrap();
+        if let Some(named) = synced {
+            world.connect(operator);
+            let sync = json!({"sync": "1", "uuids": [named], "last": true});
+            world.ask(operator, "xs", sync).unwrap();
+        }
+        world.freeze(operator);
+        world.reconnect(former);
+        let holders = &world[later].sim().containers["u"].huly["holders"];
+        let held = holders.as_array().is_some_and(|all| !all.is_empty());
+        assert_eq!(held, stays, "{synced:?}: {holders}");
+        world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+        world.run(180_000);
+        assert_eq!(world.home(client, "u").is_some(), stays, "{synced:?}");
+    }
+}
+
+/// What this server knows better: it placed both lives itself, and heard of the release between them.
+#[test]
+fn what_was_released_meanwhile_a_lost_life_does_not_bring_back() {
+    let mut world = World::new();
+    let former = world.agent("a", Rust, &["k"]);
+    let operator = world.operator();
+    let durable = json!({"durable": true});
+    world
+        .get_with(operator, "k", json!({"uuid": "u"}), durable)
+        .unwrap();
+    let later = world.agent("b", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    world.freeze(former);
+    world.run(5_000);
+    assert_eq!(world.home(client, "u").as_deref(), Some("b"));
+    world.ask(operator, "cr", json!({"uuid": "u"})).unwrap();
+    world.thaw(former);
+    world.reconnect(former);
+    assert_eq!(
+        world[later].sim().containers["u"].huly["holders"],
+        json!([])
+    );
+}
