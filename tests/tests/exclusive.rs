@@ -1,29 +1,22 @@
 //! Exclusive kinds on real programs: what two lives of a container execute never overlaps, by what
 //! they wrote down.
 
+mod exclusive {
+    pub(crate) mod load;
+}
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use huly_client::{Client, Connection, ContainerRef, Error, ErrorKind};
+use huly_client::ErrorKind;
 use huly_tests::{
     Cable, Layout, Logbook, Object, Relay, SOON, Scenario, eventually, measured, scenario,
 };
-use serde_json::{Value, json};
-use tokio::sync::{RwLock, watch};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use serde_json::json;
+use tokio::time::timeout;
 
-/// How long a client waits between two requests.
-const PACE: Duration = Duration::from_millis(20);
-
-/// How many clients there are of each way: so many requests may lie in a paused agent's sockets.
-const CLIENTS: usize = 4;
-
-/// How long the last answers may take: more than the network holds a request.
-const LAST_ANSWER: Duration = Duration::from_secs(60);
+use exclusive::load::{CLIENTS, Fates, LAST_ANSWER, Load, Way};
 
 /// A network whose agents have a logbook, and a claim of a container of an exclusive kind, `alone`.
 async fn alone(test: &mut Scenario) -> Result<(Logbook, String)> {
@@ -46,94 +39,9 @@ async fn claimed(test: &Scenario) -> Result<String> {
     Ok(bound.text("/status/agent").to_owned())
 }
 
-enum Way {
-    Routed(ContainerRef),
-    Direct(Connection),
-}
-
-impl Way {
-    async fn to(address: &str, kind: &str, uuid: &str, direct: bool) -> Result<Self> {
-        let client = Client::builder(address).build();
-        let held = client.get(kind).uuid(uuid).await?;
-        if !direct {
-            return Ok(Self::Routed(held));
-        }
-        let connection = held.connect().await?;
-        eventually(SOON, "the agent's ROUTER is reached", async || {
-            ensure!(connection.is_direct());
-            Ok(())
-        })
-        .await?;
-        Ok(Self::Direct(connection))
-    }
-
-    async fn write(&self, number: u64) -> Result<Value, Error> {
-        self.write_within(LAST_ANSWER, number).await
-    }
-
-    async fn write_within(&self, time: Duration, number: u64) -> Result<Value, Error> {
-        let request = match self {
-            Self::Routed(held) => held.request("write", &number),
-            Self::Direct(connection) => connection.request("write", &number),
-        };
-        request.deadline(time).await
-    }
-}
-
-/// Clients that ask one container to write numbers, each another one.
-struct Load {
-    stop: watch::Sender<bool>,
-    /// Who has it to write sees no request under way.
-    turn: Arc<RwLock<()>>,
-    clients: JoinSet<BTreeMap<u64, Result<Value, ErrorKind>>>,
-}
-
-impl Load {
-    async fn start(test: &Scenario, kind: &str, uuid: &str) -> Result<Self> {
-        let (stop, stopped) = watch::channel(false);
-        let (turn, numbers) = (Arc::new(RwLock::new(())), Arc::new(AtomicU64::new(1)));
-        let mut clients = JoinSet::new();
-        for direct in [false, true].repeat(CLIENTS) {
-            let way = Way::to(&test.network.address, kind, uuid, direct).await?;
-            let (turn, numbers) = (turn.clone(), numbers.clone());
-            let stopped = stopped.clone();
-            clients.spawn(async move {
-                let mut fates = BTreeMap::new();
-                while !*stopped.borrow() {
-                    let begun = turn.read().await;
-                    let number = numbers.fetch_add(1, Ordering::Relaxed);
-                    let answer = way.write(number).await;
-                    drop(begun);
-                    fates.insert(number, answer.map_err(|error| error.kind));
-                    sleep(PACE).await;
-                }
-                fates
-            });
-        }
-        Ok(Self {
-            stop,
-            turn,
-            clients,
-        })
-    }
-
-    async fn stop(mut self) -> Result<BTreeMap<u64, Result<Value, ErrorKind>>> {
-        self.stop.send_replace(true);
-        let mut all = BTreeMap::new();
-        while let Some(fates) = timeout(LAST_ANSWER, self.clients.join_next()).await? {
-            all.extend(fates?);
-        }
-        Ok(all)
-    }
-}
-
 /// What callers were told agrees with what was written down, where earlier lives may have executed so
 /// many requests late; returns on which agents lives executed, in order.
-fn agree(
-    logbook: &Logbook,
-    fates: &BTreeMap<u64, Result<Value, ErrorKind>>,
-    late: usize,
-) -> Result<Vec<String>> {
+fn agree(logbook: &Logbook, fates: &Fates, late: usize) -> Result<Vec<String>> {
     let executed = logbook.checked_but("alone", late)?;
     let ran: BTreeMap<u64, &str> = executed
         .iter()
@@ -183,12 +91,7 @@ async fn an_agent_paused_at_work_executes_one_request_late_at_most() -> Result<(
 async fn paused(at_work: bool) -> Result<()> {
     scenario(Layout::agents(2).started(0), async |test| {
         let (logbook, agent) = alone(test).await?;
-        let load = Load::start(test, "logbook", "alone").await?;
-        eventually(SOON, "each client was answered", async || {
-            ensure!(logbook.executed("alone")?.len() > 4 * CLIENTS);
-            Ok(())
-        })
-        .await?;
+        let load = Load::answered(test, &logbook).await?;
 
         let turn = match at_work {
             false => Some(load.turn.write().await),
@@ -233,12 +136,7 @@ async fn paused(at_work: bool) -> Result<()> {
 async fn what_comes_back_when_the_later_life_was_killed_executes_nothing_more() -> Result<()> {
     scenario(Layout::agents(2).started(0), async |test| {
         let (logbook, agent) = alone(test).await?;
-        let load = Load::start(test, "logbook", "alone").await?;
-        eventually(SOON, "each client was answered", async || {
-            ensure!(logbook.executed("alone")?.len() > 4 * CLIENTS);
-            Ok(())
-        })
-        .await?;
+        let load = Load::answered(test, &logbook).await?;
         let turn = load.turn.write().await;
         test.network.agent(&agent)?.freeze().await?;
         drop(turn);

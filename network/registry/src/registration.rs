@@ -229,7 +229,6 @@ impl Registry {
                     self.is_back(agent, uuid, record);
                     return Claim::Stays;
                 }
-                self.inherit_holders(uuid, record);
                 self.refused_claim(agent, uuid, record)
             }
             // What ends there is an earlier life of it.
@@ -239,10 +238,7 @@ impl Registry {
                 self.is_back(agent, uuid, record);
                 Claim::Stays
             }
-            State::Stopping { .. } => {
-                self.inherit_holders(uuid, record);
-                self.refused_claim(agent, uuid, record)
-            }
+            State::Stopping { .. } => self.refused_claim(agent, uuid, record),
         }
     }
 

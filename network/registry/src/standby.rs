@@ -137,6 +137,7 @@ impl Registry {
         uuid: &Id,
         record: &ContainerRecord,
     ) -> Claim {
+        self.inherit_holders(uuid, record);
         let plain = self.agents.get(agent).is_some_and(|agent| !agent.rust);
         if !plain || !self.made_beforehand(agent, uuid, record) {
             return Claim::Ends;

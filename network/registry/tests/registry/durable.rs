@@ -3,21 +3,20 @@
 
 use serde_json::json;
 
-use crate::support::{Rust, World};
+use crate::support::{Peer, Rust, World};
 
-#[test]
-fn durable_references_come_back_with_the_agents() {
+/// A network, its agent and its operator, which holds `u` there durably.
+fn held() -> (World, Peer, Peer) {
     let mut world = World::new();
     let agent = world.agent("a", Rust, &["k"]);
     let operator = world.operator();
-    world
-        .get_with(
-            operator,
-            "k",
-            json!({"uuid": "u"}),
-            json!({"durable": true}),
-        )
-        .unwrap();
+    world.hold_durably(operator, "k", "u");
+    (world, agent, operator)
+}
+
+#[test]
+fn durable_references_come_back_with_the_agents() {
+    let (mut world, agent, operator) = held();
     world.restart_server();
     world.freeze(operator);
     world.reconnect(agent);
@@ -42,13 +41,7 @@ fn durable_references_come_back_with_the_agents() {
 #[test]
 fn what_a_sync_names_before_its_agent_registers_it_stays_durable() {
     for (named, stays) in [("u", true), ("other", false)] {
-        let mut world = World::new();
-        let agent = world.agent("a", Rust, &["k"]);
-        let operator = world.operator();
-        let durable = json!({"durable": true});
-        world
-            .get_with(operator, "k", json!({"uuid": "u"}), durable)
-            .unwrap();
+        let (mut world, agent, operator) = held();
         world.restart_server();
         world.connect(operator);
         let sync = json!({"sync": "1", "uuids": [named], "last": true});
@@ -64,13 +57,7 @@ fn what_a_sync_names_before_its_agent_registers_it_stays_durable() {
 
 #[test]
 fn what_a_sync_named_and_was_released_then_is_held_no_more() {
-    let mut world = World::new();
-    let agent = world.agent("a", Rust, &["k"]);
-    let operator = world.operator();
-    let durable = json!({"durable": true});
-    world
-        .get_with(operator, "k", json!({"uuid": "u"}), durable)
-        .unwrap();
+    let (mut world, agent, operator) = held();
     world.restart_server();
     world.connect(operator);
     let sync = json!({"sync": "1", "uuids": ["u"], "last": true});
@@ -127,13 +114,7 @@ fn what_a_sync_names_while_it_is_asked_for_stays_durable_when_the_get_fails() {
 #[test]
 fn durable_holders_of_a_life_that_lost_its_uuid_hold_the_later_one() {
     for (synced, stays) in [(None, true), (Some("u"), true), (Some("other"), false)] {
-        let mut world = World::new();
-        let former = world.agent("a", Rust, &["k"]);
-        let operator = world.operator();
-        let durable = json!({"durable": true});
-        world
-            .get_with(operator, "k", json!({"uuid": "u"}), durable)
-            .unwrap();
+        let (mut world, former, operator) = held();
         world.restart_server();
         let later = world.agent("b", Rust, &["k"]);
         let client = world.client("c", Rust);
@@ -160,13 +141,7 @@ fn durable_holders_of_a_life_that_lost_its_uuid_hold_the_later_one() {
 /// What this server knows better: it placed both lives itself, and heard of the release between them.
 #[test]
 fn what_was_released_meanwhile_a_lost_life_does_not_bring_back() {
-    let mut world = World::new();
-    let former = world.agent("a", Rust, &["k"]);
-    let operator = world.operator();
-    let durable = json!({"durable": true});
-    world
-        .get_with(operator, "k", json!({"uuid": "u"}), durable)
-        .unwrap();
+    let (mut world, former, operator) = held();
     let later = world.agent("b", Rust, &["k"]);
     let client = world.client("c", Rust);
     world.get(client, "k", json!({"uuid": "u"}));

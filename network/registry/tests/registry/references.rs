@@ -114,10 +114,7 @@ fn durable_references_survive_silence_and_close() {
     let agent = world.agent("a", Rust, &["k"]);
     let watcher = world.client("w", Rust);
     let operator = world.operator();
-    let durable = json!({"durable": true});
-    world
-        .get_with(operator, "k", json!({"uuid": "u"}), durable)
-        .unwrap();
+    world.hold_durably(operator, "k", "u");
     assert_eq!(
         world[agent].sim().containers["u"].huly["holders"],
         json!(["operator"])
@@ -149,14 +146,7 @@ fn an_ordinary_get_does_not_make_a_durable_reference_ordinary() {
     let operator = world.operator();
     world.get(operator, "k", json!({"uuid": "u"}));
     assert_eq!(world[agent].sim().called("xh").len(), 0);
-    world
-        .get_with(
-            operator,
-            "k",
-            json!({"uuid": "u"}),
-            json!({"durable": true}),
-        )
-        .unwrap();
+    world.hold_durably(operator, "k", "u");
     let told = &world[agent].sim().called("xh")[0].params;
     assert_eq!(told[0]["holders"], json!(["operator"]));
     world.get(operator, "k", json!({"uuid": "u"}));
@@ -171,14 +161,7 @@ fn a_sync_releases_what_it_does_not_name_and_says_what_is_missing() {
     let agent = world.agent("a", Rust, &["k"]);
     let operator = world.operator();
     for uuid in ["keep", "drop"] {
-        world
-            .get_with(
-                operator,
-                "k",
-                json!({"uuid": uuid}),
-                json!({"durable": true}),
-            )
-            .unwrap();
+        world.hold_durably(operator, "k", uuid);
     }
     world.get(operator, "k", json!({"uuid": "ordinary"}));
     let chunk = |name: &str, number: u32, uuids: &[&str], last: bool| json!({"sync": name, "chunk": number, "uuids": uuids, "last": last});

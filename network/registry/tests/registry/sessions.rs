@@ -248,10 +248,7 @@ fn who_detaches_leaves_durable_references_alone() {
     let mut world = World::new();
     world.agent("a", Rust, &["k"]);
     let operator = world.operator();
-    let durable = json!({"durable": true});
-    world
-        .get_with(operator, "k", json!({"uuid": "d"}), durable)
-        .unwrap();
+    world.hold_durably(operator, "k", "d");
     world.get(operator, "k", json!({"uuid": "ordinary"}));
     assert_eq!(world.ask(operator, "xd", json!({})), Ok(json!("ok")));
     assert_eq!(

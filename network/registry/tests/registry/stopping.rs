@@ -137,14 +137,7 @@ fn durable_holders_come_back_with_what_is_being_ended() {
     let mut world = World::new();
     let a = world.agent("a", Rust, &["k"]);
     let operator = world.operator();
-    world
-        .get_with(
-            operator,
-            "k",
-            json!({"uuid": "u"}),
-            json!({"durable": true}),
-        )
-        .unwrap();
+    world.hold_durably(operator, "k", "u");
     world[a].sim().begin_to_end("u");
     world[a].sim().mute.push("ct");
     world.restart_server();

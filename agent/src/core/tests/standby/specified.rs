@@ -6,6 +6,18 @@ fn specify(rig: &mut Rig, spec: Value) {
     rig.call("ks", json!([spec]), Value::Null);
 }
 
+/// An agent with a standby that a specification asked for, and that one.
+fn standing_by() -> (Rig, Run) {
+    let mut rig = Rig::registered();
+    specify(
+        &mut rig,
+        json!({"kind": "echo", "revision": 1, "statelessUuid": LEADER}),
+    );
+    let run = rig.last_start();
+    started(&mut rig, run);
+    (rig, run)
+}
+
 #[test]
 fn a_specification_asks_for_a_standby_of_a_kind_that_is_served() {
     let mut rig = Rig::with(|config| {
@@ -40,13 +52,7 @@ fn a_specification_asks_for_a_standby_of_a_kind_that_is_served() {
 
 #[test]
 fn an_owner_outlives_the_specification() {
-    let mut rig = Rig::registered();
-    specify(
-        &mut rig,
-        json!({"kind": "echo", "revision": 1, "statelessUuid": LEADER}),
-    );
-    let run = rig.last_start();
-    started(&mut rig, run);
+    let (mut rig, run) = standing_by();
     let token = rig.get(LEADER, 3);
     started(&mut rig, run);
     rig.answer(token).unwrap();
@@ -68,13 +74,7 @@ fn an_owner_outlives_the_specification() {
 /// It has nothing that the uuid has to wait for.
 #[test]
 fn a_standby_that_is_being_ended_is_not_registered() {
-    let mut rig = Rig::registered();
-    specify(
-        &mut rig,
-        json!({"kind": "echo", "revision": 1, "statelessUuid": LEADER}),
-    );
-    let run = rig.last_start();
-    started(&mut rig, run);
+    let (mut rig, run) = standing_by();
     rig.call("kr", json!(["echo"]), Value::Null);
     assert!(rig.has(|effect| matches!(effect, Effect::Stop { run: of } if *of == run)));
     rig.input(Input::Register);

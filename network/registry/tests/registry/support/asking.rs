@@ -63,6 +63,13 @@ impl World {
         self.ask(peer, "gg", params)
     }
 
+    /// Gets a container with a durable reference.
+    pub(crate) fn hold_durably(&mut self, peer: Peer, kind: &str, uuid: &str) {
+        let durable = json!({"durable": true});
+        self.get_with(peer, kind, json!({"uuid": uuid}), durable)
+            .unwrap();
+    }
+
     /// The payloads of the events that a peer got since this was last asked.
     pub(crate) fn events(&mut self, peer: Peer) -> Vec<Value> {
         let got = std::mem::take(&mut self[peer].got);
