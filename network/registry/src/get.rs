@@ -112,7 +112,7 @@ impl Registry {
     /// The container that answered a get before in this session, if the client still holds it.
     fn answered_before(&self, client: &Id, id: &str) -> Option<Id> {
         let session = self.sessions.get(client)?;
-        let uuid = session.got.get(id)?;
+        let uuid = session.done.get(id)?;
         let holds = session.refs.contains(uuid) && self.entries.contains_key(uuid);
         holds.then(|| uuid.clone())
     }
@@ -309,7 +309,7 @@ impl Registry {
             return;
         };
         if let Some(session) = self.sessions.get_mut(&waiter.client) {
-            session.got.note(waiter.request.clone(), uuid.clone());
+            session.done.note(waiter.request.clone(), uuid.clone());
         }
         self.respond(&waiter.client, &waiter.request, payload);
         if waiter.again && !rust {

@@ -75,7 +75,7 @@ impl Registry {
                 in_flight: IndexMap::new(),
                 asking: Load::default(),
                 again: IndexSet::new(),
-                got: Recent::default(),
+                done: Recent::default(),
                 answered: Recent::default(),
                 refs: IndexSet::new(),
                 asked: IndexMap::new(),
@@ -139,7 +139,7 @@ impl Registry {
             return;
         };
         session.nonce = nonce;
-        session.got.clear();
+        session.done.clear();
         session.asked.clear();
         session.sync = None;
         session.chunks.clear();

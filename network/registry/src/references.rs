@@ -9,6 +9,7 @@ use huly_protocol::{
 use crate::calls::CallKind;
 use crate::entry::State;
 use crate::registry::{Id, Registry};
+use crate::session::Session;
 use crate::stats::Counted;
 use crate::timer::Timer;
 
@@ -43,9 +44,28 @@ impl Registry {
         before.is_some()
     }
 
-    /// A client releases its reference (`cr`). A durable one needs control: client ids are no
-    /// secret.
-    pub(crate) fn release(&mut self, client: &Id, uuid: &Id) -> Result<(), ErrorPayload> {
+    /// A client releases its reference (`cr`), unless that is done already: what a Rust client sends
+    /// again may be older than a get that waits or was answered since.
+    pub(crate) fn release_once(
+        &mut self,
+        client: &Id,
+        request: &str,
+        uuid: &Id,
+    ) -> Result<(), ErrorPayload> {
+        let rust = |session: &&mut Session| session.is_rust();
+        let session = self.sessions.get_mut(client).filter(rust);
+        if session.is_some_and(|session| session.done.get(request).is_some()) {
+            return Ok(());
+        }
+        self.release(client, uuid)?;
+        if let Some(session) = self.sessions.get_mut(client).filter(rust) {
+            session.done.note(request.to_owned(), uuid.clone());
+        }
+        Ok(())
+    }
+
+    /// A durable reference needs control: client ids are no secret.
+    fn release(&mut self, client: &Id, uuid: &Id) -> Result<(), ErrorPayload> {
         let held = self
             .entries
             .get(uuid)

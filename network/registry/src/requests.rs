@@ -135,7 +135,7 @@ impl Registry {
             method::CONTAINER_REQUEST => self.container_request(client, id, raw),
             method::RELEASE => {
                 let Uuid { uuid } = params(raw, name)?;
-                self.release(client, &Id::from(uuid.as_str()))?;
+                self.release_once(client, id, &Id::from(uuid.as_str()))?;
                 now("ok")
             }
             method::LIST_AGENTS => now(&self.list_agents(self.is_rust(client))),

@@ -53,8 +53,9 @@ pub(crate) struct Session {
     /// Requests that were in flight when the present connection began, and that the client sends
     /// again over it: their answers may be on the way already, and are the only ones.
     pub(crate) again: IndexSet<String>,
-    /// Which container answered a get, by request id.
-    pub(crate) got: Recent<String, Id>,
+    /// What was done, by request id: of a get, which container answered it; of a release, which one it
+    /// let go, if that was a Rust client's.
+    pub(crate) done: Recent<String, Id>,
     /// What was answered over the present connection to a TypeScript client: such a client may send
     /// it once more, for it sends what was refused for now again whether it is answered or not.
     pub(crate) answered: Recent<String, ()>,

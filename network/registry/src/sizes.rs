@@ -101,7 +101,7 @@ impl Sizes {
         self.in_flight += session.in_flight.len();
         most(&mut self.in_flight_of_one, session.in_flight.len());
         most(&mut self.again_of_one, session.again.len());
-        let remembered = session.got.len() + session.answered.len();
+        let remembered = session.done.len() + session.answered.len();
         most(&mut self.remembered_of_one, remembered);
         most(&mut self.references_of_one, session.refs.len());
         most(&mut self.asked_of_one, session.asked.len());

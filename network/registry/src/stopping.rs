@@ -91,6 +91,9 @@ impl Registry {
             agent: agent.clone(),
         };
         self.add_entry(uuid, &record.kind.as_str().into(), &request, by_uuid, state);
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            entry.named = true;
+        }
         self.end_earlier(agent, uuid, epoch_of(record));
     }
 

@@ -41,6 +41,39 @@ fn answers_to_gets_are_remembered() {
     assert_eq!(world.registry.snapshot().containers["k"], 1);
 }
 
+/// What is sent again comes in the order of before: the get, which waits still, came after the
+/// release.
+#[test]
+fn a_release_that_comes_again_takes_nothing_from_a_later_get() {
+    let mut world = World::new();
+    let first = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let second = world.agent("b", Rust, &["k"]);
+    world[second].sim().mute = vec!["gg"];
+    world.close(first);
+    world.run(1_000);
+    let release = json!({"uuid": "u"});
+    let get = json!({"kind": "k", "request": {"uuid": "u"}});
+    world.request_as(client, "release", "cr", release.clone());
+    world.request_as(client, "get", "gg", get.clone());
+    world.connect(client);
+    world.request_as(client, "release", "cr", release);
+    world.request_as(client, "get", "gg", get);
+    assert_eq!(world.answers(client, "release").len(), 2);
+    assert_eq!(world.answer(client, "get"), None, "it has not started");
+    let start = world[second].sim().called("gg")[0].clone();
+    world.answer_call(second, &start);
+    assert!(world.answer(client, "get").unwrap().is_ok());
+    assert_eq!(world.registry.snapshot().references["k"], 1);
+    world.run(10_000);
+    assert_eq!(world.home(client, "u").as_deref(), Some("b"));
+    // Another one takes it away.
+    world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+    world.run(10_000);
+    assert_eq!(world.home(client, "u"), None);
+}
+
 /// Also while the container has no agent: where it lives next comes as an event.
 #[test]
 fn a_remembered_get_names_the_same_container_after_a_failover() {

@@ -7,13 +7,19 @@ use crate::support::{Peer, Plain, Rust, Side, World};
 /// Agent `a` was told to end `u`, which nobody holds, and has not yet when it is given up; it heard
 /// of that, or the word is lost with the connection. The life that `u` has there.
 fn given_up(side: Side, heard: bool) -> (World, Peer, Peer, Value) {
+    let (world, agent, client, life, _) = given_up_of(side, heard, json!({"uuid": "u"}));
+    (world, agent, client, life)
+}
+
+/// The same of what such a get was answered with, and its uuid.
+fn given_up_of(side: Side, heard: bool, get: Value) -> (World, Peer, Peer, Value, String) {
     let mut world = World::new();
     let agent = world.agent("a", side, &["k"]);
     let client = world.client("c", Rust);
-    world.get(client, "k", json!({"uuid": "u"}));
-    let life = world[agent].sim().containers["u"].huly["epoch"].clone();
+    let uuid = world.get(client, "k", get);
+    let life = world[agent].sim().containers[&uuid].huly["epoch"].clone();
     world[agent].sim().mute = vec!["ct"];
-    world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+    world.ask(client, "cr", json!({"uuid": uuid})).unwrap();
     world.run(4_500);
     match heard {
         true => world.run(1_000),
@@ -23,7 +29,7 @@ fn given_up(side: Side, heard: bool) -> (World, Peer, Peer, Value) {
     world.run(6_000);
     assert_eq!(world[agent].sim().called("ct").len(), usize::from(heard));
     assert_eq!(world.registry.snapshot().agents.values().sum::<usize>(), 0);
-    (world, agent, client, life)
+    (world, agent, client, life, uuid)
 }
 
 /// The agent goes on, and registers what it has before it ends anything.
@@ -89,6 +95,25 @@ fn who_wants_it_meanwhile_gets_the_next_life() {
         ends_it(&mut world, agent);
         assert_eq!(world.home(client, "u").as_deref(), Some("a"));
         assert_ne!(world[agent].sim().containers["u"].huly["epoch"], life);
+    }
+}
+
+/// A TypeScript agent chooses the uuid of what nobody has known: of what was asked for without one,
+/// and has lived, somebody may hold a reference by its uuid.
+#[test]
+fn what_was_asked_for_without_a_uuid_keeps_the_one_that_it_had() {
+    for heard in [true, false] {
+        let (mut world, agent, client, life, uuid) = given_up_of(Rust, heard, json!({}));
+        world.agent("b", Plain, &["k"]);
+        goes_on(&mut world, agent);
+        world.ask(agent, "xg", json!({"uuid": "a"})).unwrap();
+        let get = json!({"uuid": uuid, "kind": "k", "request": {}, "epoch": life,
+            "agentId": "a", "failovers": 0});
+        world.ask(client, "xr", json!({"gets": [get]})).unwrap();
+        ends_it(&mut world, agent);
+        assert_eq!(world.home(client, &uuid).as_deref(), Some("b"));
+        let answer = world.ask(client, "cs", json!([uuid, "op", 1])).unwrap();
+        assert_eq!(answer["on"], "b");
     }
 }
 
