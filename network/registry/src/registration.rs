@@ -358,8 +358,11 @@ impl Registry {
             };
             let (said, on_it) = (epoch_of(record), entry.agent() == Some(&agent));
             let same = said.is_none() || said == entry.epoch;
+            // The answer that it had started was lost with a connection, and may yet come again.
+            let had_started = said.is_some() && matches!(entry.state, State::Starting { .. });
+            let has_lived = entry.is_live() || had_started;
             match change.event {
-                EventKind::Removed if on_it && same && entry.is_live() => {
+                EventKind::Removed if on_it && same && has_lived => {
                     let reason = self.leaves_because(&agent, "ContainerEnded");
                     // A Rust agent has answered what ran, and says of the rest that it did not.
                     if !self.agents.get(&agent).is_some_and(|agent| agent.rust) {

@@ -127,3 +127,37 @@ fn above_the_limit_a_request_that_was_sent_before_is_not_said_not_to_have_run() 
     let error = world.ask(peer, "cs", sent_before).unwrap_err();
     assert_eq!(error["code"], "outcomeUnknown");
 }
+
+/// The agent's first answer was lost with the connection; it hears of its end before that is said again.
+#[test]
+fn a_start_whose_container_has_ended_is_no_life_when_its_answer_comes() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world[agent].sim().mute = vec!["gg"];
+    let get = json!({"kind": "k", "request": {"uuid": "u"}});
+    let get = world.request(client, "gg", get);
+    let request = world.request(client, "cs", json!(["u", "op", 1]));
+    let start = world[agent].sim().called("gg")[0].clone();
+    let answer = world[agent].sim().act(&start);
+    let copy = world[agent].sim().containers.remove("u").unwrap();
+    world.connect(agent);
+    let record = json!({
+        "agentId": "a", "uuid": "u", "kind": "k", "endpoint": copy.endpoint, "lastVisit": 0,
+        "huly": {"epoch": copy.huly["epoch"]},
+    });
+    let removed = json!({"agents": [], "containers": [{"event": 2, "container": record}]});
+    world.ask(agent, "cu", removed).unwrap();
+    world.register(agent);
+    world.say(agent, Op::Response, &start.id, answer.unwrap().to_string());
+    assert_eq!(world.answer(client, &get), None, "it does not live");
+    world.run(1_000);
+
+    let next = world[agent].sim().called("gg").last().unwrap().clone();
+    assert_ne!(next.id, start.id, "who waits for it gets the next life");
+    world.answer_call(agent, &next);
+    assert!(world.answer(client, &get).unwrap().is_ok());
+    assert!(world.answer(client, &request).unwrap().is_ok());
+    let life = world[agent].sim().containers["u"].huly["epoch"].clone();
+    assert_ne!(life, copy.huly["epoch"]);
+}
