@@ -1,10 +1,11 @@
 //! Gets of the server: containers are found or started.
 
-use huly_protocol::{ErrorCode, ErrorPayload, GetRequest, GotContainer, Json, StartExt};
+use huly_protocol::{Epoch, ErrorCode, ErrorPayload, GetRequest, GotContainer, Json, StartExt};
 use uuid::Uuid;
 
 use super::container::{Container, Reason, Start, State};
 use super::link::{member, read_ext};
+use super::stop::ended_before_start;
 use super::types::{AgentUpdate, Effect, Id, Observed, Role, Run, ServerCall, Token};
 use super::{Agent, Deadline, error, json};
 
@@ -273,6 +274,22 @@ impl Agent {
         if self.held_starts.remove(&token).is_some() {
             let message = format!("agent {} lost its lease", self.config.agent);
             self.answer_server(token, Err(error(ErrorCode::Busy, message)));
+        }
+    }
+
+    /// The server ends a life of a container whose start is held: it has given that start up.
+    pub(super) fn drop_held_starts_of(&mut self, uuid: &str, epoch: Option<Epoch>) {
+        let is_meant = |call: &ServerCall| {
+            let request = member::<GetRequest>(&call.params, 1, SHAPE);
+            let asked = request.ok().flatten().and_then(|request| request.uuid);
+            let told = read_ext::<StartExt>(call.ext.as_ref()).unwrap_or_default();
+            asked.as_deref() == Some(uuid) && (epoch.is_none() || told.epoch <= epoch)
+        };
+        let held = self.held_starts.extract_if(.., |_, call| is_meant(call));
+        let dropped: Vec<Token> = held.map(|(token, _)| token).collect();
+        for token in dropped {
+            self.deadlines.held_no_more(token);
+            self.answer_server(token, Err(ended_before_start()));
         }
     }
 

@@ -20,6 +20,9 @@ impl Agent {
     ) -> Result<Option<Json>, ErrorPayload> {
         let uuid: Option<String> = member(params, 0, "[uuid]")?;
         let ext: CallExt = read_ext(ext)?;
+        if let Some(uuid) = &uuid {
+            self.drop_held_starts_of(uuid, ext.epoch);
+        }
         let known = uuid
             .as_deref()
             .and_then(|uuid| self.containers.get_mut(uuid));
@@ -208,7 +211,7 @@ impl Agent {
     }
 }
 
-fn ended_before_start() -> ErrorPayload {
+pub(super) fn ended_before_start() -> ErrorPayload {
     error(
         ErrorCode::Interrupted,
         "the container was ended before it had started",

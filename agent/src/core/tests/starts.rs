@@ -315,3 +315,22 @@ fn a_start_that_the_server_hears_of_is_not_reported_again() {
     rig.pass_leased(10_000 * MS);
     assert!(rig.registrations().is_empty());
 }
+
+/// It was in the socket with its start when the agent went on after a pause. The server has given the
+/// start up: it does not hear of what would begin.
+#[test]
+fn an_end_that_came_while_its_start_was_held_ends_it() {
+    let mut rig = Rig::registered();
+    rig.pause(2_000 * MS);
+    let (given_up, later) = (rig.get("u", 5), rig.get("v", 6));
+    let end = |epoch: u64| json!({ "epoch": [10, epoch] });
+    let ended = rig.call("ct", json!(["u"]), end(5));
+    let earlier = rig.call("ct", json!(["v"]), end(5));
+    rig.input(Input::Registered { end: Vec::new() });
+    rig.renew();
+    assert_eq!(rig.code(given_up), ErrorCode::Interrupted);
+    assert_eq!(rig.answer(ended), Ok(json!("")));
+    assert_eq!(rig.answer(earlier), Ok(json!("")));
+    assert_eq!(rig.starts().len(), 1, "the later life begins");
+    assert_eq!(rig.answered(later), None);
+}
