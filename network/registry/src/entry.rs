@@ -113,6 +113,8 @@ pub(crate) struct Entry {
     /// The latest life that may have begun, by what this server placed or was told by agents; none
     /// before it goes on. After the latest that some agent was told to end, if that is later.
     pub(crate) begun: Option<Epoch>,
+    /// An agent that was given up may have a life of it, and come back with that.
+    pub(crate) astray: bool,
     /// The specification that it was placed with.
     pub(crate) spec: Option<KindSpec>,
     /// The durable holders that its agent was told.
@@ -174,6 +176,7 @@ impl Entry {
             epoch: None,
             known_epoch: None,
             begun: None,
+            astray: false,
             spec: None,
             told_holders: Vec::new(),
             holders: IndexMap::new(),

@@ -31,10 +31,13 @@ impl Registry {
             });
         }
         let was_live = matches!(state, State::Live { .. });
-        if matches!(state, State::Starting { .. }) {
-            // Whether it has started nobody says any more.
+        let started = matches!(state, State::Starting { .. });
+        if started {
+            // Whether it has nobody says any more.
             entry.begins();
         }
+        // One that is there says itself what has ended.
+        entry.astray |= started || !self.agents.contains_key(from);
         let wanted = entry.wanted() || self.is_ready(uuid);
         if matches!(state, State::Stopping { .. }) {
             self.told_to_end(uuid, life);
@@ -139,7 +142,8 @@ impl Registry {
         }
         self.fail_held(uuid);
         let entry = self.take_entry(uuid);
-        if let Some(entry) = entry.filter(|entry| entry.failovers > 0 || self.is_remembered(uuid))
+        let lived_elsewhere = |entry: &Entry| entry.failovers > 0 || entry.astray;
+        if let Some(entry) = entry.filter(|one| lived_elsewhere(one) || self.is_remembered(uuid))
             && let Some(begun) = entry.begun
         {
             self.past.note(uuid.clone(), begun);

@@ -106,6 +106,9 @@ impl Registry {
         self.send_to_client(&before, Frame::new(Op::AskHello, instance, ""));
         for uuid in containers {
             self.fence(&uuid, heard);
+            if let Some(entry) = self.entries.get_mut(&uuid) {
+                entry.astray = true;
+            }
         }
     }
 

@@ -284,6 +284,30 @@ impl Registry {
         self.has_started(agent, &uuid, got.endpoint);
     }
 
+    /// What an agent was to start that another process has the id of now: the one before may have begun
+    /// with that life, so it is to be another one. It is placed once that process is registered.
+    pub(crate) fn start_anew(&mut self, agent: &Id) {
+        let known = self.agents.get(agent).map(|agent| &agent.containers);
+        for uuid in known.cloned().unwrap_or_default() {
+            let Some(entry) = self.entries.get_mut(&uuid) else {
+                continue;
+            };
+            let State::Starting { call, .. } = entry.state else {
+                continue;
+            };
+            entry.begins();
+            entry.state = State::Waiting;
+            entry.attempts = 0;
+            let (kind, wanted) = (entry.kind.clone(), entry.wanted());
+            self.take_call(call);
+            self.detach(agent, &uuid, &kind);
+            match wanted || self.is_ready(&uuid) {
+                true => drop(self.waiting.insert(uuid)),
+                false => self.remove_entry(&uuid, None),
+            }
+        }
+    }
+
     pub(crate) fn start_failed(&mut self, agent: &Id, uuid: &Id, error: &ErrorPayload) {
         Counted::add(&mut self.counted.starts, "failed");
         let Some(entry) = self.entries.get_mut(uuid) else {

@@ -161,6 +161,9 @@ impl Registry {
                 if let Some(session) = self.sessions.get_mut(&before) {
                     session.agents.remove(id);
                 }
+                if self.is_rust(&before) {
+                    self.start_anew(id);
+                }
                 self.move_calls(id, client);
             }
             return true;

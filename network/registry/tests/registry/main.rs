@@ -41,4 +41,5 @@ mod stopping;
 mod support;
 mod terms;
 mod told_to_end;
+mod unheard;
 mod unknown_kinds;
