@@ -65,8 +65,10 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut out = io::stdout().lock();
     if arguments.laws {
+        let longest = LAWS.iter().map(|law| law.name.len()).max();
+        let width = longest.unwrap_or_default();
         for law in LAWS {
-            writeln!(out, "{:<22} {}", law.name, law.sentence)?;
+            writeln!(out, "{:<width$}  {}", law.name, law.sentence)?;
         }
         return Ok(true);
     }
