@@ -84,13 +84,13 @@ pub const LAWS: &[Law] = &[
     Law {
         name: "one-copy",
         sentence: "once every agent reaches the server, one container of a uuid accepts requests",
-        check: Check::Calm(copies::one),
+        check: Check::Event(copies::one),
     },
     Law {
         name: "higher-epoch-wins",
         sentence: "of two copies the one with the higher epoch goes on, but for what a settled \
                    server has served against a later copy of a server of a lower term",
-        check: Check::Calm(copies::higher_epoch),
+        check: Check::Event(copies::higher_epoch),
     },
     Law {
         name: "latest-goes-on",
@@ -262,8 +262,8 @@ pub(crate) struct Laws {
     names: BTreeSet<&'static str>,
     /// How often each had something to judge.
     judged: BTreeMap<&'static str, u64>,
-    /// The copies that there were when everything was mended, by uuid.
-    pub(crate) mended: BTreeMap<String, Vec<(CopyId, Option<Epoch>)>>,
+    /// The copies that there were after the last thing that happened, by uuid.
+    pub(crate) before: BTreeMap<String, Vec<(CopyId, Option<Epoch>)>>,
 }
 
 impl Laws {
@@ -283,7 +283,6 @@ pub(crate) struct ServerView {
     pub(crate) agents: Vec<AgentInfo>,
     pub(crate) containers: Vec<ContainerRecord>,
     pub(crate) snapshot: Snapshot,
-    pub(crate) started: Duration,
 }
 
 impl ServerView {

@@ -3,6 +3,7 @@
 mod faults;
 pub(crate) mod lease;
 mod net;
+mod reach;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -123,6 +124,8 @@ pub(crate) struct World {
     pub(crate) specs: BTreeMap<String, KindSpec>,
     /// When what is held is served, after all that happened.
     pub(crate) served_by: Duration,
+    /// When agents and the server have heard from each other what they are to hear of it.
+    told_by: Duration,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -159,6 +162,7 @@ impl World {
             disturbed: BTreeMap::new(),
             specs: scenario.specs(),
             served_by: Duration::ZERO,
+            told_by: Duration::ZERO,
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),

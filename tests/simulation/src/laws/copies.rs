@@ -1,15 +1,13 @@
 //! Laws of a container's copies.
 
-use std::time::Duration;
+use huly_protocol::Epoch;
 
 use super::ServerView;
 use super::verdict::{Verdict, always, each, unless, where_any};
 use crate::ledger::{CopyId, News};
+use crate::program::Program;
 use crate::program::agent::text;
 use crate::world::World;
-
-/// How long after its start a server takes whatever copy has the higher epoch.
-const SETTLING: Duration = Duration::from_millis(1_500);
 
 pub(super) fn one_per_epoch(world: &World, news: &News) -> Verdict {
     let News::Accepts(copy) = news else {
@@ -33,35 +31,38 @@ pub(super) fn one_per_epoch(world: &World, news: &News) -> Verdict {
     })
 }
 
-pub(super) fn one(world: &World, _: &ServerView) -> Verdict {
-    each(world.ledger.accepting.keys().map(|uuid| {
-        let copies = world.ledger.accepting(uuid);
-        let wrong = (copies.len() > 1).then(|| {
+/// From when on what happened last has been told until something happens again.
+pub(super) fn one(world: &World) -> Verdict {
+    if !world.is_told() {
+        return None;
+    }
+    each(world.ledger.accepting.iter().map(|(uuid, all)| {
+        let wrong = (all.len() > 1).then(|| {
+            let copies = world.ledger.accepting(uuid);
+            let copies = copies.iter();
             let all: Vec<String> = copies
-                .iter()
                 .map(|(copy, epoch)| format!("{} ({})", on(world, *copy), text(*epoch)))
                 .collect();
             format!("{uuid} accepts on {}", all.join(" and on "))
         });
-        where_any(!copies.is_empty(), wrong)
+        where_any(!all.is_empty(), wrong)
     }))
 }
 
-pub(super) fn higher_epoch(world: &World, view: &ServerView) -> Verdict {
-    let server = world.at("server")?;
-    let late = |copy: CopyId| {
-        let registered = world.ledger.registered.get(&(copy.0, server));
-        registered.is_none_or(|at| *at > view.started + SETTLING)
-    };
-    each(world.laws.mended.iter().map(|(uuid, before)| {
+/// Of the copies that there were after what happened last, as long as [`one`] holds.
+pub(super) fn higher_epoch(world: &World) -> Verdict {
+    if !world.is_told() {
+        return None;
+    }
+    each(world.laws.before.iter().map(|(uuid, before)| {
         // What the server has placed at a TypeScript agent does not say its epoch.
         let [(stays, Some(epoch))] = world.ledger.accepting(uuid)[..] else {
             return None;
         };
         let others = before.iter().filter(|(copy, _)| *copy != stays);
         each(others.map(|(copy, of)| {
-            let excepted = of.is_some_and(|of| of.term < view.snapshot.term) && late(*copy);
-            unless(Some(epoch) < *of && !excepted, || {
+            let wrong = Some(epoch) < *of && !is_excepted(world, *copy, *of);
+            unless(wrong, || {
                 format!(
                     "{uuid} goes on at {} ({}), and {} had {}",
                     on(world, stays),
@@ -72,6 +73,22 @@ pub(super) fn higher_epoch(world: &World, view: &ServerView) -> Verdict {
             })
         }))
     }))
+}
+
+/// Whether a copy is one that a server of a lower term has placed, and that came when the present one
+/// may have settled.
+fn is_excepted(world: &World, copy: CopyId, of: Option<Epoch>) -> bool {
+    let Some(id) = world.at("server") else {
+        return false;
+    };
+    let server = world.process(id);
+    let Some(Program::Server(program)) = &server.program else {
+        return false;
+    };
+    let settle = world.scenario.times.at_best(world.scenario.times.settle);
+    let registered = world.ledger.registered.get(&(copy.0, id));
+    let late = registered.is_none_or(|at| *at >= server.started + settle);
+    late && of.is_some_and(|of| of.term < program.snapshot().term)
 }
 
 /// Also of lives that are over. What a server of another term has placed is left out, and what began

@@ -7,7 +7,6 @@ use super::ServerView;
 use super::standbys::plain_has;
 use super::verdict::{Verdict, always, each, unless, where_any};
 use crate::ledger::News;
-use crate::program::Program;
 use crate::world::World;
 
 /// How long nothing may have happened to peers so that what the server did is its own doing.
@@ -75,16 +74,6 @@ pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
     where_any(all > 0, wrong)
 }
 
-/// A TypeScript client whose connection is dead and that knows nothing of it: it acts on no missing
-/// pong, and TCP gives up late (W22).
-fn is_cut_off(world: &World, program: &Program) -> bool {
-    let Program::PlainClient(client) = program else {
-        return false;
-    };
-    let wire = client.wire();
-    wire.is_some_and(|wire| world.listener(wire).is_none())
-}
-
 pub(super) fn restart(world: &World, news: &News) -> Verdict {
     let News::Refuses {
         copy,
@@ -104,7 +93,7 @@ pub(super) fn restart(world: &World, news: &News) -> Verdict {
         return None;
     }
     let holder = world.running().find(|(_, process, program)| {
-        let in_touch = calm(&process.place) && !process.paused && !is_cut_off(world, program);
+        let in_touch = calm(&process.place) && !process.paused && !world.is_cut_off(process);
         in_touch && program.held().contains(uuid)
     });
     always(holder.map(|(_, holder, _)| {

@@ -26,6 +26,9 @@ const MOST_PLAIN: u32 = 4;
 
 /// After a fault, when what is held is served: the old copy has ended, and a new one has started.
 pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
+    let Some(noticed) = noticed(step, scenario) else {
+        return Duration::ZERO;
+    };
     let manners = scenario.manners;
     let (slow, work) = (manners.slow_ms, manners.work_ms);
     let start = Duration::from_millis(slow) + SLACK;
@@ -39,6 +42,18 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
         true => GET_AGAIN + MOST_PLAIN * start,
         false => Duration::ZERO,
     };
+    scenario.times.at_worst(noticed + moved + plain)
+}
+
+/// After a fault, when agents and the server have heard from each other what they are to hear, so
+/// that those that are to end have been told so.
+pub(crate) fn told_after(step: &Step, scenario: &Scenario) -> Duration {
+    let noticed = noticed(step, scenario).unwrap_or_default();
+    scenario.times.at_worst(noticed + SLACK)
+}
+
+/// After a fault, when all that it concerns is noticed; nothing where nobody has to.
+fn noticed(step: &Step, scenario: &Scenario) -> Option<Duration> {
     let times = &scenario.times;
     let exclusive = scenario.breadth.has_exclusive();
     let leases = |lease: Duration| match exclusive {
@@ -50,8 +65,8 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
     // A container of an exclusive kind waits for the lease of its agent too.
     let grace = grace.max(leases(times.lease));
     let silence = SILENCE.max(leases(times.lease));
-    let noticed = match step {
-        Step::SetClock { .. } => return Duration::ZERO,
+    Some(match step {
+        Step::SetClock { .. } => return None,
         Step::LoseContainer(_) => SHORT_LIFE,
         // It goes on from where it is.
         Step::Join(_) | Step::Meet(_) | Step::Thaw(_) | Step::Slow { ms: 0, .. } => DIAL + grace,
@@ -75,8 +90,7 @@ pub(crate) fn after(step: &Step, scenario: &Scenario) -> Duration {
         Step::SetKind(_) | Step::DeleteKind(_) | Step::LoseApi(_) | Step::FindApi(_) => {
             Duration::ZERO
         }
-    };
-    times.at_worst(noticed + moved + plain)
+    })
 }
 
 pub(super) fn in_bound(world: &World) -> Verdict {

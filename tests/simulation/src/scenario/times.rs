@@ -66,7 +66,16 @@ impl Times {
 
     /// Of something that takes so long by a right clock: how long it takes by the slowest.
     pub(crate) fn at_worst(&self, time: Duration) -> Duration {
-        let more = u32::try_from(2 * self.drift).unwrap_or_default();
-        time + time * more / 1_000_000
+        time + self.wrong_by(time)
+    }
+
+    /// And by the fastest.
+    pub(crate) fn at_best(&self, time: Duration) -> Duration {
+        time - self.wrong_by(time)
+    }
+
+    fn wrong_by(&self, time: Duration) -> Duration {
+        let by = u32::try_from(2 * self.drift).unwrap_or_default();
+        time * by / 1_000_000
     }
 }

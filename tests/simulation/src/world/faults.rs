@@ -15,6 +15,11 @@ impl World {
         self.note_disturbance(&step);
         let now = self.now;
         self.story.tell(now, "——", || step.to_string());
+        self.take(step);
+        self.note_copies();
+    }
+
+    fn take(&mut self, step: Step) {
         match step {
             Step::Start(place) => self.start(&place),
             Step::Crash { place, silent } => {
@@ -83,10 +88,24 @@ impl World {
         }
     }
 
+    /// The copies from which one goes on.
+    fn note_copies(&mut self) {
+        let uuids = self.ledger.accepting.keys();
+        let copies = uuids.map(|uuid| (uuid.clone(), self.ledger.accepting(uuid)));
+        self.laws.before = copies.collect();
+    }
+
+    /// By when what happens is got over.
+    fn note_bounds(&mut self, step: &Step) {
+        let served_by = self.now + served::after(step, &self.scenario);
+        let told_by = self.now + served::told_after(step, &self.scenario);
+        self.served_by = self.served_by.max(served_by);
+        self.told_by = self.told_by.max(told_by);
+    }
+
     /// Whom it concerns; the empty place stands for all.
     fn note_disturbance(&mut self, step: &Step) {
-        let served_by = self.now + served::after(step, &self.scenario);
-        self.served_by = self.served_by.max(served_by);
+        self.note_bounds(step);
         let is_restart = matches!(step, Step::Start(_) | Step::Crash { .. });
         match step.disturbs() {
             Some("server") if is_restart => {}
@@ -224,7 +243,8 @@ impl World {
                 steps.push(Step::Slow { place, ms: 0 });
             }
         }
-        if !self.routes.is_empty() {
+        let servers = self.running().filter(|(_, of, _)| of.place == "server");
+        if !self.routes.is_empty() || servers.count() > 1 {
             steps.push(Step::Single);
         }
         if self.wires.values().any(|wire| wire.cut) {
@@ -236,8 +256,7 @@ impl World {
     /// Nothing is wrong any more: everybody is there and reaches everybody.
     pub(crate) fn mend(&mut self) {
         for step in self.all_that_is_mended() {
-            let served_by = self.now + served::after(&step, &self.scenario);
-            self.served_by = self.served_by.max(served_by);
+            self.note_bounds(&step);
         }
         self.single();
         self.isolated.clear();
@@ -266,11 +285,7 @@ impl World {
         for place in self.scenario.places() {
             self.disturbed.insert(place, self.now);
         }
-        let uuids: Vec<String> = self.ledger.accepting.keys().cloned().collect();
-        for uuid in uuids {
-            let copies = self.ledger.accepting(&uuid);
-            self.laws.mended.insert(uuid, copies);
-        }
+        self.note_copies();
         let now = self.now;
         self.story
             .tell(now, "——", || "everything is mended".to_owned());

@@ -12,6 +12,7 @@ use crate::program::hosting::Manners;
 use crate::program::{Came, Context, Told};
 use crate::random::Random;
 use crate::tries::{number_of, try_of};
+use crate::wire::WireId;
 
 /// After how long it registers what it keeps of a uuid that is free (W26).
 const STANDBY: Duration = Duration::from_millis(100);
@@ -83,6 +84,10 @@ impl PlainAgent {
 
     pub(crate) fn id(&self) -> &str {
         &self.id
+    }
+
+    pub(crate) fn wire(&self) -> Option<WireId> {
+        self.session.wire()
     }
 
     /// Calls that it has no answer to or has not answered.
