@@ -91,8 +91,14 @@ pub(crate) enum Command {
     /// List the agents.
     Agents,
     /// List the kinds that agents can host, with their specifications.
+    ///
+    /// With -o wide also how many agents and containers there are of each, their time to start and
+    /// to end, which agents are selected, and the revision of the specification.
     Kinds,
     /// List the containers.
+    ///
+    /// With -o wide also whether each is exclusive by what is specified of its kind (-: nothing is;
+    /// one that was placed as exclusive before is so until it ends), its epoch and its endpoint.
     Containers(Find),
     /// Get a container, and say where it lives.
     ///
