@@ -104,13 +104,11 @@ impl World {
 
     fn server_view(&mut self) -> Option<ServerView> {
         let id = self.at("server")?;
-        let started = self.process(id).started;
         self.with_program(id, |program, cx| match program {
             Program::Server(server) => Some(ServerView {
                 snapshot: server.snapshot(),
                 agents: server.list(cx, method::LIST_AGENTS),
                 containers: server.list(cx, method::LIST_CONTAINERS),
-                started,
             }),
             _ => None,
         })?
