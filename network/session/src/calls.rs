@@ -147,7 +147,7 @@ impl Session {
                 continue;
             }
             match self.payload(now, key) {
-                Ok(payload) => self.transmit(now, key, payload, out),
+                Ok((payload, life)) => self.transmit(now, key, payload, life, out),
                 Err(error) => {
                     if let Some(request) = self.queue.remove(key) {
                         self.settle(now, request, Err(CallError::Failed(error)), out);
@@ -157,11 +157,13 @@ impl Session {
         }
     }
 
-    /// The payload of a request, or why it cannot be sent to this peer.
-    fn payload(&self, now: Duration, key: Key) -> Result<Bytes, ErrorPayload> {
+    /// The payload of a request and the life of the container in which it runs, as far as that is
+    /// known; or why it cannot be sent to this peer.
+    fn payload(&self, now: Duration, key: Key) -> Result<(Bytes, Option<Epoch>), ErrorPayload> {
         let Some(request) = self.queue.get(key) else {
-            return Ok(Bytes::new());
+            return Ok((Bytes::new(), None));
         };
+        let mut life = request.epoch;
         let name = request.method.as_ref();
         let uuid = self.uuid();
         if request.only_in.is_some() && request.only_in.as_deref() != uuid {
@@ -177,11 +179,19 @@ impl Session {
         };
         if let (Body::Json(data), true) = (&request.body, request.is_operation) {
             let payload = Request::direct_payload(name, data.raw(), ext);
-            return self.fitting(payload.map_err(|error| wrong_request(&error))?);
+            let payload = self.fitting(payload.map_err(|error| wrong_request(&error))?)?;
+            return Ok((payload, life));
         }
         let params = match &request.body {
             Body::Json(json) => match ext {
-                Some(ext) => with_ext(json, ext)?,
+                Some(ext) => {
+                    let mut call = container_call(json)?;
+                    if !request.is_again() && self.config.peer == Peer::Server {
+                        life = self.life_of(&call.uuid, life);
+                    }
+                    call.ext = Some(ext);
+                    Json::of(&call).map_err(|error| wrong_request(&error))?
+                }
                 None => json.clone(),
             },
             Body::Get(params) => {
@@ -194,7 +204,14 @@ impl Session {
                 })?
             }
         };
-        self.fitting(Request::payload(name, params.text()))
+        let payload = self.fitting(Request::payload(name, params.text()))?;
+        Ok((payload, life))
+    }
+
+    /// In which life of a container a request runs that is sent now, for which its caller took that
+    /// one. Of what is not held nobody says when it has another.
+    fn life_of(&self, uuid: &str, said: Option<Epoch>) -> Option<Epoch> {
+        self.references.location(uuid)?.epoch().or(said)
     }
 
     /// A payload that the peer takes.
@@ -210,11 +227,19 @@ impl Session {
         Ok(payload)
     }
 
-    fn transmit(&mut self, now: Duration, key: Key, payload: Bytes, out: &mut Vec<Effect>) {
+    fn transmit(
+        &mut self,
+        now: Duration,
+        key: Key,
+        payload: Bytes,
+        life: Option<Epoch>,
+        out: &mut Vec<Effect>,
+    ) {
         self.queue.stage(key, Stage::Sent);
         if let Some(request) = self.queue.get_mut(key) {
-            let again = request.ever_sent || request.sent_before;
+            let again = request.is_again();
             self.counters.resent += u64::from(again && request.owner.token().is_some());
+            request.epoch = life;
             request.sent_at = (!request.ever_sent).then_some(now);
             request.ever_sent = true;
             request.former = false;
@@ -271,6 +296,20 @@ impl Session {
         }
     }
 
+    /// A container is held no more: nobody says any more when it has another life. What was sent to it
+    /// may run there, unless it names its life.
+    pub(crate) fn is_let_go(&mut self, uuid: &str) {
+        for key in self.queue.keys() {
+            let Some(request) = self.queue.get_mut(key) else {
+                continue;
+            };
+            let names_it = request.former || request.sent_before;
+            if request.epoch.is_some() && request.ever_sent && !names_it && request.asks(uuid) {
+                request.epoch = None;
+            }
+        }
+    }
+
     pub(crate) fn requeue_retries(&mut self) {
         for key in self.queue.retrying() {
             self.queue.stage(key, Stage::Queued);
@@ -303,12 +342,13 @@ fn caller_ext(now: Duration, request: &Pending) -> Result<CallerExt, ErrorPayloa
     if request.sent_before && request.in_unknown_life() {
         return Err(unknown_life());
     }
-    let again = request.ever_sent || request.sent_before;
     let left = request
         .deadline
         .map(|at| at.saturating_sub(now).as_millis());
     Ok(CallerExt {
-        epoch: request.epoch.filter(|_| again && !request.idempotent),
+        epoch: request
+            .epoch
+            .filter(|_| request.is_again() && !request.idempotent),
         timeout_ms: left.and_then(|left| u64::try_from(left).ok()),
         chain: request.chain.clone(),
     })
@@ -318,12 +358,9 @@ fn wrong_request(error: &serde_json::Error) -> ErrorPayload {
     ErrorPayload::new(ErrorCode::BadRequest, format!("wrong request: {error}"))
 }
 
-/// The parameters of a request to a container, with what is said beside them.
-fn with_ext(params: &Json, ext: CallerExt) -> Result<Json, ErrorPayload> {
-    let wrong = |error: serde_json::Error| wrong_request(&error);
-    let mut call: ContainerCall<'_> = serde_json::from_str(params.text()).map_err(wrong)?;
-    call.ext = Some(ext);
-    Json::of(&call).map_err(wrong)
+/// The parameters of a request to a container.
+fn container_call(params: &Json) -> Result<ContainerCall<'_>, ErrorPayload> {
+    serde_json::from_str(params.text()).map_err(|error| wrong_request(&error))
 }
 
 fn unknown_life() -> ErrorPayload {

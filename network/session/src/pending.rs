@@ -113,6 +113,8 @@ pub(crate) struct Pending {
     pub(crate) is_operation: bool,
     /// Why it was refused last, of one that is tried again.
     pub(crate) refused: Option<ErrorPayload>,
+    /// The container that it asks through a server, once that was looked for.
+    asked: Option<String>,
 }
 
 impl Pending {
@@ -135,6 +137,7 @@ impl Pending {
             chain: Chain::default(),
             is_operation: false,
             refused: None,
+            asked: None,
         }
     }
 
@@ -144,14 +147,22 @@ impl Pending {
     }
 
     /// Whether it asks that container through a server.
-    pub(crate) fn asks(&self, uuid: &str) -> bool {
+    pub(crate) fn asks(&mut self, uuid: &str) -> bool {
         let (false, true, Body::Json(params)) =
             (self.is_operation, self.is_container_call(), &self.body)
         else {
             return false;
         };
-        let call = serde_json::from_str::<ContainerCall<'_>>(params.text());
-        call.is_ok_and(|call| call.uuid == uuid)
+        let asked = self.asked.get_or_insert_with(|| {
+            let call = serde_json::from_str::<ContainerCall<'_>>(params.text());
+            call.map_or_else(|_| String::new(), |call| call.uuid.into_owned())
+        });
+        asked == uuid
+    }
+
+    /// Whether it may have reached the container already, if it asks one.
+    pub(crate) fn is_again(&self) -> bool {
+        self.ever_sent || self.sent_before
     }
 
     /// How long it may wait at the server.

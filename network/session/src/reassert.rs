@@ -1,14 +1,14 @@
 //! After a fresh session of the server's: it is told what the client holds. Events of that.
 
 use huly_protocol::{
-    Epoch, EventKind, Frame, GotContainer, HeldEvent, Json, NetworkEvent, PeerEvent, Reassert,
+    EventKind, Frame, GotContainer, HeldEvent, Json, NetworkEvent, PeerEvent, Reassert,
     ReassertedGet, method,
 };
 
 use crate::config::Peer;
 use crate::io::{Effect, StopReason};
 use crate::pending::{Body, Internal, Key, Owner};
-use crate::references::Location;
+use crate::references::{Location, epoch_at};
 use crate::session::Session;
 
 /// References in one chunk of a re-assertion.
@@ -249,9 +249,4 @@ impl Session {
         }
         out.push(Effect::Held(event));
     }
-}
-
-/// Which life of a container is there, where the server says it.
-fn epoch_at(location: &Location) -> Option<Epoch> {
-    location.placement.as_ref()?.epoch
 }

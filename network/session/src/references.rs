@@ -33,6 +33,11 @@ impl Location {
     }
 }
 
+/// Which life of a container is there, where the server says it.
+pub(crate) fn epoch_at(location: &Location) -> Option<Epoch> {
+    location.placement.as_ref()?.epoch
+}
+
 /// One reference.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
@@ -147,9 +152,13 @@ impl Session {
                 location: Location::default(),
             });
         held.durable |= durable;
-        held.location = location;
         held.raw |= raw;
         held.handles += u32::from(!raw);
+        let before = std::mem::replace(&mut held.location, location);
+        let epoch = epoch_at(&held.location);
+        if epoch_at(&before).is_some_and(|was| Some(was) != epoch) {
+            self.has_moved(&got.uuid, epoch);
+        }
     }
 
     pub(crate) fn release(
@@ -178,6 +187,7 @@ impl Session {
             .held
             .swap_remove(&uuid)
             .map(|held| held.kind);
+        self.is_let_go(&uuid);
         self.regained(&uuid);
         self.let_go(&uuid, kind.as_deref(), token);
     }

@@ -4,9 +4,11 @@ use huly_protocol::{Epoch, ErrorCode, ErrorPayload, Frame, Op};
 use huly_session::{Call, Effect, Input, Token};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, config, ended, got, hello_answer, json_of, ms, params, requests, sent};
+use crate::rig::{Rig, config, ended, hello_answer, json_of, ms, params, requests, sent};
 
 const EPOCH: Epoch = Epoch { term: 1_000, n: 7 };
+/// The life after that.
+const NEXT: Epoch = Epoch { term: 1_000, n: 8 };
 
 /// Asks a container with what `set` adds to the call.
 fn ask(rig: &mut Rig, set: impl FnOnce(&mut Call)) -> (Token, Vec<Effect>) {
@@ -45,9 +47,20 @@ fn the_server_is_told_how_long_the_caller_waits() {
     );
 }
 
+/// The answer to a get of the container in a life.
+fn there(epoch: Epoch) -> Value {
+    json!(["c", "there", {"kind": "echo", "agentId": "b", "epoch": epoch}])
+}
+
+/// The session holds the container.
+fn hold(rig: &mut Rig) {
+    let (_, get) = rig.get(Some("c"));
+    rig.answer(&sent(&get)[0], there(EPOCH));
+}
+
 /// The server says that the container lives elsewhere now.
 fn moved(epoch: Epoch) -> Frame {
-    let placement = json!({"kind": "echo", "agentId": "b", "epoch": epoch});
+    let placement = &there(epoch)[2];
     let held = json!([{"uuid": "c", "event": 1, "endpoint": "there", "placement": placement}]);
     Frame::new(Op::Event, "", json!({ "held": held }).to_string())
 }
@@ -55,10 +68,9 @@ fn moved(epoch: Epoch) -> Frame {
 #[test]
 fn a_request_that_may_have_run_in_two_lives_is_not_sent_to_another_session() {
     let mut rig = Rig::up();
-    let (_, get) = rig.get(Some("c"));
-    rig.answer(&sent(&get)[0], got("c"));
+    hold(&mut rig);
     let (token, _) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
-    rig.frame(moved(Epoch { n: 8, ..EPOCH }));
+    rig.frame(moved(NEXT));
     // What the server has not lost it knows by its id.
     rig.input(Input::Disconnected);
     let again = rig.connect("s-1");
@@ -76,51 +88,125 @@ fn a_request_that_waits_to_be_sent_will_run_in_the_life_of_then() {
     let mut rig = Rig::new(config());
     rig.input(Input::Connected);
     rig.frame(hello_answer("s-1", "i-1", 1_000, 1));
-    let (_, get) = rig.get(Some("c"));
-    rig.answer(&sent(&get)[0], got("c"));
+    hold(&mut rig);
     let (_, first) = ask(&mut rig, |_| {});
     // One is in flight already, which is the most.
     let (_, effects) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
     assert_eq!(sent(&effects), []);
-    let now = Epoch { n: 8, ..EPOCH };
-    rig.frame(moved(now));
+    rig.frame(moved(NEXT));
     assert_eq!(sent(&rig.answer(&sent(&first)[0], json!(1))).len(), 1);
     rig.input(Input::Disconnected);
     let frames = sent(&rig.connect("s-2"));
     let asked = frames.iter().rfind(|frame| frame.op == Op::Request);
-    assert_eq!(params(asked.expect("the request"))[3]["epoch"], json!(now));
+    assert_eq!(params(asked.expect("the request"))[3]["epoch"], json!(NEXT));
 }
 
 #[test]
 fn a_request_that_may_have_run_in_the_life_before_names_it_when_it_had_to_wait() {
     let mut rig = Rig::up();
-    let (_, get) = rig.get(Some("c"));
-    rig.answer(&sent(&get)[0], got("c"));
+    hold(&mut rig);
     ask(&mut rig, |call| call.epoch = Some(EPOCH));
     rig.input(Input::Disconnected);
     // The next session takes one at a time, and knows nothing of it: what is held goes first.
     rig.input(Input::Connected);
     let asserts = sent(&rig.frame(hello_answer("s-2", "i-1", 1_000, 1)));
     assert_eq!(asserts.len(), 1);
-    let placement = json!({"kind": "echo", "agentId": "b", "epoch": Epoch { n: 8, ..EPOCH }});
-    let again = rig.answer(&asserts[0], json!([["c", "there", placement]]));
+    let again = rig.answer(&asserts[0], json!([there(NEXT)]));
     assert_eq!(ext(&again)["epoch"], json!(EPOCH));
 }
 
 #[test]
 fn a_request_of_a_known_life_is_sent_again_and_names_it() {
     let mut rig = Rig::up();
+    hold(&mut rig);
     let (token, effects) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
     assert_eq!(ext(&effects)["epoch"], Value::Null, "it runs nowhere yet");
     rig.input(Input::Disconnected);
     let again = rig.connect("s-2");
     assert_eq!(ended(&again), []);
-    let asked: Vec<Frame> = sent(&again)
-        .into_iter()
-        .filter(|f| f.op == Op::Request)
-        .collect();
-    assert_eq!(params(&asked[0])[3]["epoch"], json!([1_000, 7]));
-    assert_eq!(ended(&rig.answer(&asked[0], json!(1))), [(token, None)]);
+    let asked = asks(&again).expect("it is sent again");
+    assert_eq!(params(&asked)[3]["epoch"], json!([1_000, 7]));
+    assert_eq!(ended(&rig.answer(&asked, json!(1))), [(token, None)]);
+}
+
+/// The last request to a container among these.
+fn asks(effects: &[Effect]) -> Option<Frame> {
+    let all = requests(effects);
+    let (_, id) = all.iter().rfind(|(method, _)| method == "cs")?;
+    sent(effects).into_iter().find(|frame| frame.id == *id)
+}
+
+/// Nobody says any more where the container lives next, and it may run there.
+#[test]
+fn a_request_to_what_was_let_go_is_not_sent_to_another_session() {
+    let mut rig = Rig::up();
+    hold(&mut rig);
+    let (token, _) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    let (uuid, raw) = ("c".to_owned(), false);
+    rig.input(Input::Release {
+        token: None,
+        uuid,
+        raw,
+    });
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-1");
+    let asked = asks(&again).expect("the server that has not lost it knows it by its id");
+    assert_eq!(params(&asked)[3].get("epoch"), None);
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-2");
+    assert_eq!(ended(&again), [(token, Some(ErrorCode::OutcomeUnknown))]);
+    // Also where it was let go before it was asked.
+    let (token, _) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-3");
+    assert_eq!(ended(&again), [(token, Some(ErrorCode::OutcomeUnknown))]);
+}
+
+/// What another session alone knows names its life from then on, and runs in no other.
+#[test]
+fn what_waits_to_be_sent_again_names_its_life_though_it_was_let_go() {
+    let mut rig = Rig::up();
+    hold(&mut rig);
+    ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    rig.input(Input::Disconnected);
+    // It takes one at a time: what is held goes first.
+    rig.input(Input::Connected);
+    let asserts = sent(&rig.frame(hello_answer("s-2", "i-1", 1_000, 1)));
+    let (uuid, raw) = ("c".to_owned(), false);
+    let release = rig.input(Input::Release {
+        token: None,
+        uuid,
+        raw,
+    });
+    rig.answer(&asserts[0], json!([there(EPOCH)]));
+    let again = rig.answer(&sent(&release)[0], json!("ok"));
+    let asked = asks(&again).expect("it is sent again");
+    assert_eq!(params(&asked)[3]["epoch"], json!(EPOCH));
+}
+
+/// Its caller may be late to hear of the next life.
+#[test]
+fn a_request_names_the_life_that_was_known_when_it_was_sent() {
+    let mut rig = Rig::up();
+    hold(&mut rig);
+    rig.frame(moved(NEXT));
+    ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-2");
+    let asked = asks(&again).expect("it is sent again");
+    assert_eq!(params(&asked)[3]["epoch"], json!(NEXT));
+}
+
+#[test]
+fn the_answer_to_a_get_says_that_the_container_has_another_life_too() {
+    let mut rig = Rig::up();
+    hold(&mut rig);
+    let (token, _) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
+    let (_, get) = rig.get(Some("c"));
+    rig.answer(&sent(&get)[0], there(NEXT));
+    rig.input(Input::Disconnected);
+    let again = rig.connect("s-2");
+    assert_eq!(ended(&again), [(token, Some(ErrorCode::OutcomeUnknown))]);
 }
 
 #[test]

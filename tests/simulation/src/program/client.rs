@@ -43,6 +43,14 @@ enum Waits {
     Other,
 }
 
+/// The id of what is refused by what comes.
+fn refused(came: &Came) -> Option<String> {
+    match came {
+        Came::Frame { frame, .. } if frame.op == Op::ResponseError => Some(frame.id.clone()),
+        _ => None,
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct ClientProgram {
     link: Link,
@@ -189,7 +197,7 @@ impl ClientProgram {
                 }
             }
         }
-        (frame.op == Op::ResponseError).then(|| frame.id.clone())
+        refused(came)
     }
 
     /// Subscribes to the feed, or begins again.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use huly_session::direct::DirectWay;
 use huly_session::{Config, Effect, Input, Peer, Token};
 
-use super::ClientProgram;
+use super::{ClientProgram, refused};
+use crate::ledger::Seen;
 use crate::program::link::Link;
 use crate::program::{Action, Came, Context};
 use crate::random::Random;
@@ -129,9 +130,13 @@ impl ClientProgram {
     }
 
     fn take_link(&mut self, cx: &mut Context, number: u64, came: Came) {
+        let refused = refused(&came);
         if let Some(link) = self.directs.links.get_mut(&number) {
             let effects = link.link.take(cx, came);
             self.link_effects(cx, number, effects);
+        }
+        if let Some(id) = refused {
+            cx.saw(Seen::Refused { id });
         }
     }
 
