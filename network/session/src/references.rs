@@ -255,12 +255,13 @@ impl Session {
             Body::Json(_) => (None, false),
         };
         match asked {
+            _ if durable => {
+                self.queue.give_up(key);
+            }
             // A release takes back the get as well.
             Some(uuid) => {
                 self.queue.give_up(key);
-                if !durable {
-                    self.let_go(&uuid, None, None);
-                }
+                self.let_go(&uuid, None, None);
             }
             None => self.queue.abandon(key),
         }

@@ -116,7 +116,8 @@ pub const LAWS: &[Law] = &[
     },
     Law {
         name: "durable-survives",
-        sentence: "a durable reference outlives its client, silence and the server",
+        sentence: "a durable reference outlives its client, silence and the server, and is in the \
+                   container's record",
         check: Check::Calm(durable::survives),
     },
     Law {

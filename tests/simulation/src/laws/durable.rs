@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::ServerView;
 use super::verdict::{Verdict, each, unless};
 use crate::ledger::News;
+use crate::program::{Program, holders};
 use crate::world::World;
 
 pub(super) fn survives(world: &World, view: &ServerView) -> Verdict {
@@ -15,10 +16,30 @@ pub(super) fn survives(world: &World, view: &ServerView) -> Verdict {
     each(held.map(|(uuid, _)| {
         let copies = world.ledger.accepting(uuid).len();
         let known = view.references(uuid).unwrap_or_default();
-        unless(copies == 0 || known == 0, || {
-            format!("{uuid} is wanted; {copies} accept; references: {known}")
-        })
+        let unnamed = records(world, uuid).find(|(_, named)| !named);
+        unless(
+            copies == 0 || known == 0 || unnamed.is_some(),
+            || match unnamed {
+                Some((agent, _)) => {
+                    format!("the record of {uuid} at {agent} does not name the operator")
+                }
+                None => format!("{uuid} is wanted; {copies} accept; references: {known}"),
+            },
+        )
     }))
+}
+
+/// The Rust agents that have a container, and whether its record there names the operator.
+fn records<'a>(world: &'a World, uuid: &'a str) -> impl Iterator<Item = (&'a str, bool)> {
+    world.running().filter_map(move |(_, process, program)| {
+        let Program::Agent(agent) = program else {
+            return None;
+        };
+        let records = agent.core().records(None);
+        let record = records.into_iter().find(|record| record.uuid == uuid)?;
+        let ext = record.huly?;
+        Some((process.name.as_str(), holders::named(&ext.holders)))
+    })
 }
 
 pub(super) fn recorded(world: &World, news: &News) -> Verdict {

@@ -10,7 +10,7 @@ use crate::ledger::{Durable, Seen};
 use crate::wire::WireId;
 
 /// Whether the operator is among holders.
-pub(super) fn named(holders: &[String]) -> bool {
+pub(crate) fn named(holders: &[String]) -> bool {
     holders.iter().any(|holder| holder == OPERATOR)
 }
 
