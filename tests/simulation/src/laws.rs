@@ -161,7 +161,8 @@ pub const LAWS: &[Law] = &[
     Law {
         name: "answer-fits",
         sentence: "an answer is that of a container that ran the request, and the code of an error \
-                   says what is so: did not run and will not, too late, not known",
+                   says what is so: of a request that it did not run and will not, is too late or not \
+                   known, of a get that nobody offers the kind or may have it, that there is no room",
         check: Check::News(codes::fits),
     },
     Law {

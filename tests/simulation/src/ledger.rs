@@ -1,5 +1,6 @@
 //! What was seen of containers, requests and references: what the laws judge by.
 
+mod calls;
 mod durable;
 mod lives;
 
@@ -11,6 +12,8 @@ use huly_protocol::{Epoch, ErrorCode, KindSpec};
 use crate::program::server::Fencing;
 use crate::wire::WireId;
 use crate::world::ProcessId;
+use calls::Ends;
+pub(crate) use calls::Get;
 pub(crate) use durable::Durable;
 
 /// Something that a program did or saw.
@@ -52,9 +55,13 @@ pub(crate) enum Seen {
     SentAgain { op: u64 },
     /// It came to its end.
     Done { op: u64, outcome: Outcome },
-    /// Another call than a request is made that may take so long, or came to its end.
-    Calls { call: u64, timeout: Duration },
-    /// It came to its end.
+    /// A container of a kind is got; that may take so long.
+    Calls {
+        call: u64,
+        kind: String,
+        timeout: Duration,
+    },
+    /// That came to its end.
     Called {
         call: u64,
         /// With what it failed, if it did.
@@ -164,8 +171,8 @@ pub(crate) struct Ledger {
     pub(crate) asked: BTreeMap<u64, Asked>,
     /// Under which ids idempotent requests went out.
     ids: BTreeMap<(ProcessId, String), u64>,
-    /// Calls without an end, with their deadlines.
-    pub(crate) open: BTreeMap<(ProcessId, u64), Duration>,
+    /// Gets without an end.
+    pub(crate) gets: BTreeMap<(ProcessId, u64), Get>,
     /// Requests without an end.
     pub(crate) unanswered: BTreeSet<u64>,
     /// When an agent's process was first registered at a server's.
@@ -206,23 +213,12 @@ pub(crate) enum News {
         asked: String,
         got: String,
     },
-    /// Another call came to its end, so much before its deadline.
+    /// A get came to its end.
     Called {
         call: u64,
         code: Option<ErrorCode>,
-        early: Duration,
+        get: Get,
     },
-}
-
-/// When things ended, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Ends(Vec<Duration>);
-
-impl Ends {
-    /// How many did since then.
-    pub(crate) fn since(&self, since: Duration) -> usize {
-        self.0.len() - self.0.partition_point(|at| *at < since)
-    }
 }
 
 impl Ledger {
@@ -322,16 +318,15 @@ impl Ledger {
                     self.news.push(News::Done(op));
                 }
             }
-            Seen::Calls { call, timeout } => {
-                self.open.insert((by, call), now + timeout);
+            Seen::Calls {
+                call,
+                kind,
+                timeout,
+            } => {
+                let (at, deadline) = (now, now + timeout);
+                self.gets.insert((by, call), Get { kind, at, deadline });
             }
-            Seen::Called { call, code } => {
-                if let Some(deadline) = self.open.remove(&(by, call)) {
-                    self.called.0.push(now);
-                    let early = deadline.saturating_sub(now);
-                    self.news.push(News::Called { call, code, early });
-                }
-            }
+            Seen::Called { call, code } => self.called(now, by, call, code),
             Seen::LetGo => self.called.0.push(now),
             Seen::Got { asked, got } => self.news.push(News::Got { asked, got }),
             Seen::Sent { op, id } => {
@@ -390,7 +385,7 @@ impl Ledger {
         for copy in copies {
             self.refuses(now, copy, true);
         }
-        let calls = self.open.extract_if(.., |(by, _), _| *by == process);
+        let calls = self.gets.extract_if(.., |(by, _), _| *by == process);
         self.called.0.extend(calls.map(|_| now));
         let asked = &self.asked;
         let its = |op: &u64| asked.get(op).is_none_or(|asked| asked.by == process);

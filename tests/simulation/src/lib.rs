@@ -16,6 +16,7 @@ mod scenario;
 mod story;
 mod tries;
 mod wire;
+mod words;
 mod world;
 
 pub use laws::{LAWS, Law, SAME, Violation};

@@ -32,7 +32,7 @@ struct Arguments {
     /// Fail if a thousand of them take longer, in seconds; fewer may take as long
     #[arg(long, value_name = "SECONDS", conflicts_with = "seed")]
     ceiling: Option<u64>,
-    /// Do something wrong on purpose
+    /// Do something wrong on purpose: fails if no law notices
     #[arg(long)]
     sabotage: Option<Sabotage>,
     /// Name the laws and end
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns whether every law held.
+/// Returns whether every law held; of what is done wrong on purpose, whether one noticed.
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut out = io::stdout().lock();
     if arguments.laws {
@@ -92,7 +92,7 @@ fn tell(seed: u64, arguments: &Arguments, out: &mut impl Write) -> io::Result<bo
         false => Telling::Deeds,
     };
     let outcome = simulate(seed, arguments.sabotage, telling);
-    for line in &outcome.story {
+    for line in outcome.opening.iter().chain(&outcome.story) {
         writeln!(out, "{line}")?;
     }
     writeln!(
@@ -103,5 +103,5 @@ fn tell(seed: u64, arguments: &Arguments, out: &mut impl Write) -> io::Result<bo
     for broken in &outcome.violations {
         writeln!(out, "{broken}")?;
     }
-    Ok(outcome.violations.is_empty())
+    many::is_right(!outcome.violations.is_empty(), arguments.sabotage, out)
 }

@@ -97,7 +97,30 @@ pub(crate) fn run(
         writeln!(out, "they may take {most:.1} s at most")?;
     }
     let meaningful = all.ran > 0 && (idle.is_empty() || count < ENOUGH);
-    Ok(all.broken.is_empty() && meaningful && late.is_none())
+    let right = is_right(!all.broken.is_empty(), sabotage, &mut out)?;
+    Ok(right && meaningful && late.is_none())
+}
+
+/// Whether laws were broken exactly where something was done wrong on purpose; says so where none
+/// noticed that.
+pub(crate) fn is_right(
+    broken: bool,
+    sabotage: Option<Sabotage>,
+    out: &mut impl Write,
+) -> io::Result<bool> {
+    let Some(sabotage) = sabotage else {
+        return Ok(!broken);
+    };
+    if !broken {
+        writeln!(out, "no law noticed {}", named(sabotage))?;
+    }
+    Ok(broken)
+}
+
+/// What it is called on the command line.
+fn named(sabotage: Sabotage) -> String {
+    let named = sabotage.to_possible_value();
+    named.map_or_else(String::new, |named| named.get_name().to_owned())
 }
 
 impl All {
@@ -138,7 +161,10 @@ fn report(
     let Some((seed, violations)) = broken.first_key_value() else {
         return Ok(());
     };
-    let told = story(*seed, violations, sabotage);
+    let (opening, told) = story(*seed, violations, sabotage);
+    for line in opening {
+        writeln!(out, "{line}")?;
+    }
     writeln!(
         out,
         "the story of seed {seed}, its last {} lines until then:",
@@ -147,18 +173,22 @@ fn report(
     for line in told {
         writeln!(out, "{line}")?;
     }
-    let sabotage = sabotage.and_then(|sabotage| sabotage.to_possible_value());
-    let sabotage = sabotage.map(|of| format!(" --sabotage {}", of.get_name()));
-    let with = sabotage.unwrap_or_default();
+    let with = sabotage.map(|sabotage| format!(" --sabotage {}", named(sabotage)));
+    let with = with.unwrap_or_default();
     writeln!(
         out,
         "all of it: cargo run --release -p huly-simulation -- --seed {seed}{with}"
     )
 }
 
-/// What happened before the first of its violations.
-fn story(seed: u64, violations: &[Violation], sabotage: Option<Sabotage>) -> Vec<String> {
-    let mut lines = simulate(seed, sabotage, Telling::Deeds).story;
+/// What a seed is made of, and what happened before the first of its violations.
+fn story(
+    seed: u64,
+    violations: &[Violation],
+    sabotage: Option<Sabotage>,
+) -> (Vec<String>, Vec<String>) {
+    let told = simulate(seed, sabotage, Telling::Deeds);
+    let (opening, mut lines) = (told.opening, told.story);
     let told = violations.iter().filter_map(|broken| {
         let words = format!("{} is broken: {}", broken.law, broken.what);
         lines.iter().position(|line| line.ends_with(&words))
@@ -167,7 +197,8 @@ fn story(seed: u64, violations: &[Violation], sabotage: Option<Sabotage>) -> Vec
     if let Some(first) = told.min() {
         lines.truncate(first + 1);
     }
-    lines.split_off(lines.len().saturating_sub(LINES))
+    let last = lines.len().saturating_sub(LINES);
+    (opening, lines.split_off(last))
 }
 
 #[cfg(test)]
@@ -186,6 +217,8 @@ mod tests {
         report(&broken, sabotage, &mut out).expect("room");
         let out = String::from_utf8(out).expect("words");
         let lines: Vec<&str> = out.lines().collect();
+        let opening = format!("seed {seed}: a server, ");
+        assert!(lines.iter().any(|line| line.starts_with(&opening)));
         let begin = format!("the story of seed {seed}, ");
         let begin = lines.iter().position(|line| line.starts_with(&begin));
         let told = &lines[begin.expect("the story") + 1..];
@@ -196,5 +229,16 @@ mod tests {
         assert!(story.iter().any(|line| line.contains("request")));
         assert!(broken.contains(violations[0].law) && broken.ends_with(&violations[0].what));
         assert!(command.ends_with(&format!("--seed {seed} --sabotage double-requests")));
+    }
+
+    #[test]
+    fn what_is_done_wrong_and_not_noticed_is_said_and_fails() {
+        let mut out = Vec::new();
+        let right = is_right(false, Some(Sabotage::NoLimits), &mut out).expect("room");
+        assert!(!right);
+        assert_eq!(out, b"no law noticed no-limits\n");
+        assert!(is_right(true, Some(Sabotage::NoLimits), &mut out).expect("room"));
+        assert!(is_right(false, None, &mut out).expect("room"));
+        assert!(!is_right(true, None, &mut out).expect("room"));
     }
 }

@@ -44,6 +44,8 @@ pub struct Outcome {
     pub judged: BTreeMap<&'static str, u64>,
     /// Requests that containers began with.
     pub executed: usize,
+    /// What the seed is made of, a line each; nothing where nothing is told.
+    pub opening: Vec<String>,
     /// What happened, a line each.
     pub story: Vec<String>,
 }
@@ -52,6 +54,10 @@ pub struct Outcome {
 pub fn simulate(seed: u64, sabotage: Option<Sabotage>, telling: Telling) -> Outcome {
     let scenario = Scenario::new(seed);
     let story = Story::new(telling != Telling::Silent, telling == Telling::Messages);
+    let opening = match telling {
+        Telling::Silent => Vec::new(),
+        Telling::Deeds | Telling::Messages => scenario.in_words(),
+    };
     let mended = scenario.mended;
     let mut world = World::new(scenario, story, sabotage);
     world.run_until(mended);
@@ -73,7 +79,7 @@ pub fn simulate(seed: u64, sabotage: Option<Sabotage>, telling: Telling) -> Outc
     world.run_until(end + EMPTY);
     world.catch_breath(end + EMPTY);
     world.judge_end();
-    world.outcome()
+    world.outcome(opening)
 }
 
 /// Simulates a seed once more: what is wrong if not everything is as it was.
@@ -140,13 +146,14 @@ impl World {
         }
     }
 
-    fn outcome(mut self) -> Outcome {
+    fn outcome(mut self, opening: Vec<String>) -> Outcome {
         let violations = self.laws.take();
         Outcome {
             hash: self.story.hash(),
             violations,
             judged: self.laws.judged(),
             executed: self.ledger.asked.values().map(|a| a.executed.len()).sum(),
+            opening,
             story: self.story.lines(),
         }
     }

@@ -41,6 +41,8 @@ pub enum Sabotage {
     ClaimNotRun,
     /// The client's driver says of idempotent requests that failed that their last try did not run.
     ClaimTryNotRun,
+    /// The client's driver says of gets that failed that nobody offers the kind.
+    ClaimNoKind,
     /// The client's driver asks other containers than its caller says.
     AskOthers,
     /// The client's driver gets other containers than its caller says.

@@ -6,6 +6,7 @@ mod returns;
 pub(crate) mod rivals;
 mod step;
 pub(crate) mod times;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -31,6 +31,7 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::DropTimeouts, "answered-in-time"),
     (Sabotage::ClaimNotRun, "answer-fits"),
     (Sabotage::ClaimTryNotRun, "answer-fits"),
+    (Sabotage::ClaimNoKind, "answer-fits"),
     (Sabotage::NoLimits, "within-bounds"),
     (Sabotage::DropReleases, "within-bounds"),
     (Sabotage::DropReplies, "bounded"),
@@ -87,5 +88,13 @@ fn a_story_names_who_and_when_and_is_told_again_alike() {
     assert!(first.executed > 0);
     let told = |what: &str| first.story.iter().any(|line| line.contains(what));
     assert!(told("server is started") && told("starts container"));
+    let opening = first.opening.join("\n");
+    assert!(opening.starts_with("seed 7: a server, ") && opening.contains("leases of"));
+    // Words for people, not values of this program.
+    let debug = first.story.iter().find(|line| {
+        let made_of = ["Some(", "None", "{ ", "[\""];
+        made_of.iter().any(|of| line.contains(of))
+    });
+    assert_eq!(debug, None);
     assert_ne!(first.hash, simulate(8, None, Telling::Silent).hash);
 }

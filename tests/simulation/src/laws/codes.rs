@@ -1,12 +1,14 @@
 //! The law of codes: what an error says of a request or a get is so.
 
+mod gets;
+
 use std::time::Duration;
 
 use huly_protocol::ErrorCode;
 
 use super::verdict::{Verdict, always, where_any};
 use crate::ledger::{Asked, News, Outcome};
-use crate::scenario::{Scenario, Step};
+use crate::words::of_code;
 use crate::world::World;
 
 /// How much earlier than its caller gives up a request that waits may be given up (100 ms).
@@ -59,10 +61,11 @@ pub(super) fn fits(world: &World, news: &News) -> Verdict {
             let is_error = matches!(outcome, Outcome::Error(_));
             where_any(is_error, wrong.map(|wrong| format!("request {op} {wrong}")))
         }
-        News::Called { call, code, early } => {
+        News::Called { call, code, get } => {
             let code = (*code)?;
-            let wrong = get(world, code, *early);
-            always(wrong.map(|wrong| format!("call {call} failed with {code:?}: {wrong}")))
+            let wrong = gets::wrong(world, get, code);
+            let says = of_code(Some(code));
+            always(wrong.map(|wrong| format!("get {call} failed, says \"{says}\": {wrong}")))
         }
         _ => None,
     }
@@ -92,35 +95,6 @@ fn request(asked: &Asked, last_word: Duration) -> Option<String> {
         Says::Nothing => "which says nothing of it",
         Says::DidNotRun | Says::TooLate | Says::NotKnown => return None,
     };
-    Some(format!("failed with {code:?}: {wrong}"))
-}
-
-/// What is wrong with how a get failed, so much earlier than it was to.
-fn get(world: &World, code: ErrorCode, early: Duration) -> Option<&'static str> {
-    match code {
-        // A start that a specification gives less time may be over before, also one that began before
-        // it was asked for.
-        ErrorCode::TimedOut if early > last_word(world) && !has_start_timeout(world) => {
-            Some("its time is not over")
-        }
-        // A start that fails says so by its own words.
-        ErrorCode::TimedOut
-        | ErrorCode::Busy
-        | ErrorCode::NoSuitableAgent
-        | ErrorCode::NoSuchKind
-        | ErrorCode::Interrupted
-        | ErrorCode::Failed => None,
-        _ => Some("which says nothing of a get"),
-    }
-}
-
-/// Whether a specification, at the beginning or later, says how long a start may take.
-fn has_start_timeout(world: &World) -> bool {
-    let Scenario { breadth, steps, .. } = &world.scenario;
-    let later = steps.iter().filter_map(|(_, step)| match step {
-        Step::SetKind(spec) => Some(&**spec),
-        _ => None,
-    });
-    let mut all = breadth.specs.iter().chain(later);
-    all.any(|spec| spec.start_timeout_ms.is_some())
+    let says = of_code(Some(code));
+    Some(format!("failed, says \"{says}\": {wrong}"))
 }

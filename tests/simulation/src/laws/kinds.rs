@@ -24,7 +24,8 @@ pub(super) fn placed(world: &World, news: &News) -> Verdict {
     let latest = placed.known.map(|known| {
         let revision = spec.map(|spec| spec.revision);
         (revision < Some(known)).then(|| {
-            format!("{name} is to start a {kind} by revision {revision:?} and was told {known}")
+            let by = of_revision(revision);
+            format!("{name} is to start a {kind} by {by} and was told revision {known}")
         })
     });
     each([selects, latest].into_iter().flatten().map(always))
@@ -41,13 +42,20 @@ pub(super) fn known(world: &World, _: &ServerView) -> Verdict {
             let known = agent.core().spec_of(kind);
             let wrong = (known != said(kind)).then(|| {
                 format!(
-                    "{} knows revision {:?} of {kind}, the operator says {:?}",
+                    "{} knows {} of {kind}, the operator says {}",
                     process.name,
-                    revision(known),
-                    revision(said(kind)),
+                    of_revision(revision(known)),
+                    of_revision(revision(said(kind))),
                 )
             });
             where_any(said(kind).is_some(), wrong)
         }))
     }))
+}
+
+fn of_revision(revision: Option<u64>) -> String {
+    match revision {
+        Some(revision) => format!("revision {revision}"),
+        None => "no specification".to_owned(),
+    }
 }

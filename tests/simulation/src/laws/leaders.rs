@@ -17,7 +17,9 @@ pub(super) fn one(world: &World) -> Verdict {
     let leading = operators.filter(|(process, until)| *until > world.mono_at(&process.place));
     let leading: Vec<&str> = leading.map(|(process, _)| process.name.as_str()).collect();
     (!leading.is_empty()).then_some(())?;
-    unless(leading.len() > 1, || format!("{leading:?} lead"))
+    unless(leading.len() > 1, || {
+        format!("{} lead", leading.join(" and "))
+    })
 }
 
 pub(super) fn fenced(_: &World, news: &News) -> Verdict {
@@ -31,7 +33,10 @@ pub(super) fn fenced(_: &World, news: &News) -> Verdict {
             let_in,
         } => unless(
             before.is_some_and(|before| number < before) && let_in,
-            || format!("number {number} is let in after {before:?}"),
+            || {
+                let before = before.unwrap_or_default();
+                format!("number {number} is let in after {before}")
+            },
         ),
         Fencing::Said { number, applied } => unless(applied, || {
             format!("what number {number} says is done, and a higher one was let in before")

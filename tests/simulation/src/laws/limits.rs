@@ -45,7 +45,13 @@ pub(crate) fn under_way(world: &World) -> Option<String> {
             Program::PlainAgent(agent) => vec![("calls", agent.pending())],
         };
         all.retain(|(_, count)| *count > 0);
-        (!all.is_empty()).then(|| format!("{} has under way: {all:?}", process.name))
+        (!all.is_empty()).then(|| {
+            let all: Vec<String> = all
+                .iter()
+                .map(|(what, count)| format!("{count} {what}"))
+                .collect();
+            format!("{} has under way: {}", process.name, all.join(", "))
+        })
     })
 }
 

@@ -42,7 +42,7 @@ impl Load {
     pub(super) fn at_least(world: &World) -> Self {
         let (scenario, ledger) = (&world.scenario, &world.ledger);
         let since = world.now.saturating_sub(HEARD);
-        let calls = ledger.open.len() + ledger.called.since(since);
+        let calls = ledger.gets.len() + ledger.called.since(since);
         let mut load = Self {
             requests: ledger.unanswered.len() + ledger.answered.since(since),
             calls,

@@ -98,10 +98,10 @@ pub(super) fn in_time(world: &World) -> Verdict {
             format!("request {op} has no answer")
         })
     });
-    let calls = world.ledger.open.iter().map(|((by, call), at)| {
+    let calls = world.ledger.gets.iter().map(|((by, call), get)| {
         let name = &world.process(*by).name;
-        unless(late(*by, *at), || {
-            format!("call {call} of {name} has no answer")
+        unless(late(*by, get.deadline), || {
+            format!("get {call} of {name} has no answer")
         })
     });
     each(requests.chain(calls))

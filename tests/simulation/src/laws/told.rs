@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use huly_protocol::{AgentInfo, ContainerRecord};
+use serde::Serialize;
 
 use super::ServerView;
 use super::verdict::{Verdict, always, each, unless};
@@ -45,15 +46,19 @@ fn differs(belief: &Belief, view: &ServerView) -> Option<String> {
     })
 }
 
-fn difference<T: PartialEq + std::fmt::Debug>(
+fn difference<T: PartialEq + Serialize>(
     believed: BTreeMap<String, T>,
     known: BTreeMap<String, T>,
 ) -> Option<String> {
     let mut all = believed.keys().chain(known.keys());
     let name = all.find(|name| believed.get(*name) != known.get(*name))?;
-    let (believed, known) = (believed.get(name), known.get(name));
+    let said = |of: Option<&T>| match of.map(serde_json::to_string) {
+        Some(said) => said.unwrap_or_default(),
+        None => "nothing".to_owned(),
+    };
+    let (believed, known) = (said(believed.get(name)), said(known.get(name)));
     Some(format!(
-        "it believes of {name}: {believed:?}; the server: {known:?}"
+        "it believes of {name}: {believed}; the server: {known}"
     ))
 }
 
@@ -98,10 +103,8 @@ pub(super) fn connections(world: &World, _: &ServerView) -> Verdict {
                 Some(*process) == leads_to && by
             });
             let name = &process.name;
-            let to = leads_to.map(|id| &world.process(id).name);
-            unless(!there, || {
-                format!("{name} is connected to {uuid} at {to:?}")
-            })
+            let to = leads_to.map_or("nobody", |id| &world.process(id).name);
+            unless(!there, || format!("{name} is connected to {uuid} at {to}"))
         }))
     }))
 }
@@ -116,9 +119,11 @@ pub(super) fn whereabouts(world: &World, view: &ServerView) -> Verdict {
         each(program.whereabouts().into_iter().map(|(uuid, believed)| {
             let (name, known) = (&process.name, known.get(uuid.as_str()).copied());
             unless(known != believed.as_deref(), || {
-                format!(
-                    "{name} holds {uuid} and believes it at {believed:?}; the server: {known:?}"
-                )
+                let (believed, known) = (
+                    believed.as_deref().unwrap_or("no place"),
+                    known.unwrap_or("no place"),
+                );
+                format!("{name} holds {uuid} and believes it at {believed}; the server: {known}")
             })
         }))
     }))

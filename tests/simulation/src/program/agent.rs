@@ -20,6 +20,7 @@ use super::{Action, Came, Context, Told, holders};
 use crate::ledger::{Durable, Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+use crate::words;
 use doors::Doors;
 
 /// How long the server may take to note that the agent leaves.
@@ -35,6 +36,8 @@ pub(crate) struct AgentProgram {
     core: Agent,
     link: Link,
     hosting: Hosting,
+    /// What stories call its containers.
+    uuids: BTreeMap<Run, String>,
     doors: Doors,
     random: Random,
     tick: Duration,
@@ -62,6 +65,7 @@ impl AgentProgram {
             id: config.agent.clone(),
             labels: config.labels.clone(),
             hosting: Hosting::new(random.fork(), manners, now),
+            uuids: BTreeMap::new(),
             doors: Doors::new(listening),
             random,
             core: Agent::new(config, now),
@@ -149,9 +153,13 @@ impl AgentProgram {
                 _ => Vec::new(),
             };
             let mut effects = Vec::new();
+            let ended = match &input {
+                Input::Ended { run, .. } => self.uuids.remove(run),
+                _ => None,
+            };
             self.core.handle(cx.now, input, &mut effects);
             for effect in effects {
-                self.core_effect(cx, effect);
+                self.core_effect(cx, effect, ended.as_deref());
             }
             // After a pause it registers before it looks at what came.
             for (uuid, named) in told {
@@ -188,7 +196,7 @@ impl AgentProgram {
                 E::Term(term) => self.inputs.push_back(Input::Term(term)),
                 E::Answered { token, result } => self.answered(cx, token, result),
                 E::Stopped(reason) => {
-                    let why = format!("the session is over: {reason:?}");
+                    let why = format!("the session is over: {}", words::of_stop(&reason));
                     cx.actions.push(Action::Exit { why });
                 }
                 _ => {}
@@ -270,7 +278,8 @@ impl AgentProgram {
         self.link_input(cx, session::Input::Call(call));
     }
 
-    fn core_effect(&mut self, cx: &mut Context, effect: Effect) {
+    /// `ended` is the container that has just ended, if one has.
+    fn core_effect(&mut self, cx: &mut Context, effect: Effect, ended: Option<&str>) {
         let mut reports = Vec::new();
         match effect {
             Effect::Register(registration) => self.register(cx, registration),
@@ -298,12 +307,14 @@ impl AgentProgram {
                 }
             }
             Effect::Permit { run, permit } => {
-                cx.tell(format!("permit of run {}: {permit:?}", run.0));
+                let uuid = self.uuids.get(&run).map_or("", String::as_str);
+                cx.tell(format!("container {uuid} {}", words::of_permit(permit)));
                 self.hosting.set_permit(run, permit);
             }
             Effect::Start { run, seed } => {
                 let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
                 cx.tell(format!("starts container {uuid}, epoch {epoch}"));
+                self.uuids.insert(run, uuid.to_string());
                 self.doors.starts(run, &seed.kind);
                 self.hosting.start(cx, run, *seed);
             }
@@ -311,6 +322,7 @@ impl AgentProgram {
             Effect::Activate { run, seed } => {
                 let (uuid, epoch) = (seed.uuid.clone(), text(seed.epoch));
                 cx.tell(format!("its standby is to have {uuid}, epoch {epoch}"));
+                self.uuids.insert(run, uuid.to_string());
                 self.hosting.activate(cx, run, *seed);
             }
             Effect::Dispatch { run, asked } => {
@@ -323,7 +335,11 @@ impl AgentProgram {
             Effect::Stop { run } => self.hosting.stop(cx, run),
             Effect::Abort { run } => self.hosting.abort(cx, run, &mut reports),
             Effect::Observed(core::Observed::End { kind, reason }) => {
-                cx.tell(format!("a container of kind {kind} ended: {reason}"));
+                let uuid = ended.unwrap_or(&*kind);
+                cx.tell(format!(
+                    "container {uuid} has ended: {}",
+                    words::of_end(reason)
+                ));
             }
             Effect::Send { conn, frame } => self.send_to_client(cx, &conn, frame),
             Effect::CloseDoor { run } => self.close_door(cx, run),

@@ -20,10 +20,12 @@ use crate::ledger::{Outcome, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use crate::tries::number_of;
+use crate::words;
 
 #[derive(Debug)]
 enum Waits {
     Get {
+        kind: String,
         uuid: Option<String>,
     },
     Request {
@@ -48,6 +50,21 @@ fn refused(came: &Came) -> Option<String> {
     match came {
         Came::Frame { frame, .. } if frame.op == Op::ResponseError => Some(frame.id.clone()),
         _ => None,
+    }
+}
+
+impl Waits {
+    /// What a story calls it.
+    fn what(&self) -> String {
+        match self {
+            Self::Get {
+                uuid: Some(uuid), ..
+            } => uuid.clone(),
+            Self::Get { kind, .. } => format!("a {kind}"),
+            Self::Request { op } | Self::Direct { op, .. } => format!("request {op}"),
+            Self::Connect { uuid, .. } => format!("events of {uuid}"),
+            Self::Other => "a call".to_owned(),
+        }
     }
 }
 
@@ -229,7 +246,7 @@ impl ClientProgram {
                 }
                 Effect::Up { .. } => self.is_up(cx),
                 Effect::Stopped(reason) => {
-                    let why = format!("the session is over: {reason:?}");
+                    let why = format!("the session is over: {}", words::of_stop(&reason));
                     cx.actions.push(Action::Exit { why });
                 }
                 _ => {}
@@ -277,18 +294,26 @@ impl ClientProgram {
             outcome = Outcome::Error(Some(ErrorCode::Interrupted));
         }
         if let Outcome::Error(code) = outcome {
-            cx.tell(format!("request {op} failed: {code:?}"));
+            cx.tell(format!("request {op} failed: {}", words::of_code(code)));
         }
         cx.saw(Seen::Done { op, outcome });
     }
 
     fn got(&mut self, cx: &mut Context, token: Token, result: Result<GotContainer, CallError>) {
-        let code = result.as_ref().err().and_then(CallError::code);
+        let failed = result.as_ref().err();
+        let code = match cx.does(Sabotage::ClaimNoKind) {
+            true => failed.map(|_| ErrorCode::NoSuchKind),
+            false => failed.and_then(CallError::code),
+        };
         cx.saw(Seen::Called { call: token, code });
         let waited = self.waits.remove(&token);
+        let what = waited.as_ref().map(Waits::what).unwrap_or_default();
         match result {
             Ok(got) => {
-                if let Some(Waits::Get { uuid: Some(asked) }) = waited {
+                if let Some(Waits::Get {
+                    uuid: Some(asked), ..
+                }) = waited
+                {
                     let got = got.uuid.clone();
                     cx.saw(Seen::Got { asked, got });
                 }
@@ -296,13 +321,18 @@ impl ClientProgram {
                 self.handles.push(got.uuid);
             }
             Err(error) => {
-                if let (Some(Waits::Get { uuid: Some(asked) }), CallError::Protocol(got)) =
-                    (waited, &error)
+                if let (
+                    Some(Waits::Get {
+                        uuid: Some(asked), ..
+                    }),
+                    CallError::Protocol(got),
+                ) = (waited, &error)
                 {
                     let got = got.clone();
                     cx.saw(Seen::Got { asked, got });
                 }
-                cx.tell(format!("a get failed: {:?}", error.code()));
+                let why = words::of_error(&error);
+                cx.tell(format!("its get of {what} failed: {why}"));
             }
         }
     }

@@ -63,10 +63,11 @@ impl Belief {
     fn wrong(&mut self, what: &str, event: &FeedEvent) {
         let (at, before) = (event.revision, &self.position);
         let told = || {
-            format!(
-                "{what}: revision {at} of {} after {before:?}",
-                event.instance
-            )
+            let before = match before {
+                Some((instance, revision)) => format!("revision {revision} of {instance}"),
+                None => "nothing".to_owned(),
+            };
+            format!("{what}: revision {at} of {} after {before}", event.instance)
         };
         self.gap.get_or_insert_with(told);
     }

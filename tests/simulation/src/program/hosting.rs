@@ -174,12 +174,12 @@ impl Hosting {
         let live: Vec<Run> = live.map(|(run, _)| *run).collect();
         let mut reports = Vec::new();
         if let Some(run) = self.random.pick(&live).copied() {
-            let how = match self.random.percent(50) {
-                true => EndReport::ByItself,
-                false => EndReport::Panicked("a fault".to_owned()),
+            let (how, told) = match self.random.percent(50) {
+                true => (EndReport::ByItself, "ends by itself"),
+                false => (EndReport::Panicked("a fault".to_owned()), "panics"),
             };
             if let Some(hosted) = self.hosted.get(&run) {
-                cx.tell(format!("container {}: {how:?}", hosted.seed.uuid));
+                cx.tell(format!("container {} {told}", hosted.seed.uuid));
             }
             self.ended(cx, run, how, &mut reports);
         }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::link::Link;
 use super::{Action, Came, Context, Told};
 use crate::ledger::{Durable, Seen};
+use crate::words;
 pub(crate) use candidacy::Candidacy;
 use candidacy::Turn;
 
@@ -332,7 +333,10 @@ impl OperatorProgram {
                             let (token, raw) = (None, true);
                             self.input(cx, Input::Release { token, uuid, raw });
                         }
-                        Err(error) => cx.tell(format!("get of {uuid}: {:?}", error.code())),
+                        Err(error) => {
+                            let why = words::of_error(&error);
+                            cx.tell(format!("get of {uuid} failed: {why}"));
+                        }
                     }
                 }
                 Effect::Answered { token, result } => {
@@ -349,8 +353,9 @@ impl OperatorProgram {
                     match result.map(|answer| serde_json::from_slice::<Synced>(&answer)) {
                         Ok(Ok(synced)) => {
                             cx.tell(format!(
-                                "synced: {:?} released, {:?} missing",
-                                synced.released, synced.missing
+                                "synced: {} released, {} missing",
+                                words::of_all(&synced.released),
+                                words::of_all(&synced.missing)
                             ));
                             for uuid in synced.missing {
                                 self.got.remove(&uuid);
@@ -367,7 +372,7 @@ impl OperatorProgram {
                     self.turn(cx, turns.unwrap_or_default());
                 }
                 Effect::Stopped(reason) => {
-                    let why = format!("the session is over: {reason:?}");
+                    let why = format!("the session is over: {}", words::of_stop(&reason));
                     cx.actions.push(Action::Exit { why });
                 }
                 _ => {}

@@ -42,7 +42,7 @@ impl Limits {
         }
     }
 
-    fn large() -> Self {
+    pub(super) fn large() -> Self {
         Self {
             requests_in_flight: 4_096,
             calls_per_container: 8_192,
@@ -51,6 +51,12 @@ impl Limits {
             answers_bytes: 16 << 20,
             answers_window: Duration::from_secs(60),
         }
+    }
+
+    /// Whether gets find room, however many there are in a simulation.
+    pub(crate) fn has_room(&self) -> bool {
+        let large = Self::large();
+        self.requests_in_flight == large.requests_in_flight && self.hold_bytes == large.hold_bytes
     }
 
     /// What no network is to have.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use huly_protocol::KindSpec;
 
+use crate::words::of_all;
+
 /// Something that happens, mostly to who has a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -104,7 +106,9 @@ impl fmt::Display for Step {
             Self::Clog(place) => write!(f, "the server gives up the connection to {place}"),
             Self::LoseContainer(place) => write!(f, "a container of {place} ends by itself"),
             Self::Leave(place) => write!(f, "{place} is told to leave"),
-            Self::Double { stay } => write!(f, "a second server; {stay:?} stay with the first"),
+            Self::Double { stay } => {
+                write!(f, "a second server; with the first stay {}", of_all(stay))
+            }
             Self::SetKind(spec) => write!(f, "kind {} has revision {}", spec.kind, spec.revision),
             Self::DeleteKind(kind) => write!(f, "kind {kind} is deleted"),
             Self::Single => write!(f, "the first server is cut off from all"),

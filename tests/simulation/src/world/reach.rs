@@ -1,5 +1,7 @@
 //! Who reaches whom.
 
+use std::time::Duration;
+
 use super::{Process, World};
 use crate::program::Program;
 
@@ -7,7 +9,12 @@ impl World {
     /// Whether every agent reaches the one server there is, and has for as long as they take to tell
     /// each other what happened before.
     pub(crate) fn is_told(&self) -> bool {
-        self.now >= self.told_by && self.every_agent_reaches()
+        self.is_told_since(self.now)
+    }
+
+    /// The same, already then.
+    pub(crate) fn is_told_since(&self, since: Duration) -> bool {
+        since >= self.told_by && self.every_agent_reaches()
     }
 
     /// Whether agents and the server go on, and nothing is between them.
@@ -17,7 +24,7 @@ impl World {
         one && places.all(|(place, id)| {
             let goes_on = !self.isolated.contains(place)
                 && !self.parted.contains(place)
-                && !self.slow.get(place).is_some_and(|ms| *ms > 0);
+                && self.slow.get(place).is_none_or(|ms| *ms == 0);
             let process = self.process(*id);
             goes_on
                 && !process.paused

@@ -10,6 +10,7 @@ use super::AgentProgram;
 use crate::ledger::{Durable, Seen};
 use crate::program::{Context, holders};
 use crate::sabotage::Sabotage;
+use crate::words::of_all;
 
 impl AgentProgram {
     pub(super) fn register(&mut self, cx: &mut Context, mut registration: AgentRegistration) {
@@ -49,7 +50,7 @@ impl AgentProgram {
                     self.link_input(cx, session::Input::Call(call));
                 }
                 RegistrarEffect::Registered { original, end } => {
-                    cx.tell(format!("is registered; is to end {end:?}"));
+                    cx.tell(format!("is registered; is to end {}", of_all(&end)));
                     cx.saw(Seen::Registered);
                     self.note_durable(cx, Durable::Registered);
                     self.inputs.push_back(Input::Server { original });

@@ -107,9 +107,17 @@ impl ClientProgram {
             kind
         };
         let uuid = request.uuid.clone();
-        let token = self.token(Waits::Get { uuid });
+        let waits = Waits::Get {
+            kind: kind.clone(),
+            uuid,
+        };
+        let token = self.token(waits);
         let call = token;
-        cx.saw(Seen::Calls { call, timeout });
+        cx.saw(Seen::Calls {
+            call,
+            kind: kind.clone(),
+            timeout,
+        });
         let params = GetParams {
             kind,
             request,
@@ -141,8 +149,8 @@ impl ClientProgram {
             .map(|(token, _)| *token)
             .collect();
         if let Some(token) = gets.first().copied() {
-            if let Some(Waits::Get { uuid }) = self.waits.remove(&token) {
-                cx.tell(format!("waits no longer for its get of {uuid:?}"));
+            if let Some(waits) = self.waits.remove(&token) {
+                cx.tell(format!("waits no longer for its get of {}", waits.what()));
             }
             let (call, code) = (token, None);
             cx.saw(Seen::Called { call, code });

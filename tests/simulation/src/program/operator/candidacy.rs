@@ -6,6 +6,7 @@ use huly_election::{Effect, Elector, Input, NotRead, Record, Terms, Write, Write
 
 use crate::program::{Action, Context};
 use crate::sabotage::Sabotage;
+use crate::words;
 use crate::world::lease::{Answer, Ask};
 
 /// Shorter than the operator's own, in the same proportions, so that there are changes of hands.
@@ -145,7 +146,7 @@ impl Candidacy {
                     self.tenure = self.tenure.map(|(_, number)| (until, number));
                 }
                 Effect::Follow(why) => {
-                    cx.tell(format!("leads no more: {why:?}"));
+                    cx.tell(format!("leads no more: {}", words::of_following(why)));
                     self.tenure = None;
                     self.follows_at = Some(cx.now + self.lag);
                 }

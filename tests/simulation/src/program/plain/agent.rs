@@ -13,6 +13,7 @@ use crate::program::{Came, Context, Told};
 use crate::random::Random;
 use crate::tries::{number_of, try_of};
 use crate::wire::WireId;
+use crate::words::of_all;
 
 /// After how long it registers what it keeps of a uuid that is free (W26).
 const STANDBY: Duration = Duration::from_millis(100);
@@ -158,9 +159,9 @@ impl PlainAgent {
     }
 
     fn registered(&mut self, cx: &mut Context, end: &Value) {
-        cx.tell(format!("is registered; is to end {end}"));
-        cx.saw(Seen::Registered);
         let end: Vec<String> = serde_json::from_value(end.clone()).unwrap_or_default();
+        cx.tell(format!("is registered; is to end {}", of_all(&end)));
+        cx.saw(Seen::Registered);
         let ended: Vec<bool> = end.iter().map(|uuid| self.end(cx, uuid)).collect();
         if ended.contains(&true) {
             self.register(cx);

@@ -10,6 +10,7 @@ use super::Directs;
 use crate::ledger::Seen;
 use crate::program::Context;
 use crate::sabotage::Sabotage;
+use crate::words;
 
 impl Directs {
     /// A container's new request id, good on both routes.
@@ -78,7 +79,8 @@ impl ClientProgram {
         if !request.goes_on(error.into(), cx.now.saturating_sub(began)) {
             return false;
         }
-        cx.tell(format!("request {op} goes through the server: {error:?}"));
+        let why = words::of_error(error);
+        cx.tell(format!("request {op} goes through the server: {why}"));
         cx.saw(Seen::SentAgain { op });
         cx.saw(Seen::TriesAnew { op });
         if cx.does(Sabotage::FreshIds) {
