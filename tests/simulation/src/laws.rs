@@ -3,8 +3,11 @@
 mod bounds;
 mod codes;
 mod copies;
+mod crowds;
 mod durable;
 mod exclusive;
+mod idle;
+mod judge;
 mod kinds;
 mod leaders;
 pub(crate) mod limits;
@@ -21,12 +24,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use huly_protocol::{AgentInfo, ContainerRecord, Epoch, method};
+use huly_protocol::{AgentInfo, ContainerRecord, Epoch};
 use huly_registry::Snapshot;
 
 use crate::ledger::{CopyId, News};
 use crate::program::Program;
-use crate::world::{ProcessId, World};
+use crate::world::World;
 use verdict::{Verdict, always};
 
 /// A law: what it is called, what it says.
@@ -196,6 +199,23 @@ pub const LAWS: &[Law] = &[
         check: Check::News(kinds::placed),
     },
     Law {
+        name: "max-per-agent",
+        sentence: "an agent is told to start no more containers of a kind than its specification \
+                   lets it have, as far as its server knows what there is",
+        check: Check::News(crowds::kept),
+    },
+    Law {
+        name: "idle-is-spared",
+        sentence: "once faults stop, a container that nobody holds is not ended before its idle time \
+                   is over",
+        check: Check::News(idle::spared),
+    },
+    Law {
+        name: "idle-is-ended",
+        sentence: "once faults stop, a container that nobody holds is ended when its idle time is over",
+        check: Check::Time(idle::ended),
+    },
+    Law {
         name: "kinds-are-known",
         sentence: "once it is quiet, agents know the specifications that the operator said, and no \
                    other",
@@ -290,114 +310,5 @@ impl ServerView {
     pub(crate) fn references(&self, uuid: &str) -> Option<u32> {
         let record = self.containers.iter().find(|record| record.uuid == uuid)?;
         record.huly.as_ref()?.references
-    }
-}
-
-impl World {
-    pub(crate) fn judge_news(&mut self, news: &[News]) {
-        for law in LAWS {
-            if let Check::News(check) = law.check {
-                for one in news {
-                    let verdict = check(self, one);
-                    self.judged(law, verdict);
-                }
-            }
-        }
-    }
-
-    /// Looks at what a program keeps after its step.
-    pub(crate) fn judge_step(&mut self, id: ProcessId) {
-        for law in LAWS {
-            if let Check::Step(check) = law.check
-                && let Some(program) = &self.process(id).program
-            {
-                let wrong = check(self, program);
-                let wrong = wrong.map(|what| format!("{} keeps {what}", self.process(id).name));
-                self.judged(law, always(wrong));
-            }
-        }
-    }
-
-    /// Looks at what holds after each event.
-    pub(crate) fn judge_event(&mut self) {
-        for law in LAWS {
-            if let Check::Event(check) = law.check {
-                let verdict = check(self);
-                self.judged(law, verdict);
-            }
-        }
-    }
-
-    pub(crate) fn judge_time(&mut self) {
-        for law in LAWS {
-            if let Check::Time(check) = law.check {
-                let verdict = check(self);
-                self.judged(law, verdict);
-            }
-        }
-    }
-
-    /// Looks at what holds once it is calm.
-    pub(crate) fn judge_calm(&mut self) {
-        let view = self.server_view();
-        for law in LAWS {
-            if let Check::Calm(check) = law.check {
-                let verdict = self.by_view(view.as_ref(), check);
-                self.judged(law, verdict);
-            }
-        }
-    }
-
-    /// Looks at what holds once everything was let go.
-    pub(crate) fn judge_end(&mut self) {
-        let view = self.server_view();
-        for law in LAWS {
-            if let Check::End(check) = law.check {
-                let verdict = self.by_view(view.as_ref(), check);
-                self.judged(law, verdict);
-            }
-        }
-    }
-
-    /// Where nothing is wrong any more there is a server.
-    fn by_view(
-        &self,
-        view: Option<&ServerView>,
-        check: fn(&World, &ServerView) -> Verdict,
-    ) -> Verdict {
-        match view {
-            Some(view) => check(self, view),
-            None => Some(Err("there is no server to be asked".to_owned())),
-        }
-    }
-
-    fn judged(&mut self, law: &Law, verdict: Verdict) {
-        let Some(verdict) = verdict else { return };
-        *self.laws.judged.entry(law.name).or_default() += 1;
-        let Err(what) = verdict else { return };
-        if self.laws.names.insert(law.name) {
-            let (at, name) = (self.now, law.name);
-            self.story
-                .tell(at, "LAW", || format!("{name} is broken: {what}"));
-            self.laws.broken.push(Violation {
-                law: name,
-                at,
-                what,
-            });
-        }
-    }
-
-    fn server_view(&mut self) -> Option<ServerView> {
-        let id = self.at("server")?;
-        let started = self.process(id).started;
-        self.with_program(id, |program, cx| match program {
-            Program::Server(server) => Some(ServerView {
-                snapshot: server.snapshot(),
-                agents: server.list(cx, method::LIST_AGENTS),
-                containers: server.list(cx, method::LIST_CONTAINERS),
-                started,
-            }),
-            _ => None,
-        })?
     }
 }

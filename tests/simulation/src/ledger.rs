@@ -1,6 +1,7 @@
 //! What was seen of containers, requests and references: what the laws judge by.
 
 mod durable;
+mod ends;
 mod lives;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,10 +9,11 @@ use std::time::Duration;
 
 use huly_protocol::{Epoch, ErrorCode, KindSpec};
 
-use crate::program::server::Fencing;
+use crate::program::server::{Crowd, Fencing};
 use crate::wire::WireId;
 use crate::world::ProcessId;
 pub(crate) use durable::Durable;
+pub(crate) use ends::Ends;
 
 /// Something that a program did or saw.
 #[derive(Debug, Clone)]
@@ -79,6 +81,8 @@ pub(crate) enum Seen {
     Placed(Placed),
     /// A server heard an operator.
     Fencing(Fencing),
+    /// A server has an agent start one more container.
+    Crowd(Crowd),
 }
 
 /// How a container was placed.
@@ -196,6 +200,7 @@ pub(crate) enum News {
     Done(u64),
     Placed(ProcessId, Placed),
     Fencing(Fencing),
+    Crowd(Crowd),
     /// Who knew that the operator holds a container says who does.
     Holders {
         by: ProcessId,
@@ -212,17 +217,6 @@ pub(crate) enum News {
         code: Option<ErrorCode>,
         early: Duration,
     },
-}
-
-/// When things ended, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Ends(Vec<Duration>);
-
-impl Ends {
-    /// How many did since then.
-    pub(crate) fn since(&self, since: Duration) -> usize {
-        self.0.len() - self.0.partition_point(|at| *at < since)
-    }
 }
 
 impl Ledger {
@@ -318,7 +312,7 @@ impl Ledger {
                 if let Some(asked) = self.asked.get_mut(&op) {
                     asked.outcome = Some((outcome, now));
                     self.unanswered.remove(&op);
-                    self.answered.0.push(now);
+                    self.answered.note(now);
                     self.news.push(News::Done(op));
                 }
             }
@@ -327,12 +321,12 @@ impl Ledger {
             }
             Seen::Called { call, code } => {
                 if let Some(deadline) = self.open.remove(&(by, call)) {
-                    self.called.0.push(now);
+                    self.called.note(now);
                     let early = deadline.saturating_sub(now);
                     self.news.push(News::Called { call, code, early });
                 }
             }
-            Seen::LetGo => self.called.0.push(now),
+            Seen::LetGo => self.called.note(now),
             Seen::Got { asked, got } => self.news.push(News::Got { asked, got }),
             Seen::Sent { op, id } => {
                 if let Some(asked) = self.asked.get_mut(&op) {
@@ -362,6 +356,7 @@ impl Ledger {
             Seen::Registered | Seen::Durable { .. } => {}
             Seen::Placed(placed) => self.news.push(News::Placed(by, placed)),
             Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),
+            Seen::Crowd(crowd) => self.news.push(News::Crowd(crowd)),
         }
     }
 
@@ -391,10 +386,10 @@ impl Ledger {
             self.refuses(now, copy, true);
         }
         let calls = self.open.extract_if(.., |(by, _), _| *by == process);
-        self.called.0.extend(calls.map(|_| now));
+        calls.for_each(|_| self.called.note(now));
         let asked = &self.asked;
         let its = |op: &u64| asked.get(op).is_none_or(|asked| asked.by == process);
         let requests = self.unanswered.extract_if(.., its);
-        self.answered.0.extend(requests.map(|_| now));
+        requests.for_each(|_| self.answered.note(now));
     }
 }

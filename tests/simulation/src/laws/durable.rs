@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::ServerView;
 use super::verdict::{Verdict, each, unless};
+use super::{ServerView, crowds};
 use crate::ledger::News;
 use crate::world::World;
 
@@ -11,7 +11,8 @@ pub(super) fn survives(world: &World, view: &ServerView) -> Verdict {
     each(world.scenario.wanted.iter().map(|(uuid, _)| {
         let copies = world.ledger.accepting(uuid).len();
         let known = view.references(uuid).unwrap_or_default();
-        unless(copies == 0 || known == 0, || {
+        let wrong = (copies == 0 || known == 0) && !crowds::may_wait(world, uuid);
+        unless(wrong, || {
             format!("{uuid} is wanted; {copies} accept; references: {known}")
         })
     }))
