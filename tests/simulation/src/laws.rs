@@ -3,8 +3,10 @@
 mod bounds;
 mod codes;
 mod copies;
+mod crowds;
 mod durable;
 mod exclusive;
+mod idle;
 mod judging;
 mod kinds;
 mod leaders;
@@ -197,6 +199,23 @@ pub const LAWS: &[Law] = &[
         sentence: "a container is placed by the latest specification of its kind that its agent was \
                    told, never by defaults where there is one, on an agent that it selects",
         check: Check::News(kinds::placed),
+    },
+    Law {
+        name: "max-per-agent",
+        sentence: "an agent is told to start no more containers of a kind than its specification \
+                   lets it have, as far as its server knows what there is",
+        check: Check::News(crowds::kept),
+    },
+    Law {
+        name: "idle-is-spared",
+        sentence: "once faults stop, a container that nobody holds is not ended before its idle time \
+                   is over",
+        check: Check::News(idle::spared),
+    },
+    Law {
+        name: "idle-is-ended",
+        sentence: "once faults stop, a container that nobody holds is ended when its idle time is over",
+        check: Check::Time(idle::ended),
     },
     Law {
         name: "kinds-are-known",

@@ -2,6 +2,7 @@
 
 mod calls;
 mod durable;
+mod ends;
 mod lives;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,12 +10,12 @@ use std::time::Duration;
 
 use huly_protocol::{Epoch, ErrorCode, KindSpec};
 
-use crate::program::server::Fencing;
+use crate::program::server::{Crowd, Fencing};
 use crate::wire::WireId;
 use crate::world::ProcessId;
-use calls::Ends;
 pub(crate) use calls::Get;
 pub(crate) use durable::Durable;
+pub(crate) use ends::Ends;
 
 /// Something that a program did or saw.
 #[derive(Debug, Clone)]
@@ -86,6 +87,8 @@ pub(crate) enum Seen {
     Placed(Placed),
     /// A server heard an operator.
     Fencing(Fencing),
+    /// A server has an agent start one more container.
+    Crowd(Crowd),
 }
 
 /// How a container was placed.
@@ -203,6 +206,7 @@ pub(crate) enum News {
     Done(u64),
     Placed(ProcessId, Placed),
     Fencing(Fencing),
+    Crowd(Crowd),
     /// Who knew that the operator holds a container says who does.
     Holders {
         by: ProcessId,
@@ -314,7 +318,7 @@ impl Ledger {
                 if let Some(asked) = self.asked.get_mut(&op) {
                     asked.outcome = Some((outcome, now));
                     self.unanswered.remove(&op);
-                    self.answered.0.push(now);
+                    self.answered.note(now);
                     self.news.push(News::Done(op));
                 }
             }
@@ -327,7 +331,7 @@ impl Ledger {
                 self.gets.insert((by, call), Get { kind, at, deadline });
             }
             Seen::Called { call, code } => self.called(now, by, call, code),
-            Seen::LetGo => self.called.0.push(now),
+            Seen::LetGo => self.called.note(now),
             Seen::Got { asked, got } => self.news.push(News::Got { asked, got }),
             Seen::Sent { op, id } => {
                 if let Some(asked) = self.asked.get_mut(&op) {
@@ -357,6 +361,7 @@ impl Ledger {
             Seen::Registered | Seen::Durable { .. } => {}
             Seen::Placed(placed) => self.news.push(News::Placed(by, placed)),
             Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),
+            Seen::Crowd(crowd) => self.news.push(News::Crowd(crowd)),
         }
     }
 
@@ -386,10 +391,10 @@ impl Ledger {
             self.refuses(now, copy, true);
         }
         let calls = self.gets.extract_if(.., |(by, _), _| *by == process);
-        self.called.0.extend(calls.map(|_| now));
+        calls.for_each(|_| self.called.note(now));
         let asked = &self.asked;
         let its = |op: &u64| asked.get(op).is_none_or(|asked| asked.by == process);
         let requests = self.unanswered.extract_if(.., its);
-        self.answered.0.extend(requests.map(|_| now));
+        requests.for_each(|_| self.answered.note(now));
     }
 }

@@ -74,4 +74,10 @@ pub enum Sabotage {
     RefuseLeases,
     /// The server's driver says of every operator that it has the same fencing number.
     SameNumbers,
+    /// The server's driver leaves out of specifications how many containers an agent may have.
+    DropRations,
+    /// The server's driver says that containers that nobody holds are to live for a moment.
+    ShortIdle,
+    /// The server's driver says that they are to live for long.
+    LongIdle,
 }

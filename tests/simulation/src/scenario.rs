@@ -2,6 +2,7 @@
 
 pub(crate) mod breadth;
 mod limits;
+mod rations;
 mod returns;
 pub(crate) mod rivals;
 mod step;
@@ -18,6 +19,7 @@ use crate::program::hosting::Manners;
 use crate::random::Random;
 use breadth::{Breadth, STATELESS};
 pub(crate) use limits::Limits;
+use rations::Rations;
 pub(crate) use step::Step;
 pub(crate) use times::Times;
 
@@ -52,6 +54,7 @@ pub(crate) struct Scenario {
     pub(crate) operator_away: Option<Duration>,
     pub(crate) breadth: Breadth,
     pub(crate) limits: Limits,
+    pub(crate) rations: Rations,
 }
 
 /// Which faults a scenario has.
@@ -106,6 +109,7 @@ impl Scenario {
             operator_away: None,
             breadth: Breadth::new(seed),
             limits: Limits::new(seed, false),
+            rations: Rations::new(),
         };
         if random.percent(30) {
             scenario.plain_agents = random.of(0..3) as usize;
@@ -159,6 +163,13 @@ impl Scenario {
                     scenario.add(at, step);
                 }
             }
+        }
+        // TypeScript peers' containers are not counted, and their clients ask without end. An operator
+        // that goes away is to have got what it wants.
+        let plain = scenario.plain_agents + scenario.plain_clients > 0;
+        if operator && !plain && scenario.operator_away.is_none() {
+            let (kinds, steps) = (&scenario.kinds, &mut scenario.steps);
+            scenario.rations = scenario.breadth.ration(seed, kinds, steps);
         }
         if matches!(mix, Mix::Agents | Mix::Pauses | Mix::All) {
             for (at, step) in returns::returns(seed, &scenario.agents(), scenario.mended) {

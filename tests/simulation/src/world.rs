@@ -1,10 +1,12 @@
 //! Processes, the wires between them, and time.
 
 mod faults;
+mod held;
 pub(crate) mod lease;
 mod net;
 mod reach;
-mod start;
+mod servers;
+pub(crate) mod start;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -126,6 +128,8 @@ pub(crate) struct World {
     pub(crate) served_by: Duration,
     /// When agents and the server have heard from each other what they are to hear of it.
     told_by: Duration,
+    /// When containers were held last, since faults stopped.
+    pub(crate) held_at: BTreeMap<String, Duration>,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -163,6 +167,7 @@ impl World {
             specs: scenario.specs(),
             served_by: Duration::ZERO,
             told_by: Duration::ZERO,
+            held_at: BTreeMap::new(),
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),
@@ -191,6 +196,7 @@ impl World {
             self.happen(event);
             self.judge_event();
             if self.events_done.is_multiple_of(TIME_CHECK) {
+                self.note_held();
                 self.judge_time();
             }
             if !self.ledger.news.is_empty() {
@@ -256,23 +262,6 @@ impl World {
     pub(crate) fn at(&self, place: &str) -> Option<ProcessId> {
         let id = self.present.get(place).copied()?;
         self.process(id).program.is_some().then_some(id)
-    }
-
-    /// Whether two servers have been up at one time since then.
-    pub(crate) fn doubled_since(&self, since: Duration) -> bool {
-        let present = self.present.get("server");
-        let servers = (0_u32..).zip(&self.processes);
-        let mut others = servers
-            .filter(|(id, process)| process.place == "server" && present != Some(&ProcessId(*id)));
-        others.any(|(_, other)| {
-            other.program.is_some() || other.outlived.is_some_and(|at| at >= since)
-        })
-    }
-
-    /// Whether the present server began after that.
-    pub(crate) fn has_another_server_since(&self, since: Duration) -> bool {
-        let server = self.at("server").map(|id| self.process(id));
-        server.is_none_or(|server| server.started > since)
     }
 
     /// Whether the agent of an id is a TypeScript one that has a container which it made beforehand.

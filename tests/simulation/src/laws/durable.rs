@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::ServerView;
 use super::verdict::{Verdict, each, unless};
+use super::{ServerView, crowds};
 use crate::ledger::News;
 use crate::program::{Program, holders};
 use crate::world::World;
@@ -17,15 +17,13 @@ pub(super) fn survives(world: &World, view: &ServerView) -> Verdict {
         let copies = world.ledger.accepting(uuid).len();
         let known = view.references(uuid).unwrap_or_default();
         let unnamed = records(world, uuid).find(|(_, named)| !named);
-        unless(
-            copies == 0 || known == 0 || unnamed.is_some(),
-            || match unnamed {
-                Some((agent, _)) => {
-                    format!("the record of {uuid} at {agent} does not name the operator")
-                }
-                None => format!("{uuid} is wanted; {copies} accept; references: {known}"),
-            },
-        )
+        let wrong = (copies == 0 || known == 0) && !crowds::may_wait(world, uuid);
+        unless(wrong || unnamed.is_some(), || match unnamed {
+            Some((agent, _)) => {
+                format!("the record of {uuid} at {agent} does not name the operator")
+            }
+            None => format!("{uuid} is wanted; {copies} accept; references: {known}"),
+        })
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Laws of what is kept.
 
-use super::ServerView;
 use super::standbys::is_stateless;
+use super::{ServerView, crowds};
 use crate::program::Program;
 use crate::program::server::Server;
 use crate::world::World;
@@ -26,7 +26,7 @@ pub(super) fn idle(world: &World, view: &ServerView) -> Option<String> {
 pub(crate) fn under_way(world: &World) -> Option<String> {
     world.running().find_map(|(_, process, program)| {
         let mut all = match program {
-            Program::Server(server) => of_server(server),
+            Program::Server(server) => of_server(world, server),
             Program::Client(client) => vec![("calls", client.pending())],
             Program::PlainClient(client) => vec![("calls", client.pending())],
             Program::Operator(operator) => {
@@ -55,8 +55,11 @@ pub(crate) fn under_way(world: &World) -> Option<String> {
     })
 }
 
-fn of_server(server: &Server) -> Vec<(&'static str, usize)> {
+fn of_server(world: &World, server: &Server) -> Vec<(&'static str, usize)> {
     let (sizes, snapshot) = (server.sizes(), server.snapshot());
+    let waiting = snapshot.waiting.iter();
+    let waiting = waiting.filter(|(kind, _)| !crowds::is_full(world, kind));
+    let waiting = waiting.map(|(_, count)| count).sum();
     vec![
         ("calls to agents", sizes.calls),
         ("requests and gets", sizes.in_flight),
@@ -64,7 +67,7 @@ fn of_server(server: &Server) -> Vec<(&'static str, usize)> {
         ("requests held", sizes.held),
         ("bytes held", snapshot.held.1),
         ("bytes of requests at agents", snapshot.call_bytes),
-        ("containers that wait", snapshot.waiting.values().sum()),
+        ("containers that wait", waiting),
         ("containers in begun registrations", snapshot.chunked),
         ("containers that nobody got", sizes.unknown),
         ("leases that nothing lives under", sizes.fences_alone),

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::ServerView;
 use super::standbys::plain_has;
 use super::verdict::{Verdict, always, each, unless, where_any};
+use super::{ServerView, crowds};
 use crate::ledger::News;
 use crate::world::World;
 
 /// How long nothing may have happened to peers so that what the server did is its own doing.
-const IN_TOUCH: Duration = Duration::from_secs(12);
+pub(super) const IN_TOUCH: Duration = Duration::from_secs(12);
 
 /// How many clients hold each container.
 fn holders(world: &World) -> BTreeMap<String, u32> {
@@ -28,7 +28,8 @@ pub(super) fn served(world: &World, view: &ServerView) -> Verdict {
         let of_plain = plain_has(world, view, &uuid);
         let copies = world.ledger.accepting(&uuid).len() + usize::from(of_plain);
         let known = view.references(&uuid).is_some();
-        unless(copies == 0 || !known, || {
+        let wrong = (copies == 0 || !known) && !crowds::may_wait(world, &uuid);
+        unless(wrong, || {
             format!("{uuid} is held; {copies} accept; known as live: {known}")
         })
     }))

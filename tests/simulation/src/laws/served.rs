@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use huly_protocol::lease;
 
+use super::crowds;
 use super::verdict::{Verdict, each, unless};
 use crate::program::Program;
 use crate::scenario::{Scenario, Step};
@@ -105,6 +106,8 @@ pub(super) fn in_bound(world: &World) -> Verdict {
         let name = &process.name;
         let held = program.held().into_iter();
         let held = held.filter(|uuid| !world.scenario.is_beforehand(uuid));
+        // Where there is no place for them nobody says how long they wait.
+        let held = held.filter(|uuid| !crowds::is_rationed(world, uuid));
         each(held.map(|uuid| {
             let accepts = world.ledger.accepting.get(&uuid);
             unless(accepts.is_none_or(|copies| copies.is_empty()), || {

@@ -1,4 +1,4 @@
-//! Gets of clients of ours, and when calls ended.
+//! Gets of clients of ours, and their ends.
 
 use std::time::Duration;
 
@@ -15,17 +15,6 @@ pub(crate) struct Get {
     pub(crate) deadline: Duration,
 }
 
-/// When things ended, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Ends(pub(super) Vec<Duration>);
-
-impl Ends {
-    /// How many did since then.
-    pub(crate) fn since(&self, since: Duration) -> usize {
-        self.0.len() - self.0.partition_point(|at| *at < since)
-    }
-}
-
 impl Ledger {
     pub(super) fn called(
         &mut self,
@@ -35,7 +24,7 @@ impl Ledger {
         code: Option<ErrorCode>,
     ) {
         if let Some(get) = self.gets.remove(&(by, call)) {
-            self.called.0.push(now);
+            self.called.note(now);
             self.news.push(News::Called { call, code, get });
         }
     }

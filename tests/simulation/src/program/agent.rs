@@ -88,6 +88,10 @@ impl AgentProgram {
         &self.core
     }
 
+    pub(crate) fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+
     /// How many containers it was told to start and that have not ended.
     pub(crate) fn hosted(&self) -> usize {
         self.hosting.count()

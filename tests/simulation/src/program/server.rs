@@ -1,5 +1,6 @@
 //! The network server: the real registry over wires.
 
+mod crowd;
 mod fence;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use super::{Action, Came, Context, holders};
 use crate::ledger::Seen;
 use crate::sabotage::Sabotage;
 use crate::wire::WireId;
+pub(crate) use crowd::Crowd;
 use fence::Fence;
 pub(crate) use fence::Fencing;
 
@@ -30,6 +32,8 @@ const WRITING: Duration = Duration::from_millis(20);
 pub(crate) struct Server {
     registry: Registry,
     fence: Fence,
+    /// Whether it is looked at how many containers agents have.
+    counts: bool,
     /// Connections of which it is awaited that little waits for them, and when that is so.
     roomy: BTreeMap<ConnId, Duration>,
     /// By the machine's monotonic clock.
@@ -37,11 +41,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(config: Config, now: Duration, wall_ms: u64) -> Self {
+    pub(crate) fn new(config: Config, counts: bool, now: Duration, wall_ms: u64) -> Self {
         let mono = Duration::ZERO;
         Self {
             registry: Registry::new(config, Now { mono, wall_ms }),
             fence: Fence::default(),
+            counts,
             roomy: BTreeMap::new(),
             started: now,
         }
@@ -95,9 +100,17 @@ impl Server {
         };
         let input = match cx.sabotage {
             Some(Sabotage::SameNumbers) => fence::with_one_number(input),
-            _ => input,
+            Some(sabotage) => crowd::with_other_kinds(sabotage, input),
+            None => input,
         };
+        let is_probe = matches!(&input, Input::Message { conn, .. } if conn == PROBE);
         let mut effects = Vec::new();
+        if self.counts && !is_probe {
+            // What comes now is not to be counted among what was there.
+            effects.extend(self.registry.handle(now, Input::Wake));
+            self.note_crowds(cx, &effects);
+        }
+        let due = effects.len();
         if let Some(heard) = heard {
             // What is due has nothing to do with what was said.
             effects.extend(self.registry.handle(now, Input::Wake));
@@ -108,6 +121,9 @@ impl Server {
             effects.extend(of_this);
         } else {
             effects.extend(self.registry.handle(now, input));
+        }
+        if self.counts && !is_probe {
+            self.note_crowds(cx, &effects[due..]);
         }
         let mut probed = Vec::new();
         for effect in effects {

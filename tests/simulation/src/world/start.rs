@@ -131,7 +131,8 @@ impl World {
                     Some(Sabotage::NoMargin) => Server::without_margin(config),
                     _ => config,
                 };
-                Program::Server(Box::new(Server::new(config, mono, wall_ms)))
+                let counts = !self.scenario.rations.is_empty();
+                Program::Server(Box::new(Server::new(config, counts, mono, wall_ms)))
             }
             "agent" => {
                 let id = format!("{place}.{life}");
