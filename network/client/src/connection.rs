@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
+use huly_protocol::Epoch;
 use huly_session::Location;
 use huly_session::direct::{
     ContainerRequest, DirectWay, FollowEffect, FollowInput, Follower, Setback,
@@ -110,8 +111,8 @@ impl ContainerRef {
 enum Way {
     /// Not now.
     Closed,
-    /// Over this.
-    Open(Arc<Subscription>),
+    /// Over this, to that life of it.
+    Open(Arc<Subscription>, Option<Epoch>),
     /// Its agent does not want it, and will not.
     Refused(Error),
 }
@@ -160,7 +161,8 @@ impl Following {
         self.beginning = None;
         let result = match begun {
             Ok(subscription) => {
-                self.current.send_replace(Way::Open(Arc::new(subscription)));
+                let way = Way::Open(Arc::new(subscription), self.follower.life());
+                self.current.send_replace(way);
                 Ok(())
             }
             Err(error) => {
@@ -222,9 +224,11 @@ impl Connection {
         self.direct().is_some()
     }
 
-    fn direct(&self) -> Option<Arc<Subscription>> {
+    fn direct(&self) -> Option<(Arc<Subscription>, Option<Epoch>)> {
         match &*self.way.borrow() {
-            Way::Open(subscription) if subscription.link.is_up() => Some(subscription.clone()),
+            Way::Open(subscription, life) if subscription.link.is_up() => {
+                Some((subscription.clone(), *life))
+            }
             _ => None,
         }
     }
@@ -279,7 +283,9 @@ impl Connection {
             timeout: Some(timeout.unwrap_or(client.inner.config.request_timeout)),
             ..self.container.asked(operation, data, options)
         };
-        if let Some(subscription) = self.direct() {
+        if let Some((subscription, life)) = self.direct() {
+            // The reference may know of a later one already.
+            request.epoch = life;
             let link = &subscription.link;
             let call = request.direct(link.handle.number(), link.of_agent);
             let call = call.map_err(|error| Error::unwritable(&error))?;

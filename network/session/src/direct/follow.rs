@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use huly_protocol::Epoch;
+
 use super::{DirectWay, Setback};
 use crate::references::Location;
 
@@ -122,6 +124,12 @@ impl Follower {
         self.stage == Stage::Open
     }
 
+    /// To which life of the container it leads: one that its client has heard of, though it may know of
+    /// a later one already.
+    pub fn life(&self) -> Option<Epoch> {
+        self.at.epoch()
+    }
+
     fn begin(&mut self, out: &mut Vec<FollowEffect>) {
         self.attempt += 1;
         match DirectWay::to(&self.at) {
@@ -201,6 +209,20 @@ mod tests {
         assert!(!rig.0.is_open());
         let back = rig.input(5, moved(0, "b"));
         assert_eq!(back, [FollowEffect::Close, begin(4, "b")]);
+    }
+
+    #[test]
+    fn it_names_the_life_that_it_leads_to() {
+        let life = |n| Epoch { term: 1, n };
+        let in_life = |n: u64| Location {
+            endpoint: format!(r#"{{"kind":0,"host":"a","port":1,"agentId":"a","epoch":[1,{n}]}}"#),
+            ..Location::default()
+        };
+        let (mut rig, _) = rig(in_life(1));
+        rig.input(0, begun(1, Ok(())));
+        assert_eq!(rig.0.life(), Some(life(1)));
+        rig.input(1, FollowInput::Moved(Box::new(in_life(2))));
+        assert_eq!((rig.0.life(), rig.0.is_open()), (Some(life(2)), false));
     }
 
     #[test]

@@ -36,6 +36,8 @@ impl ClientProgram {
             return self.send_routed(cx, op, &request);
         };
         request.id = Some(self.directs.request_id(op));
+        let connection = self.directs.connections.get(&request.uuid);
+        request.epoch = connection.and_then(|connection| connection.follower.life());
         let of_agent = of.way.of_agent();
         let began = cx.now;
         let token = self.token(Waits::Direct {
