@@ -144,8 +144,7 @@ impl ClientProgram {
             if let Some(Waits::Get { uuid }) = self.waits.remove(&token) {
                 cx.tell(format!("waits no longer for its get of {uuid:?}"));
             }
-            let (call, code) = (token, None);
-            cx.saw(Seen::Called { call, code });
+            cx.call_ends(token);
             self.input(cx, Input::Cancel { token });
         }
     }
