@@ -127,7 +127,7 @@ impl Session {
                 }
                 out.push(Effect::Answered { token, result });
             }
-            Owner::Release(None) | Owner::Internal(Internal::Quiet) => {}
+            Owner::Release(None) | Owner::Internal(Internal::Quiet | Internal::Disconnect(_)) => {}
             Owner::Get { token, raw } => {
                 if let Body::Get(params) = request.body {
                     self.got(token, *params, raw, result, out);
@@ -157,7 +157,7 @@ impl Session {
             Internal::Reassert(uuids) => self.ask_reassert(&uuids),
             Internal::Regain(uuid) => self.ask_regain(&uuid),
             Internal::Connect => self.ask_connect(),
-            Internal::Quiet | Internal::Detach => None,
+            Internal::Quiet | Internal::Disconnect(_) | Internal::Detach => None,
         }
     }
 

@@ -23,6 +23,7 @@ impl Session {
             let result = Ok(Bytes::from_static(b"1"));
             return out.push(Effect::Answered { token, result });
         }
+        self.forget_disconnect(&uuid);
         let body = Body::Json(params(vec![uuid.clone()]));
         let owner = Owner::Connect { token, uuid };
         let mut request = Pending::new(String::new(), method::CONNECT.into(), body, owner);
@@ -34,11 +35,23 @@ impl Session {
         self.connected.shift_remove(uuid);
         // One that was not answered yet may have reached the agent.
         if self.config.peer == Peer::Agent && self.is_up() {
-            let uuid = Uuid {
-                uuid: uuid.to_owned(),
-            };
-            let params = Json::of(&uuid).unwrap_or_else(|_| Json::null());
-            self.ask(Internal::Quiet, method::DISCONNECT, params);
+            let uuid = uuid.to_owned();
+            let what = Internal::Disconnect(uuid.clone());
+            let params = Json::of(&Uuid { uuid }).unwrap_or_else(|_| Json::null());
+            self.ask(what, method::DISCONNECT, params);
+        }
+    }
+
+    /// That a container's events were wanted no more, said again over a new connection, would be the
+    /// end of what is asked for now.
+    fn forget_disconnect(&mut self, uuid: &str) {
+        for key in self.queue.keys() {
+            let owner = self.queue.get(key).map(|request| &request.owner);
+            if let Some(Owner::Internal(Internal::Disconnect(left))) = owner
+                && left == uuid
+            {
+                self.queue.give_up(key);
+            }
         }
     }
 

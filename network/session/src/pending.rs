@@ -20,6 +20,8 @@ pub(crate) enum Internal {
     Watch,
     /// The events of containers, again (`cc`).
     Connect,
+    /// That those of one are wanted no more (`cd`).
+    Disconnect(String),
     /// What nobody waits for.
     Quiet,
     /// The end (`xd`).

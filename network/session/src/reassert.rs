@@ -149,7 +149,7 @@ impl Session {
                     self.regained(uuid);
                 }
             },
-            Internal::Connect | Internal::Quiet | Internal::Detach => {}
+            Internal::Connect | Internal::Disconnect(_) | Internal::Quiet | Internal::Detach => {}
         }
     }
 

@@ -30,7 +30,7 @@ use huly_registry::Snapshot;
 use crate::ledger::{CopyId, News};
 use crate::program::Program;
 use crate::world::World;
-use verdict::{Verdict, always};
+use verdict::Verdict;
 
 /// A law: what it is called, what it says.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ enum Check {
     /// After each event that concerns it.
     News(fn(&World, &News) -> Verdict),
     /// After each step of a program.
-    Step(fn(&World, &Program) -> Option<String>),
+    Step(fn(&World, &Program) -> Verdict),
     /// After each event.
     Event(fn(&World) -> Verdict),
     /// All the time.
@@ -176,12 +176,12 @@ pub const LAWS: &[Law] = &[
     Law {
         name: "bounded",
         sentence: "once it is quiet, nothing is held, waits or is under way anywhere",
-        check: Check::Calm(|world, view| always(limits::idle(world, view))),
+        check: Check::Calm(limits::bounded),
     },
     Law {
         name: "nothing-leaks",
         sentence: "once everything was let go, no container and no reference is left",
-        check: Check::End(|world, view| always(limits::empty(world, view))),
+        check: Check::End(limits::empty),
     },
     Law {
         name: "feed-is-true",
@@ -285,6 +285,8 @@ pub(crate) struct Laws {
     judged: BTreeMap<&'static str, u64>,
     /// The copies that there were after the last thing that happened, by uuid.
     pub(crate) before: BTreeMap<String, Vec<(CopyId, Option<Epoch>)>>,
+    /// Whether there was something to let go of once it was calm.
+    had: bool,
 }
 
 impl Laws {

@@ -132,6 +132,12 @@ impl Context {
         self.actions.push(Action::Tell(what.into()));
     }
 
+    /// A call ended, and it is no matter with what: nobody waits, or it is made again.
+    pub(crate) fn call_ends(&mut self, call: u64) {
+        let code = None;
+        self.saw(Seen::Called { call, code });
+    }
+
     pub(crate) fn does(&self, sabotage: Sabotage) -> bool {
         self.sabotage == Some(sabotage)
     }

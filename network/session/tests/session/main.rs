@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod calls;
+mod connect;
 mod container;
 mod feed;
 mod lease;

@@ -2,8 +2,8 @@
 
 use huly_protocol::method;
 
-use super::verdict::{Verdict, always};
-use super::{Check, LAWS, Law, ServerView, Violation};
+use super::verdict::Verdict;
+use super::{Check, LAWS, Law, ServerView, Violation, limits};
 use crate::ledger::News;
 use crate::program::Program;
 use crate::world::{ProcessId, World};
@@ -26,9 +26,10 @@ impl World {
             if let Check::Step(check) = law.check
                 && let Some(program) = &self.process(id).program
             {
-                let wrong = check(self, program);
-                let wrong = wrong.map(|what| format!("{} keeps {what}", self.process(id).name));
-                self.judged(law, always(wrong));
+                let verdict = check(self, program).map(|verdict| {
+                    verdict.map_err(|what| format!("{} keeps {what}", self.process(id).name))
+                });
+                self.judged(law, verdict);
             }
         }
     }
@@ -55,6 +56,8 @@ impl World {
     /// Looks at what holds once it is calm.
     pub(crate) fn judge_calm(&mut self) {
         let view = self.server_view();
+        let had = view.as_ref().and_then(|view| limits::left(self, view));
+        self.laws.had = had.is_some();
         for law in LAWS {
             if let Check::Calm(check) = law.check {
                 let verdict = self.by_view(view.as_ref(), check);

@@ -1,12 +1,18 @@
 //! Laws of what is kept.
 
 use super::standbys::is_stateless;
+use super::verdict::{Verdict, where_any};
 use super::{ServerView, crowds};
 use crate::program::Program;
 use crate::program::server::Server;
 use crate::world::World;
 
-pub(super) fn idle(world: &World, view: &ServerView) -> Option<String> {
+/// Where anything was asked there is something that may be under way still.
+pub(super) fn bounded(world: &World, view: &ServerView) -> Verdict {
+    where_any(!world.ledger.asked.is_empty(), idle(world, view))
+}
+
+fn idle(world: &World, view: &ServerView) -> Option<String> {
     let sessions = view.snapshot.sessions.0 + view.snapshot.sessions.1;
     let running = world.running().filter(|(_, _, program)| match program {
         Program::Server(_) => false,
@@ -74,7 +80,14 @@ fn of_server(world: &World, server: &Server) -> Vec<(&'static str, usize)> {
     ]
 }
 
-pub(super) fn empty(world: &World, view: &ServerView) -> Option<String> {
+/// Where there was something to let go of, it may be left.
+pub(super) fn empty(world: &World, view: &ServerView) -> Verdict {
+    let wrong = left(world, view).or_else(|| idle(world, view));
+    where_any(world.laws.had, wrong)
+}
+
+/// What is not to be there any more once everything was let go.
+pub(super) fn left(world: &World, view: &ServerView) -> Option<String> {
     let ends = |uuid: &str| !is_stateless(world, uuid);
     if let Some(record) = view.containers.iter().find(|record| ends(&record.uuid)) {
         return Some(format!("the server still knows {}", record.uuid));
@@ -87,5 +100,5 @@ pub(super) fn empty(world: &World, view: &ServerView) -> Option<String> {
     if let Some((uuid, copies)) = accepting.find(|(uuid, c)| !c.is_empty() && ends(uuid)) {
         return Some(format!("{uuid} still accepts, {} times", copies.len()));
     }
-    idle(world, view)
+    None
 }

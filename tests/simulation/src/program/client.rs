@@ -133,6 +133,19 @@ impl ClientProgram {
         self.waits.len()
     }
 
+    /// What they wait for by direct connections.
+    pub(crate) fn waits_directly(&self) -> usize {
+        let all = self.waits.values();
+        let directly =
+            all.filter(|waits| matches!(waits, Waits::Direct { .. } | Waits::Connect { .. }));
+        directly.count()
+    }
+
+    /// How often it left a container to which it was connected, of late.
+    pub(crate) fn left_lately(&self) -> usize {
+        self.directs.left_lately()
+    }
+
     /// Its calls to the server without an answer that are no requests to containers.
     pub(crate) fn calls(&self) -> usize {
         let all = self.waits.values();

@@ -170,6 +170,13 @@ impl OperatorProgram {
     }
 
     fn end_session(&mut self, cx: &mut Context) {
+        for (token, _) in self
+            .waits
+            .iter()
+            .filter(|(_, waits)| waits.uuid().is_some())
+        {
+            cx.call_ends(*token);
+        }
         self.active = false;
         self.link.hang_up(cx);
         self.led += 1;
@@ -260,6 +267,10 @@ impl OperatorProgram {
     fn get(&mut self, cx: &mut Context, uuid: String, kind: String) {
         self.tokens += 1;
         self.waits.insert(self.tokens, Waits::Get(uuid.clone()));
+        cx.saw(Seen::Calls {
+            call: self.tokens,
+            timeout: TIMEOUT,
+        });
         let params = GetParams {
             kind,
             request: GetRequest {
@@ -319,6 +330,7 @@ impl OperatorProgram {
                     let Some(Waits::Get(uuid)) = self.waits.remove(&token) else {
                         continue;
                     };
+                    cx.call_ends(token);
                     match result {
                         Ok(_) if self.wanted.contains_key(&uuid) => {
                             cx.tell(format!("holds {uuid} durably"));

@@ -3,8 +3,9 @@
 use huly_agent::core::Sizes;
 use huly_session as session;
 
-use super::Bound;
+use super::{Bound, compared, consistent};
 use crate::laws::load::Load;
+use crate::laws::verdict::{Verdict, each};
 use crate::program::client::ClientProgram;
 use crate::program::link::Link;
 use crate::program::operator::OperatorProgram;
@@ -12,9 +13,6 @@ use crate::scenario::Limits;
 
 /// Calls of a session that nobody waits for: what asserts references and subscribes.
 const OWN_CALLS: usize = 3;
-
-/// Links of a client that are used no more and are being closed, or calls that say so.
-const CLOSING: usize = 8;
 
 /// By what peers do; `hosted` is how many containers the agent has been told to start and has not
 /// seen end.
@@ -43,11 +41,8 @@ pub(super) fn agent_by_load(load: &Load, sizes: &Sizes, hosted: usize) -> [Bound
     ]
 }
 
-/// By the configuration, and by what is bounded by the load.
-pub(super) fn agent_by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 6] {
-    // Of a container: its start, its end and its ping. Of the agent: its leaving, twice, its
-    // registration, twice, and what stands by.
-    let deadlines = 3 * sizes.containers + sizes.waiting + sizes.held_starts + 5;
+/// By the configuration.
+pub(super) fn agent_by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 3] {
     [
         (
             "requests that wait for one",
@@ -59,33 +54,44 @@ pub(super) fn agent_by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 6] {
             sizes.calls_of_one,
             limits.calls_per_container as usize,
         ),
+        (
+            "bytes remembered",
+            sizes.remembered_bytes,
+            limits.answers_bytes,
+        ),
+    ]
+}
+
+/// By other sizes.
+pub(super) fn agent_by_sizes(sizes: &Sizes) -> [Bound; 3] {
+    // Of a container: its start, its end and its ping. Of the agent: its leaving, twice, its
+    // registration, twice, and what stands by.
+    let deadlines = 3 * sizes.containers + sizes.waiting + sizes.held_starts + 5;
+    [
         ("requests", sizes.calls, sizes.calls_of_all),
         (
             "requests known",
             sizes.known,
             sizes.remembered + sizes.calls,
         ),
-        (
-            "bytes remembered",
-            sizes.remembered_bytes,
-            limits.answers_bytes,
-        ),
         ("deadlines", sizes.deadlines, deadlines),
     ]
 }
 
 /// By what the client's callers wait for and hold. A call that nobody waits for any more may go on:
-/// what is got by it is released.
+/// what is got by it is released. Directly each link asks for the events of all its containers in one
+/// call of its own, and says in one what it wants no more; a link that nobody uses is being closed.
 pub(super) fn client(load: &Load, client: &ClientProgram) -> [Bound; 4] {
     let (sizes, waits) = (client.link().session().sizes(), client.waits());
     let calls = load.requests + load.calls + sizes.references + OWN_CALLS;
     let (connections, links) = (client.connections().len(), client.direct_links());
     let direct = links.iter().map(|link| link.session().sizes().pending);
+    let (directly, left) = (client.waits_directly(), client.left_lately());
     [
         ("calls", sizes.pending, calls),
         ("references", sizes.references, client.handles() + waits),
-        ("direct calls", direct.sum(), waits + connections + CLOSING),
-        ("direct links", links.len(), connections + waits + CLOSING),
+        ("direct calls", direct.sum(), directly + links.len() + left),
+        ("direct links", links.len(), connections + directly + left),
     ]
 }
 
@@ -101,10 +107,13 @@ pub(super) fn operator(load: &Load, operator: &OperatorProgram) -> [Bound; 2] {
     ]
 }
 
-pub(super) fn session(link: &Link) -> [Bound; 7] {
+pub(super) fn session(link: &Link) -> Verdict {
     let sizes = link.session().sizes();
-    [
+    let by_sizes = [
         ("requests in flight", sizes.in_flight, sizes.pending),
+        ("what is got again", sizes.regaining, sizes.references),
+    ];
+    let by_limits = [
         ("pings", sizes.pings, session::Sizes::MOST_PINGS),
         (
             "ids of what was given up",
@@ -126,6 +135,6 @@ pub(super) fn session(link: &Link) -> [Bound; 7] {
             sizes.unsent,
             session::Sizes::MOST_REMEMBERED,
         ),
-        ("what is got again", sizes.regaining, sizes.references),
-    ]
+    ];
+    each([consistent(&by_sizes), compared(&by_limits)].into_iter())
 }

@@ -51,13 +51,10 @@ pub(super) fn by_load(load: &Load, sizes: &Sizes) -> [Bound; 18] {
     ]
 }
 
-/// By the configuration, and by what is bounded by the load.
-pub(super) fn by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 19] {
+/// By the configuration.
+pub(super) fn by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 7] {
     let in_flight = (limits.requests_in_flight + IN_FLIGHT_RESERVE) as usize;
-    let waits = sizes.waiters + sizes.early_gets + sizes.held;
-    let timers = timers(sizes);
     [
-        ("connections", sizes.connections, sizes.sessions),
         (
             "requests in flight of one",
             sizes.in_flight_of_one,
@@ -74,6 +71,27 @@ pub(super) fn by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 19] {
             Sizes::MOST_REMEMBERED,
         ),
         (
+            "containers in chunks of one",
+            sizes.chunked_of_one,
+            Sizes::MOST_CHUNKED,
+        ),
+        ("requests held for one", sizes.held_of_one, Sizes::MOST_HELD),
+        ("bytes held", sizes.held_bytes, limits.hold_bytes),
+        (
+            "requests of one container",
+            sizes.running_of_one,
+            limits.calls_per_container as usize,
+        ),
+    ]
+}
+
+/// By other sizes.
+pub(super) fn by_sizes(sizes: &Sizes) -> [Bound; 12] {
+    let waits = sizes.waiters + sizes.early_gets + sizes.held;
+    let timers = timers(sizes);
+    [
+        ("connections", sizes.connections, sizes.sessions),
+        (
             "references of one",
             sizes.references_of_one,
             sizes.containers,
@@ -83,20 +101,8 @@ pub(super) fn by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 19] {
             sizes.asked_of_one,
             sizes.references_of_one,
         ),
-        (
-            "containers in chunks of one",
-            sizes.chunked_of_one,
-            Sizes::MOST_CHUNKED,
-        ),
         ("what waits", waits, sizes.in_flight),
-        ("requests held for one", sizes.held_of_one, Sizes::MOST_HELD),
-        ("bytes held", sizes.held_bytes, limits.hold_bytes),
         ("requests at agents", sizes.running, sizes.in_flight),
-        (
-            "requests of one container",
-            sizes.running_of_one,
-            limits.calls_per_container as usize,
-        ),
         ("containers by kind", sizes.by_kind, sizes.containers),
         ("containers of agents", sizes.of_agents, sizes.containers),
         ("containers that wait", sizes.waiting, sizes.containers),

@@ -3,7 +3,7 @@
 mod following;
 mod requests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use huly_session::direct::DirectWay;
@@ -17,6 +17,10 @@ use crate::random::Random;
 use crate::sabotage::Sabotage;
 use crate::wire::WireId;
 use following::Connection;
+
+/// After which an agent has heard that a container's events are wanted no more, or the link is closed:
+/// one that is silent is dialed again after a second, for as long as nobody is reached.
+const HEARD: Duration = Duration::from_secs(20);
 
 /// A connection to a ROUTER, shared by all containers behind it.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub(super) struct Directs {
     links: BTreeMap<u64, DirectLink>,
     made: u64,
     connections: BTreeMap<String, Connection>,
+    /// When containers were left, of late.
+    left: VecDeque<Duration>,
 }
 
 impl Directs {
@@ -57,11 +63,28 @@ impl Directs {
             links: BTreeMap::new(),
             made: 0,
             connections: BTreeMap::new(),
+            left: VecDeque::new(),
         }
     }
 
     pub(super) fn links(&self) -> Vec<&Link> {
         self.links.values().map(|link| &link.link).collect()
+    }
+
+    pub(super) fn left_lately(&self) -> usize {
+        self.left.len()
+    }
+
+    /// A container is left now.
+    fn leaves(&mut self, now: Duration) {
+        self.left.push_back(now);
+    }
+
+    /// What was left a while ago counts no more.
+    pub(super) fn forget_left(&mut self, now: Duration) {
+        while self.left.front().is_some_and(|at| *at + HEARD < now) {
+            self.left.pop_front();
+        }
     }
 
     pub(super) fn pending(&self) -> usize {
@@ -204,6 +227,7 @@ impl ClientProgram {
         };
         let is_last = !link.is_used();
         let uuid = uuid.to_owned();
+        self.directs.leaves(cx.now);
         self.link_input(cx, number, Input::Disconnect { uuid });
         if is_last {
             self.link_input(cx, number, Input::Close);

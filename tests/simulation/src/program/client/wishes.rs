@@ -152,8 +152,7 @@ impl ClientProgram {
             if let Some(waits) = self.waits.remove(&token) {
                 cx.tell(format!("waits no longer for its get of {}", waits.what()));
             }
-            let (call, code) = (token, None);
-            cx.saw(Seen::Called { call, code });
+            cx.call_ends(token);
             self.input(cx, Input::Cancel { token });
         }
     }

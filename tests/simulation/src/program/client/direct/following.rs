@@ -81,6 +81,7 @@ impl ClientProgram {
 
     /// Wakes what is due, and follows containers that have moved.
     pub(in crate::program::client) fn look_after_directs(&mut self, cx: &mut Context) {
+        self.directs.forget_left(cx.now);
         let due = |at: Option<Duration>| at.is_some_and(|at| at <= cx.now);
         let links = self.directs.links.iter();
         let links: Vec<u64> = links
