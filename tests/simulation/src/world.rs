@@ -4,7 +4,7 @@ mod faults;
 pub(crate) mod lease;
 mod net;
 mod reach;
-mod start;
+pub(crate) mod start;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
