@@ -134,6 +134,12 @@ pub const LAWS: &[Law] = &[
         check: Check::News(references::restart),
     },
     Law {
+        name: "orphans-are-spared",
+        sentence: "a server ends nothing that lived before it for want of references in the time in \
+                   which clients may not have said what they hold",
+        check: Check::News(references::spared),
+    },
+    Law {
         name: "asked-of-it",
         sentence: "what a container runs was asked of it; a get by uuid is answered with that uuid",
         check: Check::News(requests::of_it),

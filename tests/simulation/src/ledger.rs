@@ -120,6 +120,7 @@ pub(crate) struct Copy {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) accepts: bool,
     pub(crate) serial: bool,
+    pub(crate) since: Duration,
     /// When it began with a request last.
     pub(crate) begun: Option<Duration>,
     /// When it began with a request last that its agent knew to be of an exclusive kind.
@@ -243,6 +244,7 @@ impl Ledger {
                     epoch,
                     accepts: true,
                     serial,
+                    since: now,
                     begun: None,
                     begun_alone: None,
                     running: BTreeSet::new(),

@@ -60,6 +60,8 @@ pub enum Sabotage {
     Unseeded,
     /// The server is given a configuration without limits.
     NoLimits,
+    /// The server has no time in which it ends nothing that lived before it.
+    NoOrphanGrace,
     /// The server waits for leases to be over exactly as long as they last, and no longer.
     NoMargin,
     /// The agent's driver says that leases last longer than they do.

@@ -2,6 +2,7 @@
 
 pub(crate) mod breadth;
 mod limits;
+mod orphans;
 mod rations;
 mod returns;
 pub(crate) mod rivals;
@@ -177,6 +178,11 @@ impl Scenario {
             }
         }
         scenario.faults(mix, &mut random);
+        if mix != Mix::None {
+            for (at, step) in orphans::orphans(seed, &scenario.clients(), scenario.mended) {
+                scenario.add(at, step);
+            }
+        }
         if scenario.rivals && mix != Mix::None {
             let steps = rivals::faults(seed, scenario.mended);
             scenario.steps.extend(steps);

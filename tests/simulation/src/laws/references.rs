@@ -8,9 +8,14 @@ use super::verdict::{Verdict, always, each, unless, where_any};
 use super::{ServerView, crowds};
 use crate::ledger::News;
 use crate::world::World;
+use crate::world::start::ORPHAN_GRACE;
 
 /// How long nothing may have happened to peers so that what the server did is its own doing.
 pub(super) const IN_TOUCH: Duration = Duration::from_secs(12);
+
+/// How long before the server's start nothing may have happened to an agent so that what the server
+/// before knew of it is over.
+const GOT_OVER: Duration = Duration::from_secs(5);
 
 /// How many clients hold each container.
 fn holders(world: &World) -> BTreeMap<String, u32> {
@@ -101,4 +106,35 @@ pub(super) fn restart(world: &World, news: &News) -> Verdict {
         let (agent, holder) = (&agent.name, &holder.name);
         format!("{agent} was told to end {uuid}, which {holder} holds")
     }))
+}
+
+/// Of what an agent has that was there all the time, and where there is no other life.
+pub(super) fn spared(world: &World, news: &News) -> Verdict {
+    let News::Refuses {
+        copy,
+        by_itself: false,
+    } = news
+    else {
+        return None;
+    };
+    let known = world.ledger.copies.get(copy)?;
+    let uuid = &known.uuid;
+    let server = world.process(world.at("server")?);
+    let since = world.now.saturating_sub(server.started);
+    let agent = world.process(copy.0);
+    let calm = |place: &str| world.calm_for(place) > since + GOT_OVER;
+    let one = !world.doubled_since(server.started.saturating_sub(GOT_OVER));
+    let others = world.ledger.later_than(uuid, known.epoch).next().is_some()
+        || !world.ledger.accepting(uuid).is_empty()
+        || world.scenario.is_beforehand(uuid);
+    // TypeScript agents have other reasons to end theirs.
+    known.epoch?;
+    let lived_before = known.since < server.started;
+    if !lived_before || others || !one || !calm(&agent.place) || !calm("") {
+        return None;
+    }
+    unless(since < world.scenario.times.at_best(ORPHAN_GRACE), || {
+        let (agent, since) = (&agent.name, since.as_secs_f64());
+        format!("{agent} was told to end {uuid} {since:.1} s after the server's start")
+    })
 }

@@ -256,7 +256,7 @@ impl World {
     /// Nothing is wrong any more: everybody is there and reaches everybody.
     pub(crate) fn mend(&mut self) {
         for step in self.all_that_is_mended() {
-            self.note_bounds(&step);
+            self.note_disturbance(&step);
         }
         self.single();
         self.isolated.clear();
@@ -281,9 +281,6 @@ impl World {
             if place != "operator" || self.scenario.operator_away.is_none() {
                 self.start(&place);
             }
-        }
-        for place in self.scenario.places() {
-            self.disturbed.insert(place, self.now);
         }
         self.note_copies();
         let now = self.now;

@@ -120,7 +120,10 @@ impl World {
                     snapshot_chunk: chunk.unwrap_or(defaults.snapshot_chunk),
                     // Where there is a secret, TypeScript agents' containers wait for an operator.
                     control_secret: self.scenario.operator.then(|| SECRET.into()),
-                    orphan_grace: ORPHAN_GRACE,
+                    orphan_grace: match self.sabotage {
+                        Some(Sabotage::NoOrphanGrace) => Duration::ZERO,
+                        _ => ORPHAN_GRACE,
+                    },
                     lease: times.lease,
                     settle: times.settle,
                     grace: times.grace,
