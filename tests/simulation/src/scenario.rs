@@ -3,6 +3,7 @@
 pub(crate) mod breadth;
 mod limits;
 mod rations;
+mod readers;
 mod returns;
 pub(crate) mod rivals;
 mod step;
@@ -54,6 +55,8 @@ pub(crate) struct Scenario {
     pub(crate) breadth: Breadth,
     pub(crate) limits: Limits,
     pub(crate) rations: Rations,
+    /// Whether some read slowly what the server sends them.
+    pub(crate) slow_readers: bool,
 }
 
 /// Which faults a scenario has.
@@ -109,6 +112,7 @@ impl Scenario {
             breadth: Breadth::new(seed),
             limits: Limits::new(seed, false),
             rations: Rations::new(),
+            slow_readers: false,
         };
         if random.percent(30) {
             scenario.plain_agents = random.of(0..3) as usize;
@@ -176,6 +180,16 @@ impl Scenario {
             }
         }
         scenario.faults(mix, &mut random);
+        if mix != Mix::None {
+            let peers = scenario.places().split_off(1);
+            let steps = readers::slow_ones(seed, &peers, scenario.mended);
+            scenario.slow_readers = !steps.is_empty();
+            // Who subscribes is told much.
+            scenario.breadth.watching |= scenario.slow_readers;
+            for (at, step) in steps {
+                scenario.add(at, step);
+            }
+        }
         if scenario.rivals && mix != Mix::None {
             let steps = rivals::faults(seed, scenario.mended);
             scenario.steps.extend(steps);
