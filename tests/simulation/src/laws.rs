@@ -13,6 +13,7 @@ mod leaders;
 pub(crate) mod limits;
 mod load;
 mod order;
+mod readers;
 mod references;
 mod requests;
 pub(crate) mod served;
@@ -239,6 +240,18 @@ pub const LAWS: &[Law] = &[
         name: "connections-lead-there",
         sentence: "once it is quiet, a direct connection leads to where its container accepts",
         check: Check::Calm(told::connections),
+    },
+    Law {
+        name: "slow-are-spared",
+        sentence: "an agent of which the server knows that much waits for it is handed no requests of \
+                   clients",
+        check: Check::News(readers::spared),
+    },
+    Law {
+        name: "told-as-it-reads",
+        sentence: "who subscribes to the feed is told the next chunk of what there is when little \
+                   waits for it",
+        check: Check::News(readers::told_in_time),
     },
     Law {
         name: "one-leads",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use huly_protocol::{Epoch, ErrorCode, KindSpec};
 
-use crate::program::server::{Crowd, Fencing};
+use crate::program::server::{Crowd, Fencing, Reading};
 use crate::wire::WireId;
 use crate::world::ProcessId;
 pub(crate) use calls::Get;
@@ -89,6 +89,8 @@ pub(crate) enum Seen {
     Fencing(Fencing),
     /// A server has an agent start one more container.
     Crowd(Crowd),
+    /// A server sends something to a peer that reads slowly.
+    Reading(Reading),
 }
 
 /// How a container was placed.
@@ -208,6 +210,7 @@ pub(crate) enum News {
     Placed(ProcessId, Placed),
     Fencing(Fencing),
     Crowd(Crowd),
+    Reading(Reading),
     /// Who knew that the operator holds a container says who does.
     Holders {
         by: ProcessId,
@@ -364,6 +367,7 @@ impl Ledger {
             Seen::Placed(placed) => self.news.push(News::Placed(by, placed)),
             Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),
             Seen::Crowd(crowd) => self.news.push(News::Crowd(crowd)),
+            Seen::Reading(reading) => self.news.push(News::Reading(reading)),
         }
     }
 

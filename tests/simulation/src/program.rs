@@ -46,6 +46,11 @@ pub(crate) enum Came {
     Clogged {
         wire: WireId,
     },
+    /// The peer has read so much of what was sent to it.
+    Taken {
+        wire: WireId,
+        bytes: usize,
+    },
     /// What the API server answers to a request.
     Lease {
         request: u64,

@@ -82,4 +82,8 @@ pub enum Sabotage {
     ShortIdle,
     /// The server's driver says that they are to live for long.
     LongIdle,
+    /// The server's driver does not say which peers read slowly.
+    HideSlow,
+    /// The server's driver says at once that a peer has room.
+    EarlyRoom,
 }

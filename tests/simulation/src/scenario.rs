@@ -4,6 +4,7 @@ pub(crate) mod breadth;
 mod limits;
 mod orphans;
 mod rations;
+mod readers;
 mod returns;
 pub(crate) mod rivals;
 mod step;
@@ -56,6 +57,8 @@ pub(crate) struct Scenario {
     pub(crate) breadth: Breadth,
     pub(crate) limits: Limits,
     pub(crate) rations: Rations,
+    /// Whether some read slowly what the server sends them.
+    pub(crate) slow_readers: bool,
 }
 
 /// Which faults a scenario has.
@@ -111,6 +114,7 @@ impl Scenario {
             breadth: Breadth::new(seed),
             limits: Limits::new(seed, false),
             rations: Rations::new(),
+            slow_readers: false,
         };
         if random.percent(30) {
             scenario.plain_agents = random.of(0..3) as usize;
@@ -179,7 +183,13 @@ impl Scenario {
         }
         scenario.faults(mix, &mut random);
         if mix != Mix::None {
-            for (at, step) in orphans::orphans(seed, &scenario.clients(), scenario.mended) {
+            let peers = scenario.places().split_off(1);
+            let slow = readers::slow_ones(seed, &peers, scenario.mended);
+            scenario.slow_readers = !slow.is_empty();
+            // Who subscribes is told much.
+            scenario.breadth.watching |= scenario.slow_readers;
+            let orphans = orphans::orphans(seed, &scenario.clients(), scenario.mended);
+            for (at, step) in slow.into_iter().chain(orphans) {
                 scenario.add(at, step);
             }
         }

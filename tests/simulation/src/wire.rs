@@ -8,6 +8,9 @@ use huly_protocol::Frame;
 
 use crate::world::ProcessId;
 
+/// What a message takes beside its texts, in bytes.
+const PER_MESSAGE: usize = 32;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WireId(pub(crate) u64);
 
@@ -20,6 +23,11 @@ impl WireId {
     pub(crate) fn of_name(name: &[u8]) -> Option<Self> {
         std::str::from_utf8(name).ok()?.parse().ok().map(Self)
     }
+}
+
+/// What a message counts for on a wire, in bytes.
+pub(crate) fn cost(frame: &Frame) -> usize {
+    PER_MESSAGE + frame.id.len() + frame.payload.len()
 }
 
 /// An end of a wire.

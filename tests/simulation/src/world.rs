@@ -5,6 +5,7 @@ mod held;
 pub(crate) mod lease;
 mod net;
 mod reach;
+mod reading;
 mod servers;
 pub(crate) mod start;
 
@@ -118,6 +119,8 @@ pub(crate) struct World {
     lease: Lease,
     /// By how many ms messages from and to a place come later.
     slow: BTreeMap<String, u64>,
+    /// How many bytes a second places take of what the server sends them, of those that are slow.
+    paces: BTreeMap<String, u64>,
     /// The server that a place reaches, where that is not the present one.
     routes: BTreeMap<String, ProcessId>,
     /// When anything last happened to a place that it may not have got over.
@@ -162,6 +165,7 @@ impl World {
             without_api: BTreeSet::new(),
             lease: Lease::default(),
             slow: BTreeMap::new(),
+            paces: BTreeMap::new(),
             routes: BTreeMap::new(),
             disturbed: BTreeMap::new(),
             specs: scenario.specs(),

@@ -43,6 +43,8 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::DropRations, "max-per-agent"),
     (Sabotage::ShortIdle, "idle-is-spared"),
     (Sabotage::LongIdle, "idle-is-ended"),
+    (Sabotage::HideSlow, "slow-are-spared"),
+    (Sabotage::EarlyRoom, "told-as-it-reads"),
     (Sabotage::DropSpecs, "kinds-are-known"),
     (Sabotage::DropActivations, "standbys-take-over"),
     (Sabotage::DropConnects, "connections-lead-there"),

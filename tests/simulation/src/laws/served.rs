@@ -14,6 +14,8 @@ use crate::world::World;
 const SILENCE: Duration = Duration::from_secs(3);
 /// How long a peer takes to dial and be greeted: it waits a quarter of a second, a dial half of one.
 const DIAL: Duration = Duration::from_millis(800);
+/// How often a TypeScript client pings.
+const PLAIN_PING: Duration = Duration::from_secs(1);
 /// How long a container waits that has ended again soon after its start.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// How long five starts that fail one after another keep a container.
@@ -87,7 +89,9 @@ fn noticed(step: &Step, scenario: &Scenario) -> Option<Duration> {
         Step::Clog(_) | Step::Pause(_) | Step::Isolate(_) | Step::Part(_) | Step::Crash { .. } => {
             silence + DIAL
         }
-        Step::Cut(_) | Step::Slow { .. } => silence + grace + DIAL,
+        // It may have been cut, and is asked for a hello when it pings next.
+        Step::Read { pace: None, .. } => PLAIN_PING + DIAL + grace,
+        Step::Cut(_) | Step::Slow { .. } | Step::Read { .. } => silence + grace + DIAL,
         Step::SetKind(_) | Step::DeleteKind(_) | Step::LoseApi(_) | Step::FindApi(_) => {
             Duration::ZERO
         }

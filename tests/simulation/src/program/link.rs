@@ -106,6 +106,7 @@ impl Link {
             Came::Frame { .. }
             | Came::Closed { .. }
             | Came::Clogged { .. }
+            | Came::Taken { .. }
             | Came::Knocked { .. }
             | Came::Lease { .. }
             | Came::Told(_) => Vec::new(),

@@ -2,6 +2,8 @@
 
 mod crowd;
 mod fence;
+mod outbound;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +21,8 @@ use crate::wire::WireId;
 pub(crate) use crowd::Crowd;
 use fence::Fence;
 pub(crate) use fence::Fencing;
+use outbound::Outbound;
+pub(crate) use reading::Reading;
 
 /// The connection by which the simulation looks into the server.
 const PROBE: &str = "probe";
@@ -34,6 +38,8 @@ pub(crate) struct Server {
     fence: Fence,
     /// Whether it is looked at how many containers agents have.
     counts: bool,
+    /// What waits for peers, where some read slowly.
+    outbound: Option<Outbound>,
     /// Connections of which it is awaited that little waits for them, and when that is so.
     roomy: BTreeMap<ConnId, Duration>,
     /// By the machine's monotonic clock.
@@ -41,12 +47,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(config: Config, counts: bool, now: Duration, wall_ms: u64) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        counts: bool,
+        slow: bool,
+        now: Duration,
+        wall_ms: u64,
+    ) -> Self {
         let mono = Duration::ZERO;
         Self {
             registry: Registry::new(config, Now { mono, wall_ms }),
             fence: Fence::default(),
             counts,
+            outbound: slow.then(Outbound::default),
             roomy: BTreeMap::new(),
             started: now,
         }
@@ -64,12 +77,24 @@ impl Server {
 
     pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
         let input = match came {
-            Came::Frame { wire, frame } => Input::Message {
-                conn: wire.name(),
-                frame,
-            },
-            Came::Closed { wire } => Input::Closed { conn: wire.name() },
+            Came::Frame { wire, frame } => {
+                if frame.op == Op::Hello && self.is_cut(wire) {
+                    // Its answer would be dropped.
+                    return;
+                }
+                let conn = wire.name();
+                Input::Message { conn, frame }
+            }
+            Came::Taken { wire, bytes } => {
+                self.was_read(cx, wire, bytes);
+                return self.hear_of_peers(cx);
+            }
+            Came::Closed { wire } => {
+                self.is_over(wire);
+                Input::Closed { conn: wire.name() }
+            }
             Came::Clogged { wire } => {
+                self.is_over(wire);
                 cx.actions.push(Action::Close { wire });
                 Input::Cut { conn: wire.name() }
             }
@@ -82,6 +107,7 @@ impl Server {
             }
         };
         self.input(cx, input);
+        self.hear_of_peers(cx);
     }
 
     /// Returns what is sent to the probe.
@@ -103,6 +129,7 @@ impl Server {
             Some(sabotage) => crowd::with_other_kinds(sabotage, input),
             None => input,
         };
+        let may = self.may_be_told(&input);
         let is_probe = matches!(&input, Input::Message { conn, .. } if conn == PROBE);
         let mut effects = Vec::new();
         if self.counts && !is_probe {
@@ -137,12 +164,10 @@ impl Server {
                     };
                     if let (Some(wire), Some(frame)) = (WireId::of_name(&conn), frame) {
                         holders::note_sent(cx, wire, &frame);
-                        cx.send(wire, frame);
+                        self.send(cx, wire, frame);
                     }
                 }
-                Effect::AwaitRoom { conn } => {
-                    self.roomy.insert(conn, cx.now + WRITING);
-                }
+                Effect::AwaitRoom { conn } => self.await_room(cx, conn, may.as_ref()),
                 Effect::Note { text } => cx.tell(text),
                 Effect::Exit { reason } => cx.actions.push(Action::Exit { why: reason }),
             }
@@ -170,7 +195,12 @@ impl Server {
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let wake = self.registry.next_wake().map(|at| self.started + at);
         let roomy = self.roomy.values().min().copied();
-        wake.into_iter().chain(roomy).min()
+        let news = self
+            .outbound
+            .as_ref()
+            .filter(|outbound| outbound.has_news());
+        let news = news.map(|_| Duration::ZERO);
+        wake.into_iter().chain(roomy).chain(news).min()
     }
 
     pub(crate) fn sizes(&self) -> Sizes {

@@ -33,6 +33,11 @@ pub(crate) enum Step {
         place: String,
         ms: u64,
     },
+    /// It takes so many bytes a second of what the server sends it; all at once if none are named.
+    Read {
+        place: String,
+        pace: Option<u64>,
+    },
     /// Its time of day is set.
     SetClock {
         place: String,
@@ -70,6 +75,7 @@ impl Step {
             | Self::Part(place)
             | Self::Meet(place)
             | Self::Slow { place, .. }
+            | Self::Read { place, .. }
             | Self::Clog(place)
             | Self::Leave(place) => Some(place),
             Self::Double { .. } | Self::Single => Some("server"),
@@ -102,6 +108,11 @@ impl fmt::Display for Step {
             Self::LoseApi(place) => write!(f, "{place} does not reach the API server"),
             Self::FindApi(place) => write!(f, "{place} reaches the API server again"),
             Self::Slow { place, ms } => write!(f, "messages of {place} take up to {ms} ms more"),
+            Self::Read { place, pace: None } => write!(f, "{place} reads as before"),
+            Self::Read { place, pace } => {
+                let pace = pace.unwrap_or_default();
+                write!(f, "{place} reads {pace} bytes a second")
+            }
             Self::SetClock { place, ms } => write!(f, "the time of day of {place} steps {ms} ms"),
             Self::Clog(place) => write!(f, "the server gives up the connection to {place}"),
             Self::LoseContainer(place) => write!(f, "a container of {place} ends by itself"),

@@ -67,6 +67,7 @@ impl World {
             Step::Slow { place, ms } => {
                 self.slow.insert(place, ms);
             }
+            Step::Read { place, pace } => self.set_pace(&place, pace),
             Step::SetClock { place, ms } => {
                 if let Some(clock) = self.clocks.get_mut(&place) {
                     clock.step_ms += ms;
@@ -240,7 +241,11 @@ impl World {
                 steps.push(Step::Join(place.clone()));
             }
             if self.slow.contains_key(&place) {
+                let place = place.clone();
                 steps.push(Step::Slow { place, ms: 0 });
+            }
+            if self.paces.contains_key(&place) {
+                steps.push(Step::Read { place, pace: None });
             }
         }
         let servers = self.running().filter(|(_, of, _)| of.place == "server");
@@ -263,6 +268,9 @@ impl World {
         self.parted.clear();
         self.without_api.clear();
         self.slow.clear();
+        for place in std::mem::take(&mut self.paces).into_keys() {
+            self.set_pace(&place, None);
+        }
         self.unblock();
         self.notice_cuts();
         let present = self.at("server");

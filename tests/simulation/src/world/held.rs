@@ -17,12 +17,6 @@ impl World {
             let wanted = self.scenario.wanted.iter();
             held.extend(wanted.map(|(uuid, _)| uuid.clone()));
         }
-        let unclear = |uuid: &str| {
-            let mut programs = self.running().map(|(_, _, program)| program);
-            programs.any(|program| program.is_unclear(uuid))
-        };
-        let named = self.scenario.uuids.iter().map(|(uuid, _)| uuid);
-        held.extend(named.filter(|uuid| unclear(uuid)).cloned());
         for uuid in held {
             self.held_at.insert(uuid, self.now);
         }

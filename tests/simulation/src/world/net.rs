@@ -8,7 +8,7 @@ use huly_protocol::Frame;
 use super::{Event, ProcessId, World};
 use crate::program::{Came, Target};
 use crate::sabotage::Sabotage;
-use crate::wire::{Item, Side, Wire, WireId};
+use crate::wire::{Item, Side, Wire, WireId, cost};
 
 /// After how long a dialing that nobody answers is given up.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
@@ -142,11 +142,12 @@ impl World {
         }
         let receiver = wire.end(to);
         let earliest = self.now + self.delay(from, receiver);
+        let reading = self.time_to_read(from, receiver, &item);
         let Some(wire) = self.wires.get_mut(&id) else {
             return;
         };
         let lane = wire.lane(to);
-        let at = lane.last.max(earliest);
+        let at = lane.last.max(earliest) + reading;
         lane.last = at;
         lane.items.push_back(item);
         self.plan(at, Event::Arrive { wire: id, to });
@@ -178,7 +179,9 @@ impl World {
                     let (op, id, said) = (frame.op, &frame.id, frame.payload_text());
                     format!("hears {op:?} {id} {said}")
                 });
+                let bytes = cost(&frame);
                 self.give(receiver, Came::Frame { wire: id, frame });
+                self.note_read(id, sender, bytes);
             }
             Item::End => {
                 self.story

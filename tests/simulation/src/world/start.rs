@@ -106,7 +106,8 @@ impl World {
                 let instance = Uuid::from_u128(u128::from(random.next())).to_string();
                 let defaults = huly_registry::Config::new(instance, wall_ms);
                 let told = self.scenario.breadth.message_bytes;
-                let chunk = told.map(|_| SNAPSHOT_CHUNK);
+                let small = told.is_some() || self.scenario.slow_readers;
+                let chunk = small.then_some(SNAPSHOT_CHUNK);
                 let times = self.scenario.times;
                 let limits = match self.sabotage {
                     Some(Sabotage::NoLimits) => Limits::none(),
@@ -134,8 +135,9 @@ impl World {
                     Some(Sabotage::NoMargin) => Server::without_margin(config),
                     _ => config,
                 };
+                let slow = self.scenario.slow_readers;
                 let counts = !self.scenario.rations.is_empty();
-                Program::Server(Box::new(Server::new(config, counts, mono, wall_ms)))
+                Program::Server(Box::new(Server::new(config, counts, slow, mono, wall_ms)))
             }
             "agent" => {
                 let id = format!("{place}.{life}");
