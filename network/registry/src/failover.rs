@@ -31,6 +31,7 @@ impl Registry {
             });
         }
         let was_live = matches!(state, State::Live { .. });
+        entry.on = None;
         if matches!(state, State::Starting { .. }) {
             // Whether it has started nobody says any more.
             entry.begins();
@@ -143,10 +144,6 @@ impl Registry {
             && let Some(begun) = entry.begun
         {
             self.past.note(uuid.clone(), begun);
-        }
-        // Its place may be another's.
-        if ended.is_some() {
-            self.place_waiting();
         }
     }
 
