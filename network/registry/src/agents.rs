@@ -192,6 +192,7 @@ impl Registry {
             && agent.containers.remove(uuid)
             && let Some(count) = agent.by_kind.get_mut(kind)
         {
+            self.freed = true;
             *count -= 1;
             if *count == 0 {
                 agent.by_kind.remove(kind);

@@ -32,6 +32,10 @@ impl Registry {
                 Timer::Events => self.send_batch(),
             }
         }
+        // Whose place is free had the first choice of where to go on.
+        while std::mem::take(&mut self.freed) {
+            self.place_waiting();
+        }
     }
 
     fn message(&mut self, conn: ConnId, frame: Frame) {

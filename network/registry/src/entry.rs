@@ -50,6 +50,8 @@ pub(crate) struct Waiter {
     /// Whether the container may be older than this get: then its client may know another place
     /// of it.
     pub(crate) again: bool,
+    /// Whether this get made the container, and said on which agent.
+    pub(crate) says_where: bool,
 }
 
 /// A request that waits for its container's agent.
@@ -142,7 +144,7 @@ pub(crate) struct Entry {
     pub(crate) named: bool,
     /// Whether those who are told of containers think that it lives.
     pub(crate) announced: bool,
-    /// The agent that it is to start on; of one that has lived, any.
+    /// The agent that it is to start on, as the get said that made it; none once that was tried.
     pub(crate) on: Option<Id>,
     /// How often a start failed in a row.
     pub(crate) attempts: u32,

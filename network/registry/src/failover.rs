@@ -31,6 +31,7 @@ impl Registry {
             });
         }
         let was_live = matches!(state, State::Live { .. });
+        entry.on = None;
         let started = matches!(state, State::Starting { .. });
         if started {
             // Whether it has nobody says any more.
@@ -147,10 +148,6 @@ impl Registry {
             && let Some(begun) = entry.begun
         {
             self.past.note(uuid.clone(), begun);
-        }
-        // Its place may be another's.
-        if ended.is_some() {
-            self.place_waiting();
         }
     }
 

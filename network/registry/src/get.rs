@@ -105,6 +105,7 @@ impl Registry {
             request: id.to_owned(),
             held_before: self.hold(client, uuid, durable),
             again: true,
+            says_where: false,
         };
         self.answer_get(uuid, &waiter);
     }
@@ -280,6 +281,7 @@ impl Registry {
             request: id.to_owned(),
             held_before,
             again: known || entry.state != State::Waiting || !unheard_of,
+            says_where: entry.on.is_some() && entry.waiters.is_empty(),
         };
         if let State::Live { agent } = &entry.state
             && self.agents.get(agent).is_some_and(|agent| !agent.suspected)
@@ -329,10 +331,20 @@ impl Registry {
     /// Tells those who wait for a container that there will be none now. A get that fails leaves
     /// no reference.
     pub(crate) fn fail_waiters(&mut self, uuid: &Id, error: &ErrorPayload) {
+        self.fail_those(uuid, error, |_| true);
+    }
+
+    pub(crate) fn fail_those(
+        &mut self,
+        uuid: &Id,
+        error: &ErrorPayload,
+        which: impl Fn(&Waiter) -> bool,
+    ) {
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
-        for waiter in std::mem::take(&mut entry.waiters) {
+        let failed: Vec<Waiter> = entry.waiters.extract_if(.., |one| which(one)).collect();
+        for waiter in failed {
             if !waiter.held_before {
                 self.drop_reference(&waiter.client, uuid, true);
             }

@@ -59,6 +59,10 @@ impl Registry {
                 }
                 self.start(uuid, &agent);
             }
+            Err(rejections) if !anywhere => {
+                let error = self.not_placeable(&kind, rejections);
+                self.place_anywhere(uuid, &error);
+            }
             Err(rejections) => {
                 self.waiting.insert(uuid.clone());
                 // What it waits for now is an agent, not its next try.
@@ -70,6 +74,16 @@ impl Registry {
                 self.fail_waiters(uuid, &error);
             }
         }
+    }
+
+    /// A container cannot start where the get said that made it. That one fails; for all others it
+    /// goes anywhere.
+    fn place_anywhere(&mut self, uuid: &Id, error: &ErrorPayload) {
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            entry.on = None;
+        }
+        self.fail_those(uuid, error, |waiter| waiter.says_where);
+        self.place(uuid);
     }
 
     /// Nothing replaces a container for now. A standby may have it, and registers when it sees
@@ -195,6 +209,7 @@ impl Registry {
             return;
         };
         entry.state = State::Waiting;
+        entry.on = None;
         let kind = entry.kind.clone();
         self.detach(agent, uuid, &kind);
         self.place(uuid);
@@ -314,6 +329,7 @@ impl Registry {
             return;
         };
         entry.state = State::Waiting;
+        entry.on = None;
         entry.attempts += 1;
         let kind = entry.kind.clone();
         let delay = Duration::from_millis(250 << entry.attempts.min(5));

@@ -347,10 +347,7 @@ impl Registry {
         match wanted {
             true if settles => {}
             true => self.place(uuid),
-            false => {
-                self.remove_entry(uuid, None);
-                self.place_waiting();
-            }
+            false => self.remove_entry(uuid, None),
         }
     }
 }

@@ -159,6 +159,8 @@ pub struct Registry {
     pub(crate) past: Recent<Id, Epoch>,
     /// Containers that wait for an agent.
     pub(crate) waiting: BTreeSet<Id>,
+    /// Whether an agent has a container less than when those were last tried.
+    pub(crate) freed: bool,
     pub(crate) held_bytes: usize,
     /// Bytes of the gets of containers that have had no agent yet.
     pub(crate) unplaced_bytes: usize,
@@ -206,6 +208,7 @@ impl Registry {
             fences: BTreeMap::new(),
             past: Recent::default(),
             waiting: BTreeSet::new(),
+            freed: false,
             held_bytes: 0,
             unplaced_bytes: 0,
             timers,

@@ -260,6 +260,9 @@ impl Registry {
             self.forget_held(client, &uuid);
             if let Some(entry) = self.entries.get_mut(&uuid) {
                 entry.waiters.retain(|waiter| waiter.client != *client);
+                if !entry.waiters.iter().any(|waiter| waiter.says_where) {
+                    entry.on = None;
+                }
                 self.mind_idle(&uuid);
             }
         }

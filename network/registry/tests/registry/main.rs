@@ -8,6 +8,7 @@
 mod again;
 mod arithmetic;
 mod calls;
+mod capacity;
 mod chain;
 mod chunks;
 mod durable;

@@ -1,5 +1,6 @@
 //! Gets that say on which agent a container is to start.
 
+use huly_protocol::Op;
 use serde_json::{Value, json};
 
 use crate::support::{Peer, Rust, World};
@@ -81,6 +82,93 @@ fn placed_again_it_goes_anywhere() {
     world.close(a);
     world.run(5_000);
     assert_eq!(world.home(client, "u").as_deref(), Some("b"));
+}
+
+/// `u` is to start on `a` for one client, which does not answer; another asks for it as well.
+fn starting_on_a() -> (World, [Peer; 2], [(Peer, String); 2]) {
+    let mut world = World::new();
+    let agents = ["a", "b"].map(|id| world.agent(id, Rust, &["k"]));
+    world[agents[0]].sim().mute = vec!["gg"];
+    let clients = ["c", "d"].map(|id| world.client(id, Rust));
+    let on_a = json!({"kind": "k", "request": {"uuid": "u"}, "huly": {"agent": "a"}});
+    let any = json!({"kind": "k", "request": {"uuid": "u"}});
+    let first = world.request(clients[0], "gg", on_a);
+    let second = world.request(clients[1], "gg", any);
+    assert_eq!(world[agents[0]].sim().called("gg").len(), 1);
+    (world, agents, [(clients[0], first), (clients[1], second)])
+}
+
+#[test]
+fn it_goes_anywhere_when_its_agent_is_gone_before_it_has_started() {
+    let (mut world, [a, _], gets) = starting_on_a();
+    world.close(a);
+    world.run(1_000);
+    for (client, get) in gets {
+        let got = world.answer(client, &get).expect("an answer").unwrap();
+        assert_eq!(got[2]["agentId"], "b");
+    }
+}
+
+#[test]
+fn it_goes_anywhere_when_its_agent_leaves_before_it_has_started() {
+    let (mut world, [a, _], gets) = starting_on_a();
+    let start = world[a].sim().called("gg").pop().unwrap();
+    world.ask(a, "xg", json!({"uuid": "a"})).unwrap();
+    let error = json!({"message": "it leaves", "stack": "", "code": "interrupted"});
+    world.say(a, Op::ResponseError, &start.id, error.to_string());
+    for (client, get) in gets {
+        let got = world.answer(client, &get).expect("an answer").unwrap();
+        assert_eq!(got[2]["agentId"], "b");
+    }
+}
+
+#[test]
+fn who_holds_it_has_it_anywhere_when_it_did_not_start_where_a_get_said() {
+    let (mut world, [a, _], gets) = starting_on_a();
+    let holder = world.client("e", Rust);
+    let get = json!({"uuid": "u", "kind": "k", "request": {"uuid": "u"}});
+    world.ask(holder, "xr", json!({ "gets": [get] })).unwrap();
+    let start = world[a].sim().called("gg").pop().unwrap();
+    world[a].sim().mute.clear();
+    world[a].sim().refuses = Some("disk full".into());
+    world.answer_call(a, &start);
+    for (client, get) in gets {
+        let error = world.answer(client, &get).expect("an answer").unwrap_err();
+        assert_eq!(error["message"], "disk full");
+    }
+    world.run(5_000);
+    assert_eq!(world.home(holder, "u").as_deref(), Some("b"));
+}
+
+#[test]
+fn an_agent_that_is_not_there_is_an_error_for_who_asked_for_it_alone() {
+    let mut world = World::new();
+    let b = world.agent("b", Rust, &["k"]);
+    let clients = ["c", "d", "e"].map(|id| world.client(id, Rust));
+    world.restart_server();
+    for peer in clients.into_iter().chain([b]) {
+        world.reconnect(peer);
+    }
+    // The first makes it; where the others say does not matter.
+    let said = [
+        json!({"agent": "gone"}),
+        json!({}),
+        json!({"agent": "nobody"}),
+    ];
+    let mut gets = Vec::new();
+    for (client, huly) in clients.into_iter().zip(said) {
+        let params = json!({"kind": "k", "request": {"uuid": "u"}, "huly": huly});
+        gets.push(world.request(client, "gg", params));
+    }
+    world.run(2_000);
+    let mut answers = clients.into_iter().zip(&gets);
+    let mut next = || {
+        let (client, get) = answers.next().expect("a get");
+        world.answer(client, get).expect("an answer")
+    };
+    assert_eq!(next().unwrap_err()["code"], "noSuitableAgent");
+    assert_eq!(next().unwrap()[2]["agentId"], "b");
+    assert_eq!(next().unwrap()[2]["agentId"], "b");
 }
 
 #[test]
