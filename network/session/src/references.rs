@@ -226,7 +226,8 @@ impl Session {
         }
     }
 
-    /// Nobody waits for a get any more: what it brings is released.
+    /// Nobody waits for a get any more: what it brings is released, unless that is a durable reference:
+    /// another process of the client may have made it long before, and whoever wants it no more says so.
     pub(crate) fn abandon_get(&mut self, key: Key, out: &mut Vec<Effect>) {
         let Some(request) = self.queue.get(key) else {
             return;
@@ -235,15 +236,21 @@ impl Session {
             self.queue.remove(key);
             return self.finish_releases(out);
         }
-        let asked = match &request.body {
-            Body::Get(params) => params.request.uuid.clone(),
-            Body::Json(_) => None,
+        let (asked, durable) = match &request.body {
+            Body::Get(params) => {
+                let ext = params.huly.as_ref();
+                let durable = ext.is_some_and(|ext| ext.durable);
+                (params.request.uuid.clone(), durable)
+            }
+            Body::Json(_) => (None, false),
         };
         match asked {
             // A release takes back the get as well.
             Some(uuid) => {
                 self.queue.give_up(key);
-                self.let_go(&uuid, None, None);
+                if !durable {
+                    self.let_go(&uuid, None, None);
+                }
             }
             None => self.queue.abandon(key),
         }

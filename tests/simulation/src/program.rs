@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod client;
 pub(crate) mod feed;
+mod holders;
 pub(crate) mod hosting;
 pub(crate) mod link;
 pub(crate) mod operator;

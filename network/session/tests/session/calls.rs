@@ -214,6 +214,33 @@ fn a_release_waits_for_a_get_that_may_bring_the_same() {
 }
 
 #[test]
+fn a_get_that_is_given_up_is_released_unless_it_is_durable() {
+    for durable in [false, true] {
+        for cancelled in [false, true] {
+            let mut rig = Rig::up();
+            let (token, asked) = rig.get_for(Some("c-1"), durable, Some(ms(900)));
+            let get = sent(&asked).remove(0);
+            let effects = match cancelled {
+                true => rig.input(Input::Cancel { token }),
+                false => rig.run(ms(900)),
+            };
+            // Another process of the operator may have held it before.
+            let released = requests(&effects).iter().any(|(method, _)| method == "cr");
+            assert_eq!(released, !durable, "cancelled: {cancelled}");
+            let effects = rig.answer(&get, got("c-1"));
+            assert!(requests(&effects).is_empty() && ended(&effects).is_empty());
+            assert_eq!(rig.session.counters().bad_messages, 0);
+            // Who gives it up on purpose says so.
+            if durable {
+                let (token, uuid, raw) = (None, "c-1".to_owned(), true);
+                let effects = rig.input(Input::Release { token, uuid, raw });
+                assert_eq!(params(&sent(&effects)[0]), json!({"uuid": "c-1"}));
+            }
+        }
+    }
+}
+
+#[test]
 fn references_are_asserted_again_to_a_fresh_session_in_chunks() {
     for (limit, largest) in [(1_u64 << 20, 500), (10_000, 499)] {
         let mut rig = Rig::up();

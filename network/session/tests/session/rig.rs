@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use huly_protocol::{
-    ErrorCode, Frame, GetParams, GetRequest, HelloAnswer, Json, Limits, Op, PROTOCOL_VERSION,
-    Request,
+    ErrorCode, Frame, GetExt, GetParams, GetRequest, HelloAnswer, Json, Limits, Op,
+    PROTOCOL_VERSION, Request,
 };
 use huly_session::{Call, Config, Effect, Input, Peer, Session, Token};
 use serde_json::{Value, json};
@@ -137,6 +137,15 @@ impl Rig {
     }
 
     pub(crate) fn get(&mut self, uuid: Option<&str>) -> (Token, Vec<Effect>) {
+        self.get_for(uuid, false, None)
+    }
+
+    pub(crate) fn get_for(
+        &mut self,
+        uuid: Option<&str>,
+        durable: bool,
+        timeout: Option<Duration>,
+    ) -> (Token, Vec<Effect>) {
         let token = self.token();
         let effects = self.input(Input::Get {
             token,
@@ -146,10 +155,13 @@ impl Rig {
                     uuid: uuid.map(str::to_owned),
                     ..GetRequest::default()
                 },
-                huly: None,
+                huly: durable.then(|| GetExt {
+                    durable,
+                    ..GetExt::default()
+                }),
             },
-            raw: false,
-            timeout: None,
+            raw: durable,
+            timeout,
         });
         (token, effects)
     }

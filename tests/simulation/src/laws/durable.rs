@@ -8,7 +8,11 @@ use crate::ledger::News;
 use crate::world::World;
 
 pub(super) fn survives(world: &World, view: &ServerView) -> Verdict {
-    each(world.scenario.wanted.iter().map(|(uuid, _)| {
+    // One that is gone wanted perhaps what it never got.
+    let is_led = world.is_led();
+    let wanted = world.scenario.wanted.iter();
+    let held = wanted.filter(|(uuid, _)| is_led || world.ledger.was_held_durably(uuid));
+    each(held.map(|(uuid, _)| {
         let copies = world.ledger.accepting(uuid).len();
         let known = view.references(uuid).unwrap_or_default();
         unless(copies == 0 || known == 0, || {

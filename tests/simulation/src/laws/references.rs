@@ -1,6 +1,6 @@
 //! Laws of references.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::ServerView;
@@ -37,9 +37,16 @@ pub(super) fn served(world: &World, view: &ServerView) -> Verdict {
 
 pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
     let mut holders = holders(world);
+    let mut left = BTreeSet::new();
     if !world.is_led() {
         for (uuid, _) in &world.scenario.wanted {
-            *holders.entry(uuid.clone()).or_default() += 1;
+            match world.ledger.was_held_durably(uuid) {
+                true => *holders.entry(uuid.clone()).or_default() += 1,
+                // It may have ended before it was told so.
+                false => {
+                    left.insert(uuid);
+                }
+            }
         }
     }
     // What a client holds that came under the id of another is also what that one held.
@@ -52,7 +59,7 @@ pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
         // What a TypeScript client has left behind, the server keeps until it leaves.
         let programs = world.running().map(|(_, _, program)| program);
         let unclear = programs.filter(|program| program.is_unclear(&record.uuid));
-        let unclear = unclear.count() as u32;
+        let unclear = (unclear.count() + usize::from(left.contains(&record.uuid))) as u32;
         unclear_in_all += unclear;
         if known < held || known > held + heirs + unclear {
             let uuid = &record.uuid;

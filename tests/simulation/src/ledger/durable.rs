@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::News;
+use super::{Ledger, News};
 use crate::world::ProcessId;
 
 /// Of a container that the operator holds.
@@ -10,7 +10,9 @@ use crate::world::ProcessId;
 pub(crate) enum Durable {
     /// The server says that the operator holds it.
     Held { uuid: String },
-    /// The server tells the agent who holds it: the operator, or not.
+    /// The server sends to its agent who holds it: the operator, or not.
+    Tells { uuid: String, named: bool },
+    /// The agent hears that, perhaps much later: what was sent in between lay in its socket.
     Told { uuid: String, named: bool },
     /// The agent registers it, and says who holds it.
     Said { uuid: String, named: bool },
@@ -21,6 +23,8 @@ pub(crate) enum Durable {
 /// Who knows of the operator's references.
 #[derive(Debug, Default)]
 pub(super) struct Known {
+    /// What an operator was ever told that it holds.
+    held: BTreeSet<String>,
     servers: BTreeSet<(ProcessId, String)>,
     agents: BTreeSet<(ProcessId, String)>,
     /// What an agent said last.
@@ -28,25 +32,25 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// A peer of a server saw that. Returns what there is to judge.
+    /// That server or a peer of it saw that. Returns what there is to judge.
     pub(super) fn note(&mut self, by: ProcessId, server: ProcessId, seen: Durable) -> Option<News> {
         match seen {
             Durable::Held { uuid } => {
+                self.held.insert(uuid.clone());
                 self.servers.insert((server, uuid));
                 None
             }
+            Durable::Tells { uuid, named } => {
+                let known = self.servers.contains(&(server, uuid.clone()));
+                known.then_some(News::Holders { by, uuid, named })
+            }
             Durable::Told { uuid, named } => {
-                let of_agent = (by, uuid.clone());
+                let of_agent = (by, uuid);
                 match named {
                     true => self.agents.insert(of_agent),
                     false => self.agents.remove(&of_agent),
                 };
-                let known = self.servers.contains(&(server, uuid.clone()));
-                known.then_some(News::Holders {
-                    by: server,
-                    uuid,
-                    named,
-                })
+                None
             }
             Durable::Said { uuid, named } => {
                 if named {
@@ -62,5 +66,12 @@ impl Known {
                 None
             }
         }
+    }
+}
+
+impl Ledger {
+    /// Whether an operator was ever told that it holds a container.
+    pub(crate) fn was_held_durably(&self, uuid: &str) -> bool {
+        self.durable.held.contains(uuid)
     }
 }

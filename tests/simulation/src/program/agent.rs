@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, Run, ServerCall, Token};
 use huly_protocol::{
-    AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, GetRequest, Holders, Json, StartExt,
-    lease, method,
+    AgentCall, AgentUuid, Epoch, ErrorCode, ErrorPayload, GetRequest, Json, StartExt, lease, method,
 };
 use huly_session::registration::Registrar;
 use huly_session::{self as session, Call, CallError};
@@ -17,8 +16,7 @@ use serde::Serialize;
 
 use super::hosting::{Hosting, Manners};
 use super::link::Link;
-use super::operator::OPERATOR;
-use super::{Action, Came, Context, Told};
+use super::{Action, Came, Context, Told, holders};
 use crate::ledger::{Durable, Placed, Seen};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
@@ -146,10 +144,18 @@ impl AgentProgram {
     /// What waits for the core goes through it, with all that follows.
     fn settle(&mut self, cx: &mut Context) {
         while let Some(input) = self.inputs.pop_front() {
+            let told = match &input {
+                Input::Call(call) => holders::told(call),
+                _ => Vec::new(),
+            };
             let mut effects = Vec::new();
             self.core.handle(cx.now, input, &mut effects);
             for effect in effects {
                 self.core_effect(cx, effect);
+            }
+            // After a pause it registers before it looks at what came.
+            for (uuid, named) in told {
+                self.note_durable(cx, Durable::Told { uuid, named });
             }
             self.hosting.awake(cx.now);
         }
@@ -216,15 +222,8 @@ impl AgentProgram {
             params: Json::from(parsed.params),
             ext: parsed.ext.map(Json::from),
         };
-        match call.method.as_str() {
-            method::GET => self.note_start(cx, &call),
-            method::SET_HOLDERS => {
-                let told = call.params.read::<Vec<Holders>>();
-                for of in told.unwrap_or_default() {
-                    self.note_holders(cx, of.uuid, &of.holders, false);
-                }
-            }
-            _ => {}
+        if call.method == method::GET {
+            self.note_start(cx, &call);
         }
         self.inputs.push_back(Input::Call(call));
     }
@@ -233,10 +232,7 @@ impl AgentProgram {
     fn note_start(&self, cx: &mut Context, call: &ServerCall) {
         let get = call.params.read::<(String, GetRequest)>();
         let told = call.ext.as_ref().map(Json::read::<StartExt>);
-        if let (Ok((kind, request)), Some(Ok(told))) = (get, told) {
-            if let Some(uuid) = request.uuid {
-                self.note_holders(cx, uuid, &told.holders, false);
-            }
+        if let (Ok((kind, _)), Some(Ok(told))) = (get, told) {
             let known = self.core.spec_of(&kind).map(|spec| spec.revision);
             let labels = self.labels.clone();
             let spec = told.spec.map(Box::new);
@@ -249,13 +245,8 @@ impl AgentProgram {
         }
     }
 
-    /// Whether the operator is among those who hold a container, as the agent is told or says.
-    fn note_holders(&self, cx: &mut Context, uuid: String, holders: &[String], says: bool) {
-        let named = holders.iter().any(|holder| holder == OPERATOR);
-        let seen = match says {
-            true => Durable::Said { uuid, named },
-            false => Durable::Told { uuid, named },
-        };
+    /// Something of a durable reference, said or heard over the connection with the server.
+    fn note_durable(&self, cx: &mut Context, seen: Durable) {
         let wire = self.link.wire();
         cx.saw(Seen::Durable { wire, seen });
     }

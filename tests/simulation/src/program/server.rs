@@ -11,7 +11,7 @@ use huly_registry::{Config, ConnId, Counted, Effect, Input, Now, Registry, Sizes
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Action, Came, Context};
+use super::{Action, Came, Context, holders};
 use crate::ledger::Seen;
 use crate::sabotage::Sabotage;
 use crate::wire::WireId;
@@ -120,6 +120,7 @@ impl Server {
                         None => Some(frame),
                     };
                     if let (Some(wire), Some(frame)) = (WireId::of_name(&conn), frame) {
+                        holders::note_sent(cx, wire, &frame);
                         cx.send(wire, frame);
                     }
                 }

@@ -8,7 +8,7 @@ use huly_session::{self as session, Call, CallError, Token};
 
 use super::AgentProgram;
 use crate::ledger::{Durable, Seen};
-use crate::program::Context;
+use crate::program::{Context, holders};
 use crate::sabotage::Sabotage;
 
 impl AgentProgram {
@@ -21,7 +21,8 @@ impl AgentProgram {
                 if cx.does(Sabotage::ForgetHolders) {
                     ext.holders.clear();
                 }
-                self.note_holders(cx, record.uuid.clone(), &ext.holders, true);
+                let (uuid, named) = (record.uuid.clone(), holders::named(&ext.holders));
+                self.note_durable(cx, Durable::Said { uuid, named });
             }
         }
         let registration = Box::new(registration);
@@ -50,10 +51,7 @@ impl AgentProgram {
                 RegistrarEffect::Registered { original, end } => {
                     cx.tell(format!("is registered; is to end {end:?}"));
                     cx.saw(Seen::Registered);
-                    cx.saw(Seen::Durable {
-                        wire: self.link.wire(),
-                        seen: Durable::Registered,
-                    });
+                    self.note_durable(cx, Durable::Registered);
                     self.inputs.push_back(Input::Server { original });
                     self.inputs.push_back(Input::Registered { end });
                 }
