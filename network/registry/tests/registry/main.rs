@@ -18,6 +18,7 @@ mod exclusive;
 mod failover;
 mod gets;
 mod hostile;
+mod kinds;
 mod pinned;
 mod placement;
 mod placement_property;

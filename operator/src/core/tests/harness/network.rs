@@ -1,11 +1,11 @@
 //! A network of tables: agents, containers, who holds them. It answers as the server does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use huly_protocol::{
     AgentFeedEvent, AgentInfo, AgentInfoExt, ContainerEvent, ContainerRecord, Epoch, EventKind,
-    Failover, FeedEvent, GetExt, GetParams, GotContainer, Placement, RecordExt, Rejection,
-    Snapshot, Synced,
+    Failover, FeedEvent, GetExt, GetParams, GotContainer, KindSpec, Placement, RecordExt,
+    Rejection, Snapshot, Synced,
 };
 
 use crate::core::{Effect, FeedUpdate, NetworkError, Outcome, Sample};
@@ -34,7 +34,7 @@ pub(in crate::core::tests) struct Network {
     agents: BTreeMap<String, AgentInfo>,
     containers: BTreeMap<String, Container>,
     gets: BTreeMap<String, GetExt>,
-    kinds: BTreeSet<String>,
+    kinds: BTreeMap<String, KindSpec>,
     epochs: u64,
     feed: Vec<FeedUpdate>,
 }
@@ -164,7 +164,11 @@ impl Network {
     }
 
     pub(in crate::core::tests) fn kinds_told(&self) -> Vec<String> {
-        self.kinds.iter().cloned().collect()
+        self.kinds.keys().cloned().collect()
+    }
+
+    pub(in crate::core::tests) fn kind_told(&self, kind: &str) -> Option<&KindSpec> {
+        self.kinds.get(kind)
     }
 
     pub(in crate::core::tests) fn get_of(&self, uuid: &str) -> Option<GetExt> {
@@ -227,9 +231,9 @@ impl Network {
         for step in steps {
             match step {
                 KindStep::Set(spec) => {
-                    self.kinds.insert(spec.kind);
+                    self.kinds.insert(spec.kind.clone(), spec);
                 }
-                KindStep::Barrier(names) => self.kinds.retain(|kind| names.contains(kind)),
+                KindStep::Barrier(names) => self.kinds.retain(|kind, _| names.contains(kind)),
             }
         }
         Ok(())
