@@ -61,6 +61,7 @@ pub(crate) enum Link {
     Test {
         inputs: mpsc::UnboundedReceiver<LinkInput>,
         told: mpsc::UnboundedSender<Told>,
+        shared: bool,
     },
 }
 
@@ -82,7 +83,7 @@ impl Link {
         match self {
             Self::Network { shared, .. } => *shared,
             #[cfg(test)]
-            Self::Test { .. } => false,
+            Self::Test { shared, .. } => *shared,
         }
     }
 
