@@ -54,7 +54,6 @@ impl Lease {
 
     /// Notes that the thread is awake. Returns whether the lease was overslept just now, also when
     /// it had been before: then the registration has to be sent once more.
-    ///
     pub(super) fn wake(&mut self, now: Duration) -> bool {
         let gap = now.saturating_sub(self.last_wake);
         self.last_wake = now;

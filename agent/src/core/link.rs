@@ -142,14 +142,12 @@ impl Agent {
         self.specs.get(kind)
     }
 
-    /// Kept for the next server, which the agent may tell before the operator does.
+    /// Kept for the next server, which the agent may tell before the operator does. The server's last
+    /// word holds, whatever its revision.
     fn set_kinds(&mut self, params: &Json) -> Result<Json, ErrorPayload> {
         let specs: Vec<KindSpec> = read(params, "[specification]")?;
         for spec in specs {
-            let known = self.specs.get(&spec.kind);
-            if known.is_none_or(|known| known.revision <= spec.revision) {
-                self.specs.insert(spec.kind.clone(), spec);
-            }
+            self.specs.insert(spec.kind.clone(), spec);
         }
         self.say_permits();
         self.plan_standbys();

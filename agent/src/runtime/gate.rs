@@ -56,6 +56,14 @@ impl Gatekeeper {
         self.gate.send_replace(gate)
     }
 
+    /// For good: nothing begins any more, of any kind.
+    pub(crate) fn close(&self) {
+        self.gate.send_modify(|gate| {
+            gate.open = false;
+            gate.closings += 1;
+        });
+    }
+
     /// A permit has changed: whoever waits looks again.
     pub(crate) fn remind(&self) {
         self.gate.send_modify(|_| {});

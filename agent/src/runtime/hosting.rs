@@ -207,6 +207,17 @@ impl Hosting {
         }
     }
 
+    /// Waits until none runs any more.
+    pub(crate) async fn all_ended(&mut self, reports: &mut mpsc::UnboundedReceiver<Input>) {
+        while !self.hosted.is_empty() {
+            match reports.recv().await {
+                Some(Input::Ended { run, .. }) => self.ended(run),
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+
     pub(crate) fn ended(&mut self, run: Run) {
         self.hosted.remove(&run);
     }

@@ -25,6 +25,10 @@ use crate::runtime::router::Router;
 /// However short a server says that leases are.
 const SHORTEST_TICK: Duration = Duration::from_millis(10);
 
+/// How long the agent waits, as it leaves, for containers that it has aborted. One that blocks its
+/// worker for longer sees that the gate is closed as it goes on.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What the agent's handle and its health ask of the loop.
 pub(crate) enum Control {
     /// How it is.
@@ -88,7 +92,13 @@ impl Serving {
         let left = matches!(outcome, Ok(true));
         // Without the agent an application's session lives on, and the server would wait for it.
         if left || self.link.is_shared() {
+            // As soon as the server hears of it, its containers may live elsewhere.
+            self.gatekeeper.close();
             self.hosting.abort_all();
+            let ended = self.hosting.all_ended(&mut self.reports);
+            if tokio::time::timeout(ABORT_TIMEOUT, ended).await.is_err() {
+                tracing::warn!("the agent leaves though containers block their workers");
+            }
             self.link.leave().await;
         }
         outcome.map(drop)

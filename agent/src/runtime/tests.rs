@@ -2,6 +2,7 @@
 
 mod containers;
 mod direct;
+mod dropped;
 mod fair;
 mod gate;
 mod hooks;
@@ -53,6 +54,11 @@ impl Rig {
     }
 
     fn with(kinds: Kinds, change: impl FnOnce(&mut AgentOptions)) -> Self {
+        Self::over(kinds, false, change)
+    }
+
+    /// Over the session of an application's client, if that is shared.
+    fn over(kinds: Kinds, shared: bool, change: impl FnOnce(&mut AgentOptions)) -> Self {
         let (inputs, taken) = mpsc::unbounded_channel();
         let (tell, told) = mpsc::unbounded_channel();
         let mut options = AgentOptions::local("127.0.0.1:1").unwrap();
@@ -62,6 +68,7 @@ impl Rig {
         let link = LinkTo::Test(Link::Test {
             inputs: taken,
             told: tell,
+            shared,
         });
         let agent = AgentHandle::start_with(options, kinds, link).unwrap();
         Self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use huly_protocol::{
-    AgentCall, CallExt, Epoch, ErrorCode, ErrorPayload, Frame, Op, Request, method,
+    AgentCall, CallExt, Epoch, ErrorCode, ErrorPayload, Frame, KindSpec, Op, Request, method,
 };
 use serde_json::value::RawValue;
 
@@ -31,6 +31,8 @@ pub(crate) enum CallKind {
         epoch: Option<Epoch>,
         terms: Terms,
     },
+    /// Tells the specification of a kind, or that it has none any more.
+    Spec { kind: Id },
     /// Nobody waits for the answer.
     Other,
 }
@@ -82,6 +84,15 @@ pub(crate) fn call_payload(agent: &Id, method: &str, params: &str, ext: Option<S
     }
     all.push(']');
     Request::payload(method, &all)
+}
+
+/// What tells an agent the specification of a kind, or that it has none.
+pub(crate) fn spec_payload(agent: &Id, kind: &Id, spec: Option<&KindSpec>) -> Bytes {
+    let (method, params) = match spec {
+        Some(spec) => (method::SET_KIND, serde_json::to_string(&[spec])),
+        None => (method::REMOVE_KINDS, serde_json::to_string(&[&**kind])),
+    };
+    call_payload(agent, method, &params.unwrap_or_default(), None)
 }
 
 impl Registry {
@@ -136,7 +147,15 @@ impl Registry {
         for (number, call) in &mut self.calls {
             if call.client == *client {
                 call.resent = true;
-                let payload = call.payload_at(now).unwrap_or_else(|| call.payload.clone());
+                let payload = match &call.kind {
+                    // A later word may be answered already: this one is not to undo it.
+                    CallKind::Spec { kind } => {
+                        let spec = self.kinds.get(kind).map(|known| &known.spec);
+                        Some(spec_payload(&call.agent, kind, spec))
+                    }
+                    _ => call.payload_at(now),
+                };
+                let payload = payload.unwrap_or_else(|| call.payload.clone());
                 payloads.push((*number, payload));
             }
         }
@@ -234,7 +253,7 @@ impl Registry {
             CallKind::Request { .. } => {
                 self.refused(number, call, ErrorPayload::read(&frame.payload));
             }
-            CallKind::Other => {}
+            CallKind::Spec { .. } | CallKind::Other => {}
         }
     }
 
@@ -269,7 +288,7 @@ impl Registry {
             CallKind::Request {
                 client, request, ..
             } => self.forget_request(&client, &request),
-            CallKind::Terminate { .. } | CallKind::Other => {}
+            CallKind::Terminate { .. } | CallKind::Spec { .. } | CallKind::Other => {}
         }
     }
 
@@ -300,7 +319,9 @@ impl Registry {
             }
             None => {
                 let others = self.calls.iter().filter(|(_, call)| match &call.kind {
-                    CallKind::Request { .. } | CallKind::Other => call.agent == *agent,
+                    CallKind::Request { .. } | CallKind::Spec { .. } | CallKind::Other => {
+                        call.agent == *agent
+                    }
                     _ => false,
                 });
                 others.map(|(number, _)| *number).collect()

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huly_protocol::{ErrorCode, ErrorPayload, KindSpec, Sync, Synced, method};
+use huly_protocol::{ErrorCode, ErrorPayload, KindSpec, Sync, Synced};
 
-use crate::calls::CallKind;
+use crate::calls::{CallKind, spec_payload};
 use crate::entry::Entry;
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
@@ -32,15 +32,10 @@ impl serde::Serialize for KnownKind {
 }
 
 impl Registry {
-    /// The operator sets a specification (`ks`).
+    /// The operator sets a specification (`ks`). Its last word holds, whatever its revision: that may
+    /// be lower than before, as after Kubernetes' state was restored.
     pub(crate) fn set_kind(&mut self, spec: KindSpec) -> Outcome {
         let kind = Id::from(spec.kind.as_str());
-        if let Some(known) = self.kinds.get(&kind)
-            && known.told
-            && known.spec.revision > spec.revision
-        {
-            return now("ok");
-        }
         let before = self.kinds.insert(
             kind.clone(),
             KnownKind {
@@ -51,7 +46,7 @@ impl Registry {
         self.unname(before.as_ref().map(|known| &known.spec));
         let agents: Vec<Id> = self.rust_agents_serving(&kind);
         for agent in agents {
-            self.tell_spec(&agent, &spec);
+            self.tell_spec(&agent, &kind);
         }
         let of_kind: Vec<Id> = self
             .of_kind(&kind)
@@ -87,7 +82,7 @@ impl Registry {
             let before = self.kinds.remove(kind);
             self.unname(before.as_ref().map(|known| &known.spec));
             for agent in self.rust_agents_serving(kind) {
-                self.tell_removed(&agent, kind);
+                self.tell_spec(&agent, kind);
             }
         }
         self.place_waiting();
@@ -102,14 +97,11 @@ impl Registry {
         agents.map(|agent| agent.id.clone()).collect()
     }
 
-    fn tell_spec(&mut self, agent: &Id, spec: &KindSpec) {
-        let params = serde_json::to_string(&[spec]).unwrap_or_default();
-        self.call(agent, method::SET_KIND, &params, None, CallKind::Other);
-    }
-
-    fn tell_removed(&mut self, agent: &Id, kind: &Id) {
-        let params = serde_json::to_string(&[&**kind]).unwrap_or_default();
-        self.call(agent, method::REMOVE_KINDS, &params, None, CallKind::Other);
+    /// Tells an agent what the specification of a kind is now.
+    fn tell_spec(&mut self, agent: &Id, kind: &Id) {
+        let spec = self.kinds.get(kind).map(|known| &known.spec);
+        let payload = spec_payload(agent, kind, spec);
+        self.send_call(agent, payload, CallKind::Spec { kind: kind.clone() });
     }
 
     /// An agent repeats the specifications that it was told; it is told what it lacks.
@@ -117,7 +109,7 @@ impl Registry {
         for spec in &said {
             let kind = Id::from(spec.kind.as_str());
             match self.kinds.get(&kind) {
-                None if self.kinds_told => self.tell_removed(agent, &kind),
+                None if self.kinds_told => self.tell_spec(agent, &kind),
                 Some(known) if known.told || known.spec.revision >= spec.revision => {}
                 _ => {
                     self.kinds.insert(
@@ -133,16 +125,15 @@ impl Registry {
         let Some(known) = self.agents.get(agent).filter(|agent| agent.rust) else {
             return;
         };
-        let lacks: Vec<KindSpec> = self
+        let lacks: Vec<Id> = self
             .kinds
             .iter()
             .filter(|(kind, _)| known.concerns(kind))
-            .map(|(_, known)| known)
-            .filter(|known| !said.contains(&known.spec))
-            .map(|known| known.spec.clone())
+            .filter(|(_, known)| !said.contains(&known.spec))
+            .map(|(kind, _)| kind.clone())
             .collect();
-        for spec in lacks {
-            self.tell_spec(agent, &spec);
+        for kind in lacks {
+            self.tell_spec(agent, &kind);
         }
     }
 

@@ -20,7 +20,8 @@ const SAMPLE: Duration = Duration::from_secs(30);
 pub(super) struct Control {
     /// The kinds that it has confirmed; none before the full set.
     confirmed: Option<BTreeMap<String, KindSpec>>,
-    /// The kinds that it is being told.
+    /// The kinds that it is being told, perhaps since a session before: what is under way may come
+    /// in this one too.
     pushing: Option<BTreeMap<String, KindSpec>>,
     push_attempts: u32,
     push_at: Option<Duration>,
@@ -38,6 +39,7 @@ impl Control {
     /// What the server knew of the operator may be gone.
     pub(super) fn fresh_session(&mut self) {
         *self = Self {
+            pushing: self.pushing.take(),
             sampling: self.sampling,
             sample_at: self.sample_at,
             ..Self::default()
@@ -101,10 +103,11 @@ impl Core {
     }
 
     pub(super) fn kinds_set(&mut self, generation: u64, result: Result<(), NetworkError>) {
+        let pushed = self.control.pushing.take();
         if generation != self.session.facts.generation {
+            // Nothing of it comes any more: the full set may follow.
             return;
         }
-        let pushed = self.control.pushing.take();
         match result {
             Ok(()) => {
                 self.control.confirmed = pushed;

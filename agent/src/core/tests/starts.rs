@@ -185,19 +185,19 @@ fn requests_wait_for_the_start_in_order() {
 }
 
 #[test]
-fn specifications_are_kept_by_revision_and_repeated() {
+fn specifications_are_kept_as_the_server_says_last_and_repeated() {
     let mut rig = Rig::registered();
-    rig.call("ks", json!([{ "kind": "echo", "revision": 2, "maxPerAgent": 5 }, { "kind": "x", "revision": 1 }]), Value::Null);
+    rig.call("ks", json!([{ "kind": "echo", "revision": 2, "maxPerAgent": 9 }, { "kind": "x", "revision": 1 }]), Value::Null);
     rig.call(
         "ks",
-        json!([{ "kind": "echo", "revision": 1, "maxPerAgent": 9 }]),
+        json!([{ "kind": "echo", "revision": 1, "maxPerAgent": 5 }]),
         Value::Null,
     );
     rig.call("kr", json!(["x"]), Value::Null);
     rig.input(Input::Register);
     let specs = rig.registrations()[0].huly.clone().unwrap().specs;
     assert_eq!(specs.len(), 1);
-    assert_eq!(specs[0].revision, 2);
+    assert_eq!(specs[0].revision, 1);
     assert_eq!(specs[0].max_per_agent, Some(5));
 }
 

@@ -19,6 +19,7 @@ mod exclusive;
 mod failover;
 mod gets;
 mod hostile;
+mod kinds;
 mod pinned;
 mod placement;
 mod placement_property;

@@ -229,10 +229,6 @@ fn specifications_reach_the_agents_that_serve_the_kind() {
     assert_eq!(world.ask(operator, "ks", spec.clone()), Ok(json!("ok")));
     assert_eq!(world[agent].sim().specs[0]["revision"], 2);
     assert!(world[other].sim().calls.is_empty() && world[plain].sim().calls.is_empty());
-    // A lower revision is ignored.
-    world
-        .ask(operator, "ks", json!({"kind": "k", "revision": 1}))
-        .unwrap();
     let known = world.ask(operator, "kl", json!({})).unwrap();
     assert_eq!(
         (&known[0]["revision"], &known[0]["idleTimeoutMs"]),

@@ -35,6 +35,8 @@ pub(super) struct Harness {
     pub(super) events: Vec<(String, &'static str)>,
     pub(super) fail_writes: u32,
     pub(super) tried_writes: u32,
+    /// What sets kinds is under way for long: it comes to the network when it is taken from here.
+    pub(super) slow_kinds: Option<Vec<Effect>>,
     now: Duration,
     generation: u64,
     version: u64,
@@ -53,6 +55,7 @@ impl Harness {
             events: Vec::new(),
             fail_writes: 0,
             tried_writes: 0,
+            slow_kinds: None,
             now: Duration::ZERO,
             generation: 0,
             version: 0,
@@ -291,8 +294,23 @@ impl Harness {
                 None
             }
             Effect::Count(_) => None,
-            effect => Some(self.network.carry_out(effect)),
+            effect => match (&mut self.slow_kinds, &effect) {
+                (Some(slow), Effect::SetKinds { .. }) => {
+                    slow.push(effect);
+                    None
+                }
+                _ => Some(self.network.carry_out(effect)),
+            },
         }
+    }
+
+    /// What was under way comes to the network, and its answers to the operator.
+    pub(super) fn end_slow_kinds(&mut self) {
+        for effect in self.slow_kinds.take().into_iter().flatten() {
+            let outcome = self.network.carry_out(effect);
+            self.input(Input::Outcome(outcome));
+        }
+        self.run();
     }
 
     /// Writes what follows a version over the one that is stored.

@@ -67,6 +67,33 @@ fn containers_are_not_got_before_their_kind_is_told() {
 }
 
 #[test]
+fn what_was_being_told_as_the_session_ended_comes_before_what_holds_now() {
+    let of = |generation: i64, most| {
+        let mut kind = kind("echo");
+        kind.generation = generation;
+        kind.spec.placement.max_per_agent = Some(most);
+        kind
+    };
+    let mut it = Harness::new();
+    it.slow_kinds = Some(Vec::new());
+    it.kind(of(2, 5));
+    it.run();
+    it.restart_server();
+    // Restored from a backup.
+    it.kind(of(1, 3));
+    it.run();
+    let under_way = it.slow_kinds.as_ref().map(Vec::len);
+    assert_eq!(under_way, Some(1), "one after the other");
+    it.end_slow_kinds();
+    let told = it.network.kind_told("echo").unwrap();
+    assert_eq!(told.max_per_agent, Some(3));
+    it.agent("a", &["echo"]);
+    it.claim("demo", "one", "echo", None);
+    it.run();
+    assert_eq!(it.reason("one"), "Ready");
+}
+
+#[test]
 fn kinds_say_who_serves_them() {
     let mut it = Harness::new();
     it.kind(kind("echo"));

@@ -269,6 +269,7 @@ impl OperatorProgram {
         self.waits.insert(self.tokens, Waits::Get(uuid.clone()));
         cx.saw(Seen::Calls {
             call: self.tokens,
+            kind: kind.clone(),
             timeout: TIMEOUT,
         });
         let params = GetParams {

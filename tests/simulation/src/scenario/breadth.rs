@@ -119,8 +119,11 @@ impl Breadth {
             .map(|_| self.random.millis(1_000..until))
             .collect();
         times.sort_unstable();
-        // A later one has a higher revision, also where the kind was deleted between.
-        for (at, revision) in times.into_iter().zip(2_u64..) {
+        // A later one has a higher revision, also where the kind was deleted between; but for where
+        // Kubernetes' state is restored.
+        for (at, later) in times.into_iter().zip(2_u64..) {
+            let restored = at.as_millis().is_multiple_of(4);
+            let revision = if restored { 1 } else { later };
             let of = self.random.index(self.specs.len());
             let kind = self.specs[of].kind.clone();
             steps.push((

@@ -120,6 +120,7 @@ fn name(step: &Step) -> Option<&'static str> {
         Step::Part(_) => "parted from the server",
         Step::LoseApi(_) => "parted from the API server",
         Step::Slow { ms, .. } if *ms > 0 => "slow messages",
+        Step::Read { pace: Some(_), .. } => "reads slowly",
         Step::SetClock { .. } => "time of day set",
         Step::Clog(_) => "given up by the server",
         Step::LoseContainer(_) => "a container ends by itself",
@@ -133,6 +134,7 @@ fn name(step: &Step) -> Option<&'static str> {
         | Step::Meet(_)
         | Step::FindApi(_)
         | Step::Slow { .. }
+        | Step::Read { .. }
         | Step::Single => return None,
     })
 }

@@ -2,10 +2,10 @@
 
 mod feed;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use huly_protocol::{
-    AgentInfo, AgentInfoExt, Epoch, EventKind, Failover, GetExt, GetParams, GotContainer,
+    AgentInfo, AgentInfoExt, Epoch, EventKind, Failover, GetExt, GetParams, GotContainer, KindSpec,
     Placement, Rejection, Synced,
 };
 
@@ -36,7 +36,7 @@ pub(in crate::core::tests) struct Network {
     agents: BTreeMap<String, AgentInfo>,
     containers: BTreeMap<String, Container>,
     gets: BTreeMap<String, GetExt>,
-    kinds: BTreeSet<String>,
+    kinds: BTreeMap<String, KindSpec>,
     epochs: u64,
     feed: Vec<FeedUpdate>,
 }
@@ -112,7 +112,11 @@ impl Network {
     }
 
     pub(in crate::core::tests) fn kinds_told(&self) -> Vec<String> {
-        self.kinds.iter().cloned().collect()
+        self.kinds.keys().cloned().collect()
+    }
+
+    pub(in crate::core::tests) fn kind_told(&self, kind: &str) -> Option<&KindSpec> {
+        self.kinds.get(kind)
     }
 
     pub(in crate::core::tests) fn get_of(&self, uuid: &str) -> Option<GetExt> {
@@ -175,9 +179,9 @@ impl Network {
         for step in steps {
             match step {
                 KindStep::Set(spec) => {
-                    self.kinds.insert(spec.kind);
+                    self.kinds.insert(spec.kind.clone(), spec);
                 }
-                KindStep::Barrier(names) => self.kinds.retain(|kind| names.contains(kind)),
+                KindStep::Barrier(names) => self.kinds.retain(|kind, _| names.contains(kind)),
             }
         }
         Ok(())
