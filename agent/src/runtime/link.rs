@@ -194,7 +194,7 @@ fn read(event: LinkEvent, last: u64) -> LinkInput {
         LinkEvent::Server { original } => Input::Server { original },
         LinkEvent::Removed { containers } => Input::Removed { containers },
         LinkEvent::RegisterFailed(error) => {
-            tracing::warn!(%error, "the server refused the agent's registration");
+            tracing::warn!(%error, "the agent is not registered as it is; it tries again");
             Input::RegisterFailed
         }
         LinkEvent::Lease { until, length } => Input::Lease { until, length },

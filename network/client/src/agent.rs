@@ -40,7 +40,8 @@ pub enum LinkEvent {
         /// Containers that this agent is to end: others have them.
         end: Vec<String>,
     },
-    /// The registration failed; it may be tried again.
+    /// The registration failed, or nobody answered what the agent said since: which containers ended,
+    /// or that it takes nothing new. It may be tried again, which says all of that.
     RegisterFailed(Error),
     /// An original server says that containers are gone, whoever had them: an agent that keeps a
     /// standby of one registers again after a moment.
@@ -228,6 +229,7 @@ impl AgentHandle {
             }
             if let Err(error) = shared.say(method::CONTAINER_UPDATE, &event).await {
                 tracing::warn!(%error, "the network server was not told which containers ended");
+                shared.tell(LinkEvent::RegisterFailed(error));
             }
         });
     }
@@ -246,6 +248,7 @@ impl AgentHandle {
             }
             if let Err(error) = shared.say(method::DRAIN, &AgentUuid { uuid }).await {
                 tracing::warn!(%error, "the network server was not told of the draining");
+                shared.tell(LinkEvent::RegisterFailed(error));
             }
         });
     }

@@ -10,6 +10,7 @@ mod leave;
 mod original;
 mod own_router;
 mod restart;
+mod untold;
 
 use std::time::Duration;
 
