@@ -130,6 +130,8 @@ pub(crate) struct World {
     pub(crate) served_by: Duration,
     /// When containers were held last, since faults stopped.
     pub(crate) held_at: BTreeMap<String, Duration>,
+    /// When somebody was there last that may have held what it knew nothing of.
+    pub(crate) unclear_at: Duration,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -168,6 +170,7 @@ impl World {
             specs: scenario.specs(),
             served_by: Duration::ZERO,
             held_at: BTreeMap::new(),
+            unclear_at: Duration::ZERO,
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),
