@@ -133,6 +133,8 @@ pub(crate) struct World {
     told_by: Duration,
     /// When containers were held last, since faults stopped.
     pub(crate) held_at: BTreeMap<String, Duration>,
+    /// When somebody was there last that may have held what it knew nothing of.
+    pub(crate) unclear_at: Duration,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
     pub(crate) laws: Laws,
@@ -172,6 +174,7 @@ impl World {
             served_by: Duration::ZERO,
             told_by: Duration::ZERO,
             held_at: BTreeMap::new(),
+            unclear_at: Duration::ZERO,
             ledger: Ledger::default(),
             story,
             laws: Laws::default(),

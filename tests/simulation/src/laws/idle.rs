@@ -7,7 +7,6 @@ use huly_protocol::KindSpec;
 use super::references::IN_TOUCH;
 use super::verdict::{Verdict, each, unless};
 use crate::ledger::News;
-use crate::program::Program;
 use crate::world::World;
 use crate::world::start::ORPHAN_GRACE;
 
@@ -64,17 +63,11 @@ pub(super) fn ended(world: &World) -> Verdict {
     // Of before, for all that a server knows that has just started.
     let server = world.at("server").map(|id| world.process(id).started)?;
     let spared = server + world.scenario.times.at_worst(ORPHAN_GRACE);
-    // An heir has what it knows nothing of, a TypeScript client may have that.
-    let unclear = world
-        .running()
-        .any(|(_, process, program)| process.heir || matches!(program, Program::PlainClient(_)));
-    if unclear {
-        return None;
-    }
     each(world.ledger.accepting.iter().map(|(uuid, copies)| {
         let copy = copies.first()?;
         let idle = world.scenario.times.at_worst(idle_time(world, uuid)?);
         let held = world.held_at.get(uuid).copied().unwrap_or_default();
+        let held = held.max(world.unclear_at);
         let due = held.max(asked).max(spared) + idle + SLACK;
         // Held, it is not judged.
         if held + SLACK >= world.now {
