@@ -128,6 +128,7 @@ impl AgentBuilder<'_> {
                 link: client.serve_agent(),
                 client,
                 shared: false,
+                registration: 0,
             },
             doors: Doors::new(Place::Wires {
                 process: process.clone(),

@@ -56,6 +56,8 @@ pub(crate) enum Link {
         link: AgentLink,
         /// Whether the client is the application's, which goes on with it.
         shared: bool,
+        /// The last registration: it alone is waited for.
+        registration: u64,
     },
     #[cfg(test)]
     Test {
@@ -90,8 +92,10 @@ impl Link {
     /// What comes next. Safe to be dropped and called again.
     pub(crate) async fn next(&mut self) -> LinkInput {
         match self {
-            Self::Network { link, .. } => match link.events.recv().await {
-                Some(event) => read(event),
+            Self::Network {
+                link, registration, ..
+            } => match link.events.recv().await {
+                Some(event) => read(event, *registration),
                 None => LinkInput::Over,
             },
             #[cfg(test)]
@@ -99,11 +103,13 @@ impl Link {
         }
     }
 
-    pub(crate) fn register(&self, registration: AgentRegistration) {
+    pub(crate) fn register(&mut self, what: AgentRegistration) {
         match self {
-            Self::Network { link, .. } => link.register(registration),
+            Self::Network {
+                link, registration, ..
+            } => *registration = link.register(what),
             #[cfg(test)]
-            Self::Test { told, .. } => drop(told.send(Told::Register(Box::new(registration)))),
+            Self::Test { told, .. } => drop(told.send(Told::Register(Box::new(what)))),
         }
     }
 
@@ -159,6 +165,7 @@ impl Link {
                 client,
                 link,
                 shared,
+                ..
             } => {
                 match tokio::time::timeout(LEAVE_TIMEOUT, link.unregister()).await {
                     Ok(Ok(())) => {}
@@ -175,10 +182,12 @@ impl Link {
     }
 }
 
-fn read(event: LinkEvent) -> LinkInput {
+fn read(event: LinkEvent, last: u64) -> LinkInput {
     LinkInput::Core(match event {
         LinkEvent::Register => Input::Register,
-        LinkEvent::Registered { end } => {
+        // An earlier one's, of what the agent had then and perhaps of another session.
+        LinkEvent::Registered { registration, .. } if registration != last => Input::Wake,
+        LinkEvent::Registered { end, .. } => {
             tracing::info!(to_end = end.len(), "registered at the network server");
             Input::Registered { end }
         }
@@ -202,4 +211,52 @@ fn read(event: LinkEvent) -> LinkInput {
         // Nothing that concerns an agent.
         _ => Input::Wake,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registration() -> AgentRegistration {
+        AgentRegistration {
+            uuid: "agent-1".to_owned(),
+            containers: Vec::new(),
+            kinds: Vec::new(),
+            endpoint: None,
+            huly: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_earlier_registrations_answer_is_not_taken_for_the_lasts() {
+        let client = Client::builder("127.0.0.1:1").build();
+        let mut served = client.serve_agent();
+        let (events, told) = tokio::sync::mpsc::unbounded_channel();
+        served.events = told;
+        let mut link = Link::Network {
+            client,
+            link: served,
+            shared: false,
+            registration: 0,
+        };
+        let numbers = [(); 2].map(|()| {
+            link.register(registration());
+            let Link::Network { registration, .. } = link else {
+                panic!("another link");
+            };
+            registration
+        });
+        let mut ends = Vec::new();
+        for number in numbers {
+            let end = vec![number.to_string()];
+            let registration = number;
+            events
+                .send(LinkEvent::Registered { registration, end })
+                .unwrap();
+            if let LinkInput::Core(Input::Registered { end }) = link.next().await {
+                ends.extend(end);
+            }
+        }
+        assert_eq!(ends, [numbers[1].to_string()]);
+    }
 }

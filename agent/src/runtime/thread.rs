@@ -62,6 +62,7 @@ impl LinkTo {
             client: client.clone(),
             link: client.serve_agent(),
             shared,
+            registration: 0,
         };
         (client, link)
     }

@@ -34,6 +34,9 @@ pub enum LinkEvent {
     },
     /// The registration was answered.
     Registered {
+        /// Which, as [`AgentLink::register`] said: an earlier one's answer may have been on its way
+        /// when the agent was registered again, and says nothing of that.
+        registration: u64,
         /// Containers that this agent is to end: others have them.
         end: Vec<String>,
     },
@@ -166,8 +169,8 @@ impl AgentLink {
     }
 
     /// See [`AgentHandle::register`].
-    pub fn register(&self, registration: AgentRegistration) {
-        self.handle.register(registration);
+    pub fn register(&self, registration: AgentRegistration) -> u64 {
+        self.handle.register(registration)
     }
 
     /// See [`AgentHandle::update`].
@@ -194,16 +197,23 @@ impl AgentHandle {
     /// of it is told by [`LinkEvent::Registered`] or [`LinkEvent::RegisterFailed`]; nothing, if the
     /// session is another one meanwhile: then [`LinkEvent::Register`] came.
     ///
-    /// Must be called within a tokio runtime. An earlier registration under way is given up.
-    pub fn register(&self, registration: AgentRegistration) {
+    /// Returns what names it in its answer. An earlier registration under way is given up.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn register(&self, registration: AgentRegistration) -> u64 {
         let shared = &self.shared;
+        let number = shared.handle.number();
         let agent = registration.uuid.clone();
         *lock(&shared.agent) = Some(agent.clone());
         let link = shared.link;
         match shared.handle.send(Command::Serves { link, agent }) {
-            Ok(()) => shared.registrar(RegistrarInput::Register(Box::new(registration))),
+            Ok(()) => {
+                let input = RegistrarInput::Register(Box::new(registration));
+                shared.registrar(Some(number), input);
+            }
             Err(error) => shared.tell(LinkEvent::RegisterFailed(error.of(Operation::Agent))),
         }
+        number
     }
 
     /// Tells the server which containers ended here (`cu`). An original server has no such method:
@@ -277,14 +287,19 @@ impl Shared {
         self.handle.call(call).await.during(Operation::Agent)
     }
 
-    /// Tells the registrar something, and does what it says.
-    fn registrar(self: &Arc<Self>, input: RegistrarInput<Error>) {
+    /// Tells the registrar something, of a new registration if that has a number, and does what it
+    /// says.
+    fn registrar(self: &Arc<Self>, new: Option<u64>, input: RegistrarInput<Error>) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
-            lock(&self.registering)
-                .registrar
-                .handle(input, &mut effects);
+            // Another may have begun when this one's answer is told.
+            let registration = {
+                let mut registering = lock(&self.registering);
+                registering.latest = new.unwrap_or(registering.latest);
+                registering.registrar.handle(input, &mut effects);
+                registering.latest
+            };
             for effect in effects {
                 match effect {
                     RegistrarEffect::AwaitSession => inputs.extend(self.session_or_later()),
@@ -297,7 +312,7 @@ impl Shared {
                     RegistrarEffect::Call { number, call } => self.registers(number, *call),
                     RegistrarEffect::Registered { original, end } => {
                         self.tell(LinkEvent::Server { original });
-                        self.tell(LinkEvent::Registered { end });
+                        self.tell(LinkEvent::Registered { registration, end });
                     }
                     RegistrarEffect::Failed(error) => {
                         self.tell(LinkEvent::RegisterFailed(error.of(Operation::Agent)));
@@ -315,7 +330,7 @@ impl Shared {
         let shared = self.clone();
         tokio::spawn(async move {
             shared.handle.ready().await;
-            shared.registrar(shared.session());
+            shared.registrar(None, shared.session());
         });
         None
     }
@@ -335,7 +350,7 @@ impl Shared {
         let mut calling = Box::pin(async move {
             let result = shared.handle.call(Call { token, ..call }).await;
             lock(&shared.registering).calls.remove(&number);
-            shared.registrar(RegistrarInput::Answered { number, result });
+            shared.registrar(None, RegistrarInput::Answered { number, result });
         });
         // It is not answered before its task runs: the command has only been sent.
         if calling.as_mut().now_or_never().is_none() {
@@ -350,6 +365,8 @@ impl Shared {
 #[derive(Debug, Default)]
 struct Registering {
     registrar: Registrar,
+    /// The registration that it is at, or was last.
+    latest: u64,
     /// Its calls without an answer.
     calls: HashMap<u64, AbortHandle>,
 }

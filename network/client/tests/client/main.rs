@@ -228,7 +228,7 @@ async fn an_agent_registers_leases_and_answers() {
         link.events.recv().await,
         Some(LinkEvent::Register)
     ));
-    link.register(AgentRegistration {
+    let number = link.register(AgentRegistration {
         uuid: "agent-1".into(),
         containers: Vec::new(),
         kinds: vec!["echo".into()],
@@ -243,7 +243,13 @@ async fn an_agent_registers_leases_and_answers() {
     while end.is_none() || lease.is_none() {
         match link.events.recv().await {
             Some(LinkEvent::Server { original }) => assert!(!original && end.is_none()),
-            Some(LinkEvent::Registered { end: told }) => end = Some(told),
+            Some(LinkEvent::Registered {
+                registration: of,
+                end: told,
+            }) => {
+                assert_eq!(of, number);
+                end = Some(told);
+            }
             Some(LinkEvent::Lease { until, .. }) => lease = Some(until),
             other => panic!("unexpected: {other:?}"),
         }
