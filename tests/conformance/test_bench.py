@@ -12,7 +12,7 @@ from programs import BIN
 from wire import eventually
 
 CLIENTS = 10
-SHORT = ["--agents=2", f"--clients={CLIENTS}", "--rate=100", "--latency-ms=30", "--seconds=1", "--pause=1"]
+SHORT = ["--agents=2", f"--clients={CLIENTS}", "--rate=100", "--latency-ms=30", "--seconds=1", "--pause=4"]
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -59,8 +59,15 @@ def test_each_request_has_a_fate(tmp_path: Path) -> None:
         ways = part["ways"].values()
         assert sum(way["requests"] for way in ways) == part["requests"]
         assert len(ways) == 5
-    # What is frozen or stalled is so for a second; who is killed might come back within the grace.
-    for fault, silence in [("agent-killed", 700), ("server-frozen", 900), ("clients-cut-off", 900)]:
+    # What is frozen or stalled is so for 4 s; who is killed might come back within the grace, and who
+    # is silent within the alive timeout of 3 s.
+    for fault, silence in [
+        ("agent-killed", 700),
+        ("agent-frozen", 2700),
+        ("agent-cut-off", 2700),
+        ("server-frozen", 3900),
+        ("clients-cut-off", 3900),
+    ]:
         assert parts[fault]["longestSilenceMs"] > silence, parts[fault]
     assert parts["connections-cut"]["answeredAfterResend"] > 0
     assert list(tmp_path.iterdir()) == []
@@ -89,26 +96,65 @@ def test_a_broken_promise_is_named_and_fails(tmp_path: Path, wrong: str, what: s
     assert errors.splitlines()[-1] == f"error: broken promises: {broken}"
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_was_started_is_ended(tmp_path: Path, end: signal.Signals) -> None:
-    bench = start(tmp_path, "--fault=server-frozen", "--pause=600")
+def state(program: Path) -> str:
+    """Of a process in /proc: `T` if it is stopped, `Z` if it has ended and nobody has looked."""
+    try:
+        return (program / "stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone"
+
+
+def with_a_frozen_server(folder: Path) -> tuple[subprocess.Popen[str], list[Path]]:
+    """The benchmark, and the programs that it has started."""
+    bench = start(folder, "--fault=server-frozen", "--pause=600")
     children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
     while bench.stderr.readline().strip() != "server-frozen …":
         assert bench.poll() is None
     programs = [Path("/proc") / pid for pid in children.read_text().split()]
-    assert len(programs) == 3
+    names = sorted((program / "comm").read_text().strip() for program in programs)
+    assert names == ["huly-agent", "huly-agent", "huly-network"]
+    eventually("the server is frozen", lambda: "T" in map(state, programs))
+    return bench, programs
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_started_is_ended(tmp_path: Path, end: signal.Signals) -> None:
+    bench, programs = with_a_frozen_server(tmp_path)
     assert len(list(tmp_path.iterdir())) == 1, "the programs' logs"
-
-    def frozen() -> bool:
-        stats = [(program / "stat").read_text() for program in programs]
-        return any(stat.rsplit(")", 1)[1].split()[0] == "T" for stat in stats)
-
-    eventually("the server is frozen", frozen)
     bench.send_signal(end)
     bench.communicate(timeout=60)
     assert bench.returncode == 1
-    eventually("no program is left", lambda: not any(program.exists() for program in programs))
+    eventually("no program is left", lambda: {*map(state, programs)} == {"gone"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_started_ends_with_a_benchmark_that_is_killed(tmp_path: Path) -> None:
+    bench, programs = with_a_frozen_server(tmp_path)
+    bench.kill()
+    bench.communicate(timeout=60)
+    # Who is their parent now may let them be zombies.
+    over = {"gone", "Z"}
+    try:
+        eventually("no program runs", lambda: {*map(state, programs)} <= over)
+    finally:
+        for program in programs:
+            if state(program) not in over:
+                os.kill(int(program.name), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "wrong,what",
+    [
+        ("--pause=3", "4 seconds or more were expected"),
+        ("--network=127.0.0.1:3737", "--network"),
+        ("--timeout=5", "--timeout"),
+    ],
+)
+def test_what_it_does_not_do_is_refused(tmp_path: Path, wrong: str, what: str) -> None:
+    bench = start(tmp_path, wrong)
+    _, errors = bench.communicate(timeout=60)
+    assert bench.returncode == 2
+    assert what in errors, errors
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:

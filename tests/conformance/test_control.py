@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conftest import Peers, Programs
-from programs import Network
+from programs import Network, huly
 from raw import Raw, rust_hello
 from wire import ERROR, PeerError, fresh
 
@@ -186,6 +186,56 @@ def test_an_agent_is_told_what_is_its_own(
         {"uuid": uuid, "epoch": epoch} for uuid, (kind, epoch) in epochs.items() if kind == alone
     ]
     agent.answer(call, "ok")
+
+
+def cells(table: str, key: str) -> dict[str, str]:
+    """The row of a table of the command line that begins with a key, by the columns' titles, which
+    say where the columns begin.
+    """
+    titles, *rows = table.splitlines()
+    begins = [titles.index(title) for title in titles.split()]
+    [row] = [row for row in rows if row.split()[0] == key]
+    ends = [*begins[1:], None]
+    return {titles[a:b].strip(): row[a:b].strip() for a, b in zip(begins, ends)}
+
+
+@pytest.mark.covers(
+    "method kl client → server", "method cl client → server", "method ks client → server"
+)
+def test_the_command_line_shows_what_is_specified(
+    peers: Peers, controlled: Network, operator: Raw, get: Callable[..., tuple[Raw, str]]
+) -> None:
+    """Of kinds in the wide table more than in the plain one; of a living container whether it is
+    exclusive.
+    """
+    alone, other, unknown = fresh("alone"), fresh("other"), fresh("unknown")
+    agent = peers.raw_agent(controlled, alone, other, unknown, rust=True)
+    agent.huly["labels"] = {"zone": "a"}
+    agent.register()
+    selector = {"matchLabels": {"zone": "a"}}
+    spec = specification(alone, 7, exclusive=True, startTimeoutMs=1500, agentSelector=selector)
+    operator.call("ks", spec)
+    operator.call("ks", specification(other))
+    uuids = {}
+    for kind in (alone, other, unknown):
+        raw, id = get(kind, fresh(kind), fresh=True)
+        uuids[kind] = agent.start()
+        raw.answer_to(id)
+
+    plain = cells(huly(controlled, "kinds"), alone)
+    wide = cells(huly(controlled, "kinds", "-o", "wide"), alone)
+    assert plain.items() < wide.items()
+    assert {title: text for title, text in wide.items() if title not in plain} == {
+        "AGENTS": "1",
+        "CONTAINERS": "1",
+        "START": "1.5 s",
+        "GRACE": "10 s",
+        "SELECTOR": "zone=a",
+        "REVISION": "7",
+    }
+    table = huly(controlled, "containers", "-o", "wide")
+    for kind, exclusive in ((alone, "yes"), (other, "no"), (unknown, "-")):
+        assert cells(table, uuids[kind])["EXCLUSIVE"] == exclusive
 
 
 @pytest.mark.covers("method xg client → server", "method al client → server")

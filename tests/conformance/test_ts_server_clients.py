@@ -80,6 +80,7 @@ def test_the_command_line(listeners: Listeners, programs: Programs) -> None:
     uuid = fresh("room")
     assert agent.id in huly(server, "agents")
     assert "room" in huly(server, "kinds")
+    assert "room" in huly(server, "kinds", "-o", "wide")
     got = json.loads(huly(server, "-o", "json", "get", "room", "--uuid", uuid))
     assert got["uuid"] == uuid
     answer = json.loads(huly(server, "-o", "json", "request", uuid, "greet", "[1]"))
@@ -87,6 +88,7 @@ def test_the_command_line(listeners: Listeners, programs: Programs) -> None:
     answer = json.loads(huly(server, "-o", "json", "request", uuid, "greet", "[2]", "--direct"))
     assert answer["data"] == [2]
     assert uuid in huly(server, "containers")
+    assert uuid in huly(server, "containers", "-o", "wide")
     # An original server has no feed: that is said instead of waited for.
     watched = run_huly(server, "watch")
     assert watched.returncode == 1

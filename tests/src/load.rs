@@ -18,9 +18,10 @@ use uuid::Uuid;
 
 pub use self::fates::Fates;
 pub use self::original::OriginalTalker;
-use self::rooms::{Manner, Room, Way};
+use self::rooms::{Manner, Room};
 use self::visits::By;
 use crate::eventually::eventually;
+use crate::held::Way;
 use crate::live::Live;
 
 /// How long a room of a load may be without an answer: more than five times what a failure takes that

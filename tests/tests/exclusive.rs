@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use huly_client::ErrorKind;
 use huly_tests::{
-    Cable, Layout, Logbook, Object, Relay, SOON, Scenario, eventually, measured, scenario,
+    Cable, Layout, Logbook, Object, Relay, SOON, Scenario, Way, eventually, measured, scenario,
 };
 use serde_json::json;
 use tokio::time::timeout;
 
-use exclusive::load::{CLIENTS, Fates, LAST_ANSWER, Load, Way};
+use exclusive::load::{CLIENTS, Fates, LAST_ANSWER, Load, Writer};
 
 /// A network whose agents have a logbook, and a claim of a container of an exclusive kind, `alone`.
 async fn alone(test: &mut Scenario) -> Result<(Logbook, String)> {
@@ -200,10 +200,10 @@ async fn a_cut_off_agents_container_executes_nothing_once_another_may() -> Resul
         test.network.agents[0].set_flag("--network", cable.address())?;
         test.network.agents[0].start().await?;
         let agent = claimed(test).await?;
-        let inside = Way::to(cable.address(), "logbook", "alone", true).await?;
-        let ordinary = Way::to(cable.address(), "notebook", "beside", true).await?;
-        let outside = Way::to(&server, "logbook", "alone", false).await?;
-        let others = Way::to(&server, "notebook", "beside", false).await?;
+        let inside = Writer::to(cable.address(), "logbook", "alone", Way::Direct).await?;
+        let ordinary = Writer::to(cable.address(), "notebook", "beside", Way::Direct).await?;
+        let outside = Writer::to(&server, "logbook", "alone", Way::Routed).await?;
+        let others = Writer::to(&server, "notebook", "beside", Way::Routed).await?;
         test.network.agents[1].start().await?;
 
         cable.set(Cable::STALLED);
@@ -267,8 +267,8 @@ async fn until_leased(test: &mut Scenario, agent: &str, leased: bool) -> Result<
 async fn without_a_server_exclusive_containers_wait_and_ordinary_ones_answer() -> Result<()> {
     scenario(Layout::agents(1).started(0), async |test| {
         let (logbook, agent) = alone(test).await?;
-        let exclusive = Way::to(&test.network.address, "logbook", "alone", true).await?;
-        let ordinary = Way::to(&test.network.address, "notebook", "beside", true).await?;
+        let exclusive = Writer::to(&test.network.address, "logbook", "alone", Way::Direct).await?;
+        let ordinary = Writer::to(&test.network.address, "notebook", "beside", Way::Direct).await?;
         exclusive.write(1).await?;
         ordinary.write(2).await?;
         let epoch = test.live.epoch("alone").await?;

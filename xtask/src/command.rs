@@ -2,11 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
 use crate::files;
@@ -241,15 +243,28 @@ pub(crate) async fn capture(program: Program) -> Result<String> {
     files::read_from_start(output)
 }
 
-/// Runs a program with its output appended to a file.
+/// Runs a program with what it says on stderr going to a file, line by line, and to `each`.
 ///
 /// # Errors
 /// When it cannot be started or does not succeed: with the last lines of the file.
-pub(crate) async fn logged(program: Program, log: &Path) -> Result<()> {
-    let output = append_to(log)?;
-    let errors = output.try_clone().context("cannot share a log file")?;
-    let child = program.spawn(output.into(), errors.into())?;
-    let status = Running::new(child).wait().await?;
+pub(crate) async fn watched(
+    program: Program,
+    log: &Path,
+    mut each: impl FnMut(&str),
+) -> Result<()> {
+    files::create_parent(log)?;
+    let mut file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut running = Running::new(program.spawn(Stdio::null(), Stdio::piped())?);
+    let said = running.take_stderr().context("its output is missing")?;
+    let mut said = BufReader::new(said);
+    let mut line = Vec::new();
+    while said.read_until(b'\n', &mut line).await? > 0 {
+        file.write_all(&line)
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        each(String::from_utf8_lossy(&line).trim());
+        line.clear();
+    }
+    let status = running.wait().await?;
     if !status.success() {
         bail!(
             "{} failed: {status}; {} ends with\n{}",
@@ -307,14 +322,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_logged_failure_shows_the_end_of_the_log() {
+    async fn what_is_watched_is_in_the_log_and_a_failure_shows_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("logs/a.log");
-        let error = logged(shell("echo first; echo last; exit 1"), &log)
-            .await
-            .unwrap_err();
-        assert!(error.to_string().contains("last"), "{error}");
-        assert_eq!(std::fs::read_to_string(&log).unwrap(), "first\nlast\n");
+        let mut seen = Vec::new();
+        // The second is said once the first is in the log.
+        let script = format!(
+            "echo ' first' >&2; until grep -q first {}; do :; done; echo last >&2; exit $0",
+            log.display()
+        );
+        for status in ["0", "1"] {
+            let program = shell(&script).argument(status);
+            let done = watched(program, &log, |line| seen.push(line.to_owned())).await;
+            assert_eq!(seen, ["first", "last"]);
+            assert_eq!(std::fs::read_to_string(&log).unwrap(), " first\nlast\n");
+            assert_eq!(done.is_ok(), status == "0");
+            if let Err(error) = done {
+                let error = error.to_string();
+                assert!(error.contains("a.log ends with\n    "), "{error}");
+                assert!(error.contains("last"), "{error}");
+            }
+            seen.clear();
+        }
     }
 
     #[tokio::test]

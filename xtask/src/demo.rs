@@ -35,9 +35,8 @@ pub(crate) async fn run(workspace: &Workspace, arguments: &Arguments) -> Result<
     let (go, huly) = interruptible(async {
         prerequisites::ensure(workspace, CONTROL_PLANE, may_install(arguments.install)).await?;
         let go = GoPrograms::build(workspace).await?;
-        crate::files::remove_file(&build_log)?;
-        let build = HulyPrograms::build_logged(workspace, &build_log);
-        Ok((go, step("Build the network's programs", build).await?))
+        let huly = HulyPrograms::build_logged(workspace, &build_log).await?;
+        Ok((go, huly))
     })
     .await
     .map_err(nothing_started)?;

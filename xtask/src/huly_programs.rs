@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::build;
 use crate::command::{self, Program};
 use crate::workspace::Workspace;
 
@@ -26,12 +27,13 @@ impl HulyPrograms {
         })
     }
 
-    /// Builds them with cargo's output going to a file.
+    /// Builds them as one step, with cargo's output going to a file.
     ///
     /// # Errors
     /// When one cannot be built: with the end of the file.
     pub(crate) async fn build_logged(workspace: &Workspace, log: &Path) -> Result<Self> {
-        command::logged(cargo_build(workspace), log).await?;
+        let cargo = cargo_build(workspace).arguments(["--color", "never"]);
+        build::step("the network's programs", cargo, log, build::by_cargo).await?;
         Ok(Self {
             folder: workspace.binaries(),
         })

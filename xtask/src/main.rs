@@ -4,6 +4,7 @@
 mod print;
 
 mod bench;
+mod build;
 mod cache;
 mod command;
 mod demo;

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use huly_program::LogArgs;
 use huly_protocol::Json;
 
@@ -31,6 +33,47 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// Flags that say nothing to a benchmark, which has a network of its own.
+const NOT_OF_BENCH: [&str; 2] = ["network", "timeout"];
+
+impl Args {
+    /// The command line as it is parsed; `name` is how it was called.
+    pub(crate) fn shape(name: &'static str) -> clap::Command {
+        // Quiet unless told otherwise: what it prints is for people and scripts.
+        let command = Self::command().mut_arg("log", |log| log.default_value("error"));
+        let flags = command.get_arguments();
+        let not_shown: Vec<_> = flags
+            .filter(|flag| NOT_OF_BENCH.contains(&flag.get_id().as_str()))
+            .map(|flag| flag.clone().hide(true))
+            .collect();
+        let command = command.mut_subcommand("bench", |bench| bench.args(not_shown));
+        command.name(name).bin_name(name)
+    }
+
+    /// What was said on the command line.
+    ///
+    /// # Errors
+    /// When flags do not fit together.
+    pub(crate) fn read(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let args = Self::from_arg_matches(matches)?;
+        let said = |flag: &&str| matches.value_source(flag) == Some(ValueSource::CommandLine);
+        if let Command::Bench(_) = args.command
+            && let Some(flag) = NOT_OF_BENCH.into_iter().find(said)
+        {
+            let mut error = clap::Error::new(ErrorKind::ArgumentConflict);
+            let words = [
+                (ContextKind::InvalidArg, format!("--{flag}")),
+                (ContextKind::PriorArg, "bench".to_owned()),
+            ];
+            for (kind, word) in words {
+                error.insert(kind, ContextValue::String(word));
+            }
+            return Err(error);
+        }
+        Ok(args)
+    }
+}
+
 /// How output is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -48,8 +91,14 @@ pub(crate) enum Command {
     /// List the agents.
     Agents,
     /// List the kinds that agents can host, with their specifications.
+    ///
+    /// With -o wide also how many agents and containers there are of each, their time to start and
+    /// to end, which agents are selected, and the revision of the specification.
     Kinds,
     /// List the containers.
+    ///
+    /// With -o wide also whether each is exclusive by what is specified of its kind (-: nothing is;
+    /// one that was placed as exclusive before is so until it ends), its epoch and its endpoint.
     Containers(Find),
     /// Get a container, and say where it lives.
     ///
@@ -142,13 +191,50 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_flags_fit_together() {
-        Args::command().debug_assert();
+        Args::shape("huly").debug_assert();
+    }
+
+    fn read(words: &[&str]) -> Result<Args, clap::Error> {
+        Args::shape("huly")
+            .try_get_matches_from(words)
+            .and_then(|matches| Args::read(&matches))
+    }
+
+    #[test]
+    fn the_help_of_a_benchmark_has_only_what_it_heeds() {
+        for words in [&["huly", "bench"][..], &["huly", "bench", "faults"]] {
+            let help = read(&[words, &["--help"]].concat())
+                .unwrap_err()
+                .to_string();
+            for absent in ["--network ", "--timeout"] {
+                assert!(!help.contains(absent), "{absent}: {help}");
+            }
+            assert!(help.contains("--output"), "{help}");
+        }
+        let help = read(&["huly", "get", "--help"]).unwrap_err().to_string();
+        assert!(help.contains("--network ") && help.contains("--timeout"));
+    }
+
+    #[test]
+    fn a_benchmark_takes_no_network() {
+        for (flag, value) in [("--network", "h:1"), ("--timeout", "5")] {
+            for words in [
+                ["huly", flag, value, "bench", "faults"],
+                ["huly", "bench", flag, value, "faults"],
+                ["huly", "bench", "faults", flag, value],
+            ] {
+                let error = read(&words).unwrap_err();
+                assert_eq!(error.exit_code(), 2);
+                let said = error.to_string();
+                assert!(said.contains(flag) && said.contains("bench"), "{said}");
+            }
+        }
+        assert!(read(&["huly", "bench", "faults", "-o", "json"]).is_ok());
+        assert!(read(&["huly", "--network", "h:1", "agents"]).is_ok());
     }
 
     #[test]

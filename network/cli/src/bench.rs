@@ -4,6 +4,7 @@ mod faults;
 
 use clap::Subcommand;
 
+use self::faults::tied;
 use crate::args::Output;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -16,8 +17,7 @@ pub(crate) struct Bench {
 enum Benchmark {
     /// Load a network of its own, break it in many ways, and count what becomes of each request.
     ///
-    /// It starts a network server and agents on this machine, whatever --network says, and ends
-    /// them.
+    /// It starts a network server and agents of its own on this machine, and ends them.
     ///
     /// Exits with 1 when an increment ran twice in one life of a counter, or was answered and is not
     /// there, of counters that one client alone counts up; when a request has no end 5 s after its
@@ -25,6 +25,9 @@ enum Benchmark {
     /// when one fails while nothing goes wrong, or one through the server may have run while agents
     /// end in order; or when a reference is left 10 s after all clients have gone.
     Faults(faults::Arguments),
+    /// Become a program that ends with its parent: how those of a benchmark are started.
+    #[command(hide = true)]
+    Tied(tied::Arguments),
 }
 
 /// Runs a benchmark and prints what it measured.
@@ -34,5 +37,6 @@ enum Benchmark {
 pub(crate) async fn run(bench: &Bench, output: Output) -> anyhow::Result<()> {
     match &bench.benchmark {
         Benchmark::Faults(arguments) => faults::run(arguments, output).await,
+        Benchmark::Tied(tied) => Err(tied::run(tied)),
     }
 }

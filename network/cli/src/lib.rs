@@ -10,7 +10,6 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
 use huly_client::Client;
 use huly_program::{init_tracing, shutdown_signal};
 
@@ -21,12 +20,11 @@ use crate::args::{Args, Command};
 /// Exits with 0, with 1 after a failure, with 2 for wrong usage, with 3 when a request may or may not
 /// have run. What failed is on standard error, and below it what to do about it.
 pub fn main(name: &'static str) -> ExitCode {
-    // Quiet unless told otherwise: what it prints is for people and scripts.
-    let command = Args::command().mut_arg("log", |log| log.default_value("error"));
-    let matches = command.name(name).bin_name(name).get_matches();
-    let args = match Args::from_arg_matches(&matches) {
+    let mut shape = Args::shape(name);
+    let matches = shape.get_matches_mut();
+    let args = match Args::read(&matches) {
         Ok(args) => args,
-        Err(error) => error.exit(),
+        Err(error) => error.format(&mut shape).exit(),
     };
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,

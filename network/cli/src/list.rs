@@ -1,10 +1,12 @@
 //! agents, kinds, containers.
 
+mod kinds;
+
 use huly_client::Client;
 use huly_protocol::{AgentInfo, ContainerRecord, Endpoint, KindSpec};
 
+pub(crate) use self::kinds::kinds;
 use crate::args::{Find, Output};
-use crate::is_original;
 use crate::output::{json, table};
 
 pub(crate) async fn agents(client: &Client, output: Output) -> anyhow::Result<()> {
@@ -63,97 +65,35 @@ pub(crate) fn authority(endpoint: &str) -> String {
     Endpoint::parse(endpoint).map_or_else(|_| endpoint.to_owned(), |parsed| parsed.authority())
 }
 
-pub(crate) async fn kinds(client: &Client, output: Output) -> anyhow::Result<()> {
-    let served = client.kinds().await?;
-    let specs = match is_original(client) {
-        true => Vec::new(),
-        false => client.kind_specs().await?,
-    };
-    if output == Output::Json {
-        return json(&serde_json::json!({ "served": served, "specifications": specs }));
-    }
-    let mut names: Vec<&str> = served
-        .iter()
-        .chain(specs.iter().map(|spec| &spec.kind))
-        .map(String::as_str)
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    let rows = names.into_iter().map(|name| {
-        let spec = specs.iter().find(|spec| spec.kind == name);
-        let is_served = served.iter().any(|kind| kind == name);
-        kind_row(name, is_served, spec)
-    });
-    table(
-        [
-            "KIND",
-            "SERVED",
-            "SPECIFIED",
-            "IDLE",
-            "MAX-PER-AGENT",
-            "EXCLUSIVE",
-            "SERIAL",
-            "STATELESS",
-        ],
-        rows.collect(),
-    );
-    Ok(())
-}
+const COLUMNS: [&str; 6] = ["UUID", "KIND", "AGENT", "REFERENCES", "FAILOVERS", "LABELS"];
 
-fn kind_row(name: &str, served: bool, spec: Option<&KindSpec>) -> [String; 8] {
-    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-    let defaults = KindSpec::defaults(name);
-    let rules = spec.unwrap_or(&defaults);
-    [
-        name.to_owned(),
-        yes(served),
-        yes(spec.is_some()),
-        format!("{} s", rules.idle_timeout_ms() as f64 / 1e3),
-        rules
-            .max_per_agent
-            .map_or_else(|| "-".to_owned(), |max| max.to_string()),
-        yes(rules.exclusive),
-        yes(rules.serial),
-        rules
-            .stateless_uuid
-            .clone()
-            .unwrap_or_else(|| "-".to_owned()),
-    ]
-}
+const WIDE_COLUMNS: [&str; 9] = [
+    "UUID",
+    "KIND",
+    "AGENT",
+    "REFERENCES",
+    "FAILOVERS",
+    "LABELS",
+    "EXCLUSIVE",
+    "EPOCH",
+    "ENDPOINT",
+];
 
 pub(crate) async fn containers(client: &Client, find: &Find, output: Output) -> anyhow::Result<()> {
     let containers = client.containers(find.kind.as_deref()).await?;
     match output {
         Output::Json => json(&containers)?,
-        Output::Table => table(
-            ["UUID", "KIND", "AGENT", "REFERENCES", "FAILOVERS", "LABELS"],
-            containers
-                .iter()
-                .map(|container| {
-                    let [uuid, kind, agent, references, failovers, labels, ..] =
-                        container_row(container);
-                    [uuid, kind, agent, references, failovers, labels]
-                })
-                .collect(),
-        ),
-        Output::Wide => table(
-            [
-                "UUID",
-                "KIND",
-                "AGENT",
-                "REFERENCES",
-                "FAILOVERS",
-                "LABELS",
-                "EPOCH",
-                "ENDPOINT",
-            ],
-            containers.iter().map(container_row).collect(),
-        ),
+        Output::Table => table(COLUMNS, containers.iter().map(row).collect()),
+        Output::Wide => {
+            let specs = kinds::specs(client).await?;
+            let rows = containers.iter().map(|it| wide_row(it, &specs));
+            table(WIDE_COLUMNS, rows.collect());
+        }
     }
     Ok(())
 }
 
-fn container_row(container: &ContainerRecord) -> [String; 8] {
+fn row(container: &ContainerRecord) -> [String; COLUMNS.len()] {
     let ext = container.huly.clone().unwrap_or_default();
     [
         container.uuid.clone(),
@@ -164,11 +104,23 @@ fn container_row(container: &ContainerRecord) -> [String; 8] {
             .unwrap_or_default(),
         ext.failovers.to_string(),
         container.labels.clone().unwrap_or_default().join(","),
-        ext.epoch
+    ]
+}
+
+fn wide_row(container: &ContainerRecord, specs: &[KindSpec]) -> [String; WIDE_COLUMNS.len()] {
+    let spec = specs.iter().find(|spec| spec.kind == container.kind);
+    // Of one whose kind has lost its specification the server does not say it.
+    let exclusive = spec.map_or_else(|| "-".to_owned(), |spec| kinds::yes_no(spec.exclusive));
+    let epoch = container.huly.as_ref().and_then(|more| more.epoch);
+    let more = [
+        exclusive,
+        epoch
             .map(|epoch| format!("{}.{}", epoch.term, epoch.n))
             .unwrap_or_default(),
         authority(&container.endpoint),
-    ]
+    ];
+    let mut row = row(container).into_iter().chain(more);
+    std::array::from_fn(|_| row.next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -176,23 +128,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_shown_with_what_its_specification_says() {
-        let spec = KindSpec {
-            idle_timeout_ms: Some(1_500),
-            max_per_agent: Some(7),
+    fn whether_a_container_is_exclusive_is_said_by_its_kind() {
+        let exclusive = KindSpec {
             exclusive: true,
-            ..KindSpec::defaults("k")
+            ..KindSpec::defaults("one")
         };
-        let row = kind_row("k", true, Some(&spec));
-        assert_eq!(row, ["k", "yes", "yes", "1.5 s", "7", "yes", "no", "-"]);
-        let spec = KindSpec {
-            serial: true,
-            stateless_uuid: Some("u".to_owned()),
-            ..KindSpec::defaults("k")
-        };
-        let row = kind_row("k", false, Some(&spec));
-        assert_eq!(row, ["k", "no", "yes", "5 s", "-", "no", "yes", "u"]);
-        let row = kind_row("k", true, None);
-        assert_eq!(row, ["k", "yes", "no", "5 s", "-", "no", "no", "-"]);
+        let specs = [exclusive, KindSpec::defaults("many")];
+        for (kind, said) in [("one", "yes"), ("many", "no"), ("unknown", "-")] {
+            let container = ContainerRecord {
+                agent_id: "a".to_owned(),
+                uuid: "u".to_owned(),
+                kind: kind.to_owned(),
+                endpoint: String::new(),
+                last_visit: 0.0,
+                extra: None,
+                labels: None,
+                huly: None,
+            };
+            let row = wide_row(&container, &specs);
+            assert_eq!(WIDE_COLUMNS[6], "EXCLUSIVE");
+            assert_eq!(row[6], said, "{kind}");
+        }
+        assert_eq!(WIDE_COLUMNS[..COLUMNS.len()], COLUMNS);
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use huly_client::{Client, Connection, ContainerRef, Error, Json};
+use huly_client::{Client, Error, Json};
 use huly_protocol::Epoch;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,18 +17,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::AGAIN;
 use super::fates::Fates;
 use super::journal::Journal;
+use crate::held::{Held, Way};
 
 /// The kind of the rooms.
 pub(super) const KIND: &str = "chat-room";
-
-/// By which way a client talks in a room that it holds.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Way {
-    /// Through the network server.
-    Routed,
-    /// Past it.
-    Direct,
-}
 
 /// When a client says the next.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +63,7 @@ fn counted(way: Way, manner: Manner) -> &'static str {
 pub(super) struct Room {
     counted: &'static str,
     manner: Manner,
-    seat: Arc<Seat>,
+    held: Arc<Held>,
     events: BoxStream<'static, Json>,
     /// Its life at the first message, and how often it had been placed again.
     epoch: Epoch,
@@ -79,11 +71,6 @@ pub(super) struct Room {
     journal: Journal,
     fates: Fates,
     answered: Instant,
-}
-
-enum Seat {
-    Routed(ContainerRef),
-    Direct(Connection),
 }
 
 /// Something that was said in a room: its place, and the number that it was said under.
@@ -104,22 +91,18 @@ impl Room {
         way: Way,
         manner: Manner,
     ) -> Result<Self> {
-        let held = client.get(KIND).uuid(name).await?;
-        let placement = held.placement().context("a room has a place")?;
+        let held = Held::get(client, KIND, name, way).await?;
+        let placement = held.container().placement();
+        let placement = placement.context("a room has a place")?;
         let epoch = placement.epoch.context("a room has an epoch")?;
-        let (seat, events) = match way {
-            Way::Routed => (Seat::Routed(held), futures::stream::pending().boxed()),
-            Way::Direct => {
-                let connection = held.connect().await?;
-                ensure!(connection.is_direct(), "the agent of {name} is not reached");
-                let events = connection.events().boxed();
-                (Seat::Direct(connection), events)
-            }
+        let events = match &held {
+            Held::Routed(_) => futures::stream::pending().boxed(),
+            Held::Direct(connection) => connection.events().boxed(),
         };
         let mut room = Self {
             counted: counted(way, manner),
             manner,
-            seat: Arc::new(seat),
+            held: Arc::new(held),
             events,
             epoch,
             failovers: placement.failovers,
@@ -128,7 +111,7 @@ impl Room {
             answered: Instant::now(),
         };
         let number = room.journal.say(Instant::now());
-        let first = room.seat.say(number, manner.deadline()).await;
+        let first = say(&room.held, number, manner.deadline()).await;
         room.came_to(number, &first)?;
         first?;
         Ok(room)
@@ -140,7 +123,7 @@ impl Room {
     /// # Errors
     /// When something does not fit.
     pub(super) async fn talk(mut self, mut stop: watch::Receiver<bool>) -> Result<Fates> {
-        let name = self.seat.held().uuid().to_owned();
+        let name = self.held.container().uuid().to_owned();
         self.talk_on(&mut stop).await.context(name.clone())?;
         self.end().await.context(name)
     }
@@ -154,8 +137,8 @@ impl Room {
             tokio::select! {
                 _ = pace.tick(), if self.may_go_on(&under_way) => {
                     let number = self.journal.say(Instant::now());
-                    let (seat, deadline) = (Arc::clone(&self.seat), self.manner.deadline());
-                    under_way.spawn(async move { (number, seat.say(number, deadline).await) });
+                    let (held, deadline) = (Arc::clone(&self.held), self.manner.deadline());
+                    under_way.spawn(async move { (number, say(&held, number, deadline).await) });
                 }
                 Some(done) = under_way.join_next() => {
                     let (number, outcome) = done?;
@@ -203,7 +186,7 @@ impl Room {
         let began = Instant::now();
         loop {
             let number = self.journal.say(Instant::now());
-            let last = self.seat.say(number, self.manner.deadline()).await;
+            let last = say(&self.held, number, self.manner.deadline()).await;
             self.came_to(number, &last)?;
             match last {
                 Ok(_) => break,
@@ -211,12 +194,13 @@ impl Room {
                 Err(_) => {}
             }
         }
-        let remembered = self.seat.history(self.manner.deadline()).await?;
+        let history = self.held.request("history", &json!(null));
+        let remembered: Vec<Message> = history.deadline(self.manner.deadline()).await?;
         let remembered = remembered
             .into_iter()
             .map(|message| Ok((message.id, message.text.parse()?)))
             .collect::<Result<Vec<(u64, u64)>>>()?;
-        let placement = self.seat.held().placement();
+        let placement = self.held.container().placement();
         let placement = placement.context("a room that answers has a place")?;
         let same = placement.epoch == Some(self.epoch);
         self.fates.restarted = usize::from(!same);
@@ -229,56 +213,21 @@ impl Room {
         }
         self.journal.compare(&remembered, same)?;
         drop(self.events);
-        if let Some(seat) = Arc::into_inner(self.seat) {
-            seat.leave().await?;
+        if let Some(held) = Arc::into_inner(self.held) {
+            held.release().await?;
         }
         Ok(self.fates)
     }
 }
 
-impl Seat {
-    fn held(&self) -> &ContainerRef {
-        match self {
-            Self::Routed(held) => held,
-            Self::Direct(connection) => connection.container(),
-        }
+/// Says a number in a room; returns its place there.
+async fn say(room: &Held, number: u64, deadline: Duration) -> Result<u64, Error> {
+    #[derive(Deserialize)]
+    struct Place {
+        id: u64,
     }
-
-    async fn say(&self, number: u64, deadline: Duration) -> Result<u64, Error> {
-        #[derive(Deserialize)]
-        struct Place {
-            id: u64,
-        }
-        let message = json!({ "text": number.to_string() });
-        let Place { id } = match self {
-            Self::Routed(held) => held.request("say", &message).deadline(deadline).await?,
-            Self::Direct(connection) => {
-                let saying = connection.request("say", &message);
-                saying.deadline(deadline).await?
-            }
-        };
-        Ok(id)
-    }
-
-    async fn history(&self, deadline: Duration) -> Result<Vec<Message>, Error> {
-        let all = json!(null);
-        match self {
-            Self::Routed(held) => held.request("history", &all).deadline(deadline).await,
-            Self::Direct(connection) => {
-                let asked = connection.request("history", &all);
-                asked.deadline(deadline).await
-            }
-        }
-    }
-
-    async fn leave(self) -> Result<(), Error> {
-        match self {
-            Self::Routed(held) => held.release().await,
-            Self::Direct(connection) => {
-                let held = connection.container().clone();
-                connection.close().await;
-                held.release().await
-            }
-        }
-    }
+    let message = json!({ "text": number.to_string() });
+    let saying = room.request("say", &message).deadline(deadline);
+    let Place { id } = saying.await?;
+    Ok(id)
 }

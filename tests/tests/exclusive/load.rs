@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use huly_client::{Client, Connection, ContainerRef, Error, ErrorKind};
-use huly_tests::{Logbook, SOON, Scenario, eventually};
+use huly_client::{Client, Error, ErrorKind};
+use huly_tests::{Held, Logbook, SOON, Scenario, Way, eventually};
 use serde_json::Value;
 use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
@@ -25,26 +25,13 @@ pub(crate) const LAST_ANSWER: Duration = Duration::from_secs(60);
 /// What became of each number.
 pub(crate) type Fates = BTreeMap<u64, Result<Value, ErrorKind>>;
 
-/// How a client asks: through the network server, or the agent's ROUTER.
-pub(crate) enum Way {
-    Routed(ContainerRef),
-    Direct(Connection),
-}
+/// A client that asks a container to write numbers.
+pub(crate) struct Writer(Held);
 
-impl Way {
-    pub(crate) async fn to(address: &str, kind: &str, uuid: &str, direct: bool) -> Result<Self> {
+impl Writer {
+    pub(crate) async fn to(address: &str, kind: &str, uuid: &str, way: Way) -> Result<Self> {
         let client = Client::builder(address).build();
-        let held = client.get(kind).uuid(uuid).await?;
-        if !direct {
-            return Ok(Self::Routed(held));
-        }
-        let connection = held.connect().await?;
-        eventually(SOON, "the agent's ROUTER is reached", async || {
-            ensure!(connection.is_direct());
-            Ok(())
-        })
-        .await?;
-        Ok(Self::Direct(connection))
+        Ok(Self(Held::get(&client, kind, uuid, way).await?))
     }
 
     pub(crate) async fn write(&self, number: u64) -> Result<Value, Error> {
@@ -52,11 +39,7 @@ impl Way {
     }
 
     pub(crate) async fn write_within(&self, time: Duration, number: u64) -> Result<Value, Error> {
-        let request = match self {
-            Self::Routed(held) => held.request("write", &number),
-            Self::Direct(connection) => connection.request("write", &number),
-        };
-        request.deadline(time).await
+        self.0.request("write", &number).deadline(time).await
     }
 }
 
@@ -73,8 +56,8 @@ impl Load {
         let (stop, stopped) = watch::channel(false);
         let (turn, numbers) = (Arc::new(RwLock::new(())), Arc::new(AtomicU64::new(1)));
         let mut clients = JoinSet::new();
-        for direct in [false, true].repeat(CLIENTS) {
-            let way = Way::to(&test.network.address, kind, uuid, direct).await?;
+        for way in [Way::Routed, Way::Direct].repeat(CLIENTS) {
+            let writer = Writer::to(&test.network.address, kind, uuid, way).await?;
             let (turn, numbers) = (turn.clone(), numbers.clone());
             let stopped = stopped.clone();
             clients.spawn(async move {
@@ -82,7 +65,7 @@ impl Load {
                 while !*stopped.borrow() {
                     let begun = turn.read().await;
                     let number = numbers.fetch_add(1, Ordering::Relaxed);
-                    let answer = way.write(number).await;
+                    let answer = writer.write(number).await;
                     drop(begun);
                     fates.insert(number, answer.map_err(|error| error.kind));
                     sleep(PACE).await;

@@ -1,19 +1,15 @@
 //! One Go module of the project's own, built into the cache.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::cache;
-use crate::command::{self, Program, Running};
+use crate::command::{self, Program};
 use crate::files::{self, Lock};
-use crate::report::Step;
 use crate::workspace::Workspace;
+use crate::{build, cache};
 
 /// Programs that the requirements of a Go module of the project's own hold.
 pub(super) struct Module {
@@ -59,7 +55,8 @@ impl Module {
                     .argument(package)
                     .variable("CGO_ENABLED", "0")
                     .folder(&source);
-                build_one(program, &go, &all.join(format!(".{program}.log"))).await?;
+                let log = all.join(format!(".{program}.log"));
+                build::step(program, go, &log, build::by_go).await?;
             }
             fs::rename(&unfinished, &built)
                 .with_context(|| format!("cannot make {}", built.display()))?;
@@ -121,37 +118,6 @@ pub(crate) fn short_hex(hash: &[u8]) -> String {
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-/// Runs one `go build -v`, which names each package as it compiles it.
-async fn build_one(program: &str, go: &Program, log: &Path) -> Result<()> {
-    let mut step = Step::begin(format!("Build {program}"));
-    let mut running = Running::new(go.spawn(Stdio::null(), Stdio::piped())?);
-    let output = running.take_stderr().context("go's output is missing")?;
-    let mut lines = BufReader::new(output).lines();
-    let mut packages = BTreeSet::new();
-    let mut said = String::new();
-    while let Some(line) = lines.next_line().await.context("cannot read go's output")? {
-        step.progress(&format!("{} packages compiled, {line}", packages.len()));
-        said.push_str(&line);
-        said.push('\n');
-        // What go says of its own doings is no package.
-        if !line.starts_with("go: ") {
-            packages.insert(line);
-        }
-    }
-    let status = running.wait().await?;
-    fs::write(log, said).with_context(|| format!("cannot write {}", log.display()))?;
-    if !status.success() {
-        step.failed();
-        let tail = files::tail(log, 15);
-        bail!(
-            "go build of {program} failed: {status}; {} ends with\n{tail}",
-            log.display()
-        );
-    }
-    step.done();
-    Ok(())
 }
 
 /// The version of `module` that a go.mod requires.

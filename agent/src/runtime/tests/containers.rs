@@ -68,7 +68,10 @@ pub(super) struct Stubborn;
 
 impl Container for Stubborn {
     async fn request(&self, call: Call) -> Result<Json, ContainerError> {
-        Ok(call.data)
+        match call.operation.as_str() {
+            "wait" => std::future::pending().await,
+            _ => Ok(call.data),
+        }
     }
 
     async fn stop(&self) {

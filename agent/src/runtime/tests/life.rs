@@ -39,12 +39,18 @@ async fn a_container_that_cannot_start_says_why() {
     assert!(error.message.contains("no disk"), "{error}");
 }
 
-#[tokio::test]
-async fn one_that_does_not_stop_is_busy_until_its_grace_is_over() {
+/// With one that takes longer to end than it may.
+async fn with_a_stubborn_one() -> Rig {
     let rig = Rig::registered().await;
     let spec = json!({ "kind": "stubborn", "revision": 1, "terminationGraceMs": 300 });
     let ext = json!({ "epoch": [1, 1], "spec": spec });
     rig.get("stubborn", "u", ext).await.unwrap();
+    rig
+}
+
+#[tokio::test]
+async fn one_that_does_not_stop_is_busy_until_its_grace_is_over() {
+    let rig = with_a_stubborn_one().await;
     let ended = rig.call("ct", json!(["u"]), Value::Null);
     let error = rig.get("stubborn", "u", Value::Null).await.unwrap_err();
     assert_eq!(error.code, Some(ErrorCode::Busy));
@@ -65,6 +71,16 @@ async fn what_runs_may_finish_when_a_container_is_ended() {
     let ended = rig.call("ct", json!(["u"]), Value::Null);
     let answer = patient(waiting).await.unwrap();
     assert_eq!(answer, Ok(Json::of(&1).unwrap()));
+    assert!(patient(ended).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn what_runs_beyond_the_grace_may_have_run() {
+    let rig = with_a_stubborn_one().await;
+    let running = rig.call("cs", json!(["u", "wait", 1]), Value::Null);
+    let ended = rig.call("ct", json!(["u"]), Value::Null);
+    let error = patient(running).await.unwrap().unwrap_err();
+    assert_eq!(error.code, Some(ErrorCode::OutcomeUnknown), "{error}");
     assert!(patient(ended).await.unwrap().is_ok());
 }
 

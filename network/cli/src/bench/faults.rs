@@ -10,6 +10,7 @@ mod programs;
 mod progress;
 mod report;
 mod tally;
+pub(crate) mod tied;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,6 +38,9 @@ const BEGIN: Duration = Duration::from_secs(60);
 /// How long references may stay of clients that have left.
 const LEFT: Duration = Duration::from_secs(10);
 
+/// The shortest pause: the alive timeout is over before, of clients and agents.
+const PAUSE: Duration = Duration::from_secs(4);
+
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
     /// Only this fault; may be repeated. All of them unless given, in the order of this list.
@@ -56,8 +60,9 @@ pub(crate) struct Arguments {
     /// How long the load is looked at with each fault at least, in seconds.
     #[arg(long = "seconds", default_value = "8", value_parser = seconds)]
     duration: Duration,
-    /// How long what is frozen or cut off stays so, in seconds.
-    #[arg(long, default_value = "5", value_parser = seconds)]
+    /// How long what is frozen or cut off stays so, in seconds; 4 at least, for who is silent for
+    /// less than 3 is not given up.
+    #[arg(long, default_value = "5", value_parser = pause)]
     pause: Duration,
     /// How long a request may take until its client gives it up, in seconds.
     #[arg(long, default_value = "10", value_parser = seconds)]
@@ -100,6 +105,18 @@ pub(crate) async fn run(arguments: &Arguments, output: Output) -> Result<()> {
         bail!("broken promises: {}", report.broken.join("; "));
     }
     Ok(())
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
+    let pause = seconds(text)?;
+    if pause < PAUSE {
+        return Err(format!(
+            "{} seconds or more were expected: an agent or client that is silent for less than 3 is not \
+             given up, and the fault would be none",
+            PAUSE.as_secs()
+        ));
+    }
+    Ok(pause)
 }
 
 /// What the numbers of the table are.
@@ -218,5 +235,20 @@ impl Load {
             left.context("a client was cut off")??;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_a_fault() {
+        for short in ["0", "1", "3", "3.9"] {
+            assert!(pause(short).is_err(), "{short}");
+        }
+        assert!(pause("3").unwrap_err().contains("4 seconds or more"));
+        assert_eq!(pause("4"), Ok(PAUSE));
+        assert!(pause("5.5").is_ok());
     }
 }

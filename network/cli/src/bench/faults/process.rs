@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::timeout;
+
+use super::tied;
 
 /// How long a program may take to end in order: agents give their containers 50 s.
 const END: Duration = Duration::from_secs(60);
 
-/// A program that can be started, frozen, killed and started again. Dropped, it is killed.
+/// A program that can be started, frozen, killed and started again. It is killed when it is dropped,
+/// and when this process is gone.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) name: String,
@@ -49,7 +52,7 @@ impl Process {
             let text = name.to_string_lossy();
             text.starts_with("HULY_").then_some(name)
         };
-        let mut command = Command::new(&self.program);
+        let mut command = tied::command(&self.program);
         for name in std::env::vars_os().filter_map(foreign) {
             command.env_remove(name);
         }
