@@ -45,7 +45,7 @@ async fn an_agent_is_told_which_uuids_are_free() {
     let server_is = link.events.recv().await.expect("an event");
     assert!(matches!(server_is, LinkEvent::Server { original: true }));
     let answered = link.events.recv().await.expect("an event");
-    assert!(matches!(answered, LinkEvent::Registered { end } if end == ["leader"]));
+    assert!(matches!(answered, LinkEvent::Registered { end, .. } if end == ["leader"]));
 
     let change = |uuid: &str, event: u8| {
         let record = json!({"agentId": "b", "uuid": uuid, "kind": "service", "endpoint": "",
