@@ -23,24 +23,38 @@ pub(crate) struct Crowd {
 impl Server {
     /// Looks at starts by a specification among what the server does.
     pub(super) fn note_crowds(&mut self, cx: &mut Context, effects: &[Effect]) {
-        let starts: BTreeSet<(String, String)> = effects.iter().filter_map(start).collect();
+        let all: Vec<Start> = effects.iter().filter_map(start).collect();
+        let limited = all.iter().filter(|start| start.specified);
+        let starts: BTreeSet<_> = limited.map(|start| (&start.agent, &start.kind)).collect();
         if starts.is_empty() {
             return;
         }
         let agents: Vec<AgentInfo> = self.list(cx, method::LIST_AGENTS);
         for (agent, kind) in starts {
-            let known = agents.iter().find(|known| known.agent_id == agent);
+            let known = agents.iter().find(|known| known.agent_id == *agent);
             let by_kind = known.and_then(|known| known.huly.as_ref());
-            let count = by_kind.and_then(|ext| ext.containers_by_kind.get(&kind));
-            if let Some(count) = count.copied() {
+            let count = by_kind.and_then(|ext| ext.containers_by_kind.get(kind));
+            // Others that nothing limits may have been placed there after it.
+            let others = all.iter().filter(|one| !one.specified);
+            let others = others.filter(|one| one.agent == *agent && one.kind == *kind);
+            let others = others.count() as u32;
+            if let Some(count) = count.map(|count| count.saturating_sub(others)) {
+                let (agent, kind) = (agent.clone(), kind.clone());
                 cx.saw(Seen::Crowd(Crowd { agent, kind, count }));
             }
         }
     }
 }
 
-/// The agent that is to start a container, and its kind, where that has a specification.
-fn start(effect: &Effect) -> Option<(String, String)> {
+/// An agent is to start a container of a kind, by a specification or by none.
+#[derive(Debug)]
+struct Start {
+    agent: String,
+    kind: String,
+    specified: bool,
+}
+
+fn start(effect: &Effect) -> Option<Start> {
     let Effect::Send { frame, .. } = effect else {
         return None;
     };
@@ -53,8 +67,11 @@ fn start(effect: &Effect) -> Option<(String, String)> {
     }
     let said: Value = serde_json::from_str(request.params.get()).ok()?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    said.pointer("/2/spec/kind")?;
-    Some((text(&said[0])?, text(said.pointer("/1/0")?)?))
+    Some(Start {
+        agent: text(&said[0])?,
+        kind: text(said.pointer("/1/0")?)?,
+        specified: said.pointer("/2/spec/kind").is_some(),
+    })
 }
 
 /// What the operator says of kinds as the server is to hear it.
