@@ -15,6 +15,7 @@ mod requests;
 pub(crate) mod served;
 mod standbys;
 mod told;
+mod touch;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,6 +129,12 @@ pub const LAWS: &[Law] = &[
         name: "restart-ends-nothing",
         sentence: "a restart of the server ends no container that a client in touch holds",
         check: Check::News(references::restart),
+    },
+    Law {
+        name: "in-touch-is-kept",
+        sentence: "a server gives up no agent that is in touch, however often and long it is paused \
+                   itself",
+        check: Check::News(touch::kept),
     },
     Law {
         name: "asked-of-it",

@@ -79,6 +79,8 @@ pub(crate) enum Seen {
     Placed(Placed),
     /// A server heard an operator.
     Fencing(Fencing),
+    /// A server takes an agent for gone, by this id.
+    GaveUp { agent: String },
 }
 
 /// How a container was placed.
@@ -196,6 +198,10 @@ pub(crate) enum News {
     Done(u64),
     Placed(ProcessId, Placed),
     Fencing(Fencing),
+    GaveUp {
+        server: ProcessId,
+        agent: String,
+    },
     /// Who knew that the operator holds a container says who does.
     Holders {
         by: ProcessId,
@@ -362,6 +368,7 @@ impl Ledger {
             Seen::Registered | Seen::Durable { .. } => {}
             Seen::Placed(placed) => self.news.push(News::Placed(by, placed)),
             Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),
+            Seen::GaveUp { agent } => self.news.push(News::GaveUp { server: by, agent }),
         }
     }
 

@@ -23,6 +23,7 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::DropHolders, "durable-is-recorded"),
     (Sabotage::ForgetHolders, "durable-is-recorded"),
     (Sabotage::DropReassertions, "restart-ends-nothing"),
+    (Sabotage::KeepPings, "in-touch-is-kept"),
     (Sabotage::AskOthers, "asked-of-it"),
     (Sabotage::GetOthers, "asked-of-it"),
     (Sabotage::DoubleRequests, "executed-once"),

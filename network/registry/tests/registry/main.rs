@@ -19,6 +19,7 @@ mod exclusive;
 mod failover;
 mod gets;
 mod hostile;
+mod own_pause;
 mod pinned;
 mod placement;
 mod placement_property;

@@ -24,12 +24,17 @@ const PROBE: &str = "probe";
 /// For how long no start is dropped, so that there is something to be lost.
 const STARTS: Duration = Duration::from_secs(3);
 
+/// For how long pings are not kept, so that there is somebody to be given up.
+const PINGS: Duration = Duration::from_secs(8);
+
 /// What it takes until little waits to be written to a connection.
 const WRITING: Duration = Duration::from_millis(20);
 
 pub(crate) struct Server {
     registry: Registry,
     fence: Fence,
+    /// The session that was said over each connection, for a driver that keeps pings.
+    sessions: BTreeMap<ConnId, String>,
     /// Connections of which it is awaited that little waits for them, and when that is so.
     roomy: BTreeMap<ConnId, Duration>,
     /// By the machine's monotonic clock.
@@ -42,6 +47,7 @@ impl Server {
         Self {
             registry: Registry::new(config, Now { mono, wall_ms }),
             fence: Fence::default(),
+            sessions: BTreeMap::new(),
             roomy: BTreeMap::new(),
             started: now,
         }
@@ -93,14 +99,19 @@ impl Server {
             }
             _ => None,
         };
+        let keeps = cx.does(Sabotage::KeepPings) && now.mono > PINGS;
+        if keeps && self.answers_ping(cx, &input) {
+            return Vec::new();
+        }
         let input = match cx.sabotage {
             Some(Sabotage::SameNumbers) => fence::with_one_number(input),
             _ => input,
         };
         let mut effects = Vec::new();
         if let Some(heard) = heard {
-            // What is due has nothing to do with what was said.
-            effects.extend(self.registry.handle(now, Input::Wake));
+            // What is due has nothing to do with what was said. That nobody waits to be read is not so.
+            let nothing = Input::Room { conn: PROBE.into() };
+            effects.extend(self.registry.handle(now, nothing));
             let before = self.uncounted();
             let of_this = self.registry.handle(now, input);
             let changed = before != self.uncounted();
@@ -114,6 +125,9 @@ impl Server {
             match effect {
                 Effect::Send { conn, frame } if conn == PROBE => probed.push(frame),
                 Effect::Send { conn, frame } => {
+                    if cx.does(Sabotage::KeepPings) && frame.op == Op::Hello {
+                        self.sessions.insert(conn.clone(), frame.id.clone());
+                    }
                     let frame = match cx.sabotage {
                         Some(Sabotage::DropStarts) if now.mono < STARTS => Some(frame),
                         Some(sabotage) => sabotaged(sabotage, frame),
@@ -127,11 +141,30 @@ impl Server {
                 Effect::AwaitRoom { conn } => {
                     self.roomy.insert(conn, cx.now + WRITING);
                 }
-                Effect::Note { text } => cx.tell(text),
+                Effect::Note { text } => {
+                    if let Some(agent) = given_up(&text) {
+                        cx.saw(Seen::GaveUp { agent });
+                    }
+                    cx.tell(text);
+                }
                 Effect::Exit { reason } => cx.actions.push(Action::Exit { why: reason }),
             }
         }
         probed
+    }
+
+    /// A ping is answered without the registry.
+    fn answers_ping(&self, cx: &mut Context, input: &Input) -> bool {
+        let Input::Message { conn, frame } = input else {
+            return false;
+        };
+        if frame.op != Op::Ping {
+            return false;
+        }
+        if let (Some(wire), Some(session)) = (WireId::of_name(conn), self.sessions.get(conn)) {
+            cx.send(wire, Frame::pong(session.clone(), frame.payload.clone()));
+        }
+        true
     }
 
     fn uncounted(&self) -> Snapshot {
@@ -204,6 +237,13 @@ impl fmt::Debug for Server {
             .field("started", &self.started)
             .finish_non_exhaustive()
     }
+}
+
+/// The agent that a line of the log says is taken for gone, by its silence or its connection's end.
+fn given_up(text: &str) -> Option<String> {
+    let (agent, why) = text.strip_prefix("agent ")?.split_once(" is gone (")?;
+    let missed = why.starts_with("AgentSilent") || why.starts_with("ConnectionClosed");
+    missed.then(|| agent.to_owned())
 }
 
 /// The message as it is sent; nothing of one that is dropped.
