@@ -28,7 +28,7 @@ pub(crate) struct Chunks {
     /// Bytes of it so far.
     bytes: usize,
     /// When it is forgotten.
-    until: Duration,
+    pub(crate) until: Duration,
 }
 
 impl Chunks {
@@ -120,14 +120,14 @@ impl Registry {
 
     /// Forgets registrations of which the next chunk has not come in time.
     pub(crate) fn check_chunks(&mut self, client: &Id) {
-        let now = self.now.mono;
+        let read = self.read_until;
         let Some(session) = self.sessions.get_mut(client) else {
             return;
         };
         let late = session
             .chunks
             .iter()
-            .filter(|(_, begun)| begun.until <= now);
+            .filter(|(_, begun)| begun.until <= read);
         let late: Vec<Id> = late.map(|(agent, _)| agent.clone()).collect();
         for agent in late {
             session.forget_chunks(&agent);

@@ -8,6 +8,7 @@ use crate::timer::Timer;
 
 impl Registry {
     pub(crate) fn drive(&mut self, input: Input) {
+        let has_read_all = matches!(input, Input::Wake);
         match input {
             Input::Message { conn, frame } => self.message(conn, frame),
             Input::Unreadable { reason } => self.bad_message(reason),
@@ -17,24 +18,30 @@ impl Registry {
             Input::Room { conn } => self.conn_has_room(&conn),
             Input::Wake => {}
         }
-        while let Some(timer) = self.timers.due(self.now.mono) {
-            match timer {
-                Timer::Settled => self.check_settled(),
-                Timer::Alive(client) => self.check_alive(&client),
-                Timer::Grace(client) => self.check_grace(&client),
-                Timer::Idle(uuid) => self.check_idle(&uuid),
-                Timer::Stop(uuid) => self.stop_again(&uuid),
-                Timer::Place(uuid) => self.place_again(&uuid),
-                Timer::Fence(uuid) => self.check_fence(&uuid),
-                Timer::Call(call) => self.call_timed_out(call),
-                Timer::Hold(uuid) => self.check_held(&uuid),
-                Timer::Chunks(client) => self.check_chunks(&client),
-                Timer::Events => self.send_batch(),
-            }
+        self.read_until = self.silence_until(has_read_all);
+        while let Some(timer) = self.timers.due(self.now.mono, self.read_until) {
+            self.look(timer);
         }
         // Whose place is free had the first choice of where to go on.
         while std::mem::take(&mut self.freed) {
             self.place_waiting();
+        }
+    }
+
+    fn look(&mut self, timer: Timer) {
+        match timer {
+            Timer::Settled => self.check_settled(),
+            Timer::Alive(client) => self.check_alive(&client),
+            Timer::Grace(client) => self.check_grace(&client),
+            Timer::Idle(uuid) => self.check_idle(&uuid),
+            Timer::Stop(uuid) => self.stop_again(&uuid),
+            Timer::Place(uuid) => self.place_again(&uuid),
+            Timer::Fence(uuid) => self.check_fence(&uuid),
+            Timer::Call(call) => self.call_timed_out(call),
+            Timer::Hold(uuid) => self.check_held(&uuid),
+            Timer::Chunks(client) => self.check_chunks(&client),
+            Timer::Events => self.send_batch(),
+            Timer::Pulse => self.beat(),
         }
     }
 

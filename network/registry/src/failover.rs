@@ -153,7 +153,7 @@ impl Registry {
 
     /// The time in which agents may register containers that are not known may be over.
     pub(crate) fn check_settled(&mut self) {
-        if self.now.mono < self.settles_at {
+        if self.read_until < self.settles_at {
             return self.timers.set(self.settles_at, Timer::Settled);
         }
         self.settled = true;

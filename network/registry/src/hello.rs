@@ -43,6 +43,7 @@ impl Registry {
             self.now.mono + self.alive_of(&client),
             Timer::Alive(client.clone()),
         );
+        self.beat();
         self.answer_hello(&client, conn);
         if new_connection {
             self.resend_calls(&client);

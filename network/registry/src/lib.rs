@@ -33,6 +33,7 @@ mod requests;
 mod rivals;
 mod routed;
 mod session;
+mod silence;
 mod sizes;
 mod snapshot;
 mod standby;

@@ -76,7 +76,8 @@ pub enum Input {
         /// Which.
         conn: ConnId,
     },
-    /// The time of [`Registry::next_wake`] came.
+    /// The time of [`Registry::next_wake`] came, and no message waits to be read: only then is what
+    /// has not come taken for silence, or a second later where there always is one.
     Wake,
 }
 
@@ -165,6 +166,10 @@ pub struct Registry {
     /// Bytes of the gets of containers that have had no agent yet.
     pub(crate) unplaced_bytes: usize,
     pub(crate) timers: Timers,
+    /// From when on it is seen who is silent: some time after each pause of this process.
+    pub(crate) listens_since: Duration,
+    /// What peers have said by then is read: silence until then is one.
+    pub(crate) read_until: Duration,
     pub(crate) feed: Feed,
     pub(crate) counted: Counted,
     pub(crate) out: Vec<Effect>,
@@ -176,6 +181,7 @@ impl Registry {
         let mut timers = Timers::default();
         let settles_at = now.mono + config.settle;
         timers.set(settles_at, Timer::Settled);
+        timers.set(now.mono, Timer::Pulse);
         Self {
             term: config.term,
             now,
@@ -212,6 +218,8 @@ impl Registry {
             held_bytes: 0,
             unplaced_bytes: 0,
             timers,
+            listens_since: now.mono,
+            read_until: now.mono,
             feed: Feed::default(),
             counted: Counted::default(),
             out: Vec::new(),
@@ -230,7 +238,9 @@ impl Registry {
 
     /// When to come back with [`Input::Wake`] at the latest.
     pub fn next_wake(&self) -> Option<Duration> {
-        self.timers.next()
+        let silence = self.timers.next_silence();
+        let silence = silence.map(|at| at.max(self.listens_since));
+        self.timers.next().into_iter().chain(silence).min()
     }
 
     /// What it holds now.

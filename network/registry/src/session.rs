@@ -179,7 +179,7 @@ impl Registry {
         let Some(since) = session.closed_at.filter(|_| session.conn.is_none()) else {
             return;
         };
-        if since + grace > self.now.mono {
+        if since + grace > self.read_until {
             return self.timers.set(since + grace, Timer::Grace(client.clone()));
         }
         let (agents, heard) = (session.agents.clone(), session.last_heard);
@@ -197,26 +197,10 @@ impl Registry {
             return;
         };
         let due = session.last_heard + session.alive;
-        if due > self.now.mono {
+        if due > self.read_until {
             self.timers.set(due, Timer::Alive(client.clone()));
         } else {
             self.end_session(client, "AgentSilent");
-        }
-    }
-
-    /// After a time in which the server itself was not running nobody counts as silent: their
-    /// messages of that time are still to be read.
-    pub(crate) fn forgive_own_pause(&mut self) {
-        const NOTICED: Duration = Duration::from_millis(500);
-        let Some(due) = self.timers.next() else {
-            return;
-        };
-        let late = self.now.mono.saturating_sub(due);
-        if late > NOTICED {
-            for session in self.sessions.values_mut() {
-                session.last_heard = self.now.mono;
-                session.closed_at = session.closed_at.map(|_| self.now.mono);
-            }
         }
     }
 

@@ -29,6 +29,18 @@ pub(crate) enum Timer {
     Chunks(Id),
     /// TypeScript clients are due a batch of events.
     Events,
+    /// The server is to see that it runs.
+    Pulse,
+}
+
+impl Timer {
+    /// Whether what is looked at is that something has not come: it may wait to be read.
+    fn is_of_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Settled | Self::Alive(_) | Self::Grace(_) | Self::Call(_) | Self::Chunks(_)
+        )
+    }
 }
 
 /// Times and what is due then. Of each timer there is one, at the earliest of the times that it was
@@ -36,52 +48,80 @@ pub(crate) enum Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     due: BTreeSet<(Duration, Timer)>,
+    /// The same of those at which it is asked whether a peer was silent.
+    silences: BTreeSet<(Duration, Timer)>,
     /// When each is due, but for those of calls, which know that themselves.
     at: BTreeMap<Timer, Duration>,
 }
 
 impl Timers {
+    fn of(&mut self, timer: &Timer) -> &mut BTreeSet<(Duration, Timer)> {
+        match timer.is_of_silence() {
+            true => &mut self.silences,
+            false => &mut self.due,
+        }
+    }
+
     pub(crate) fn set(&mut self, at: Duration, timer: Timer) {
         if let Some(before) = self.at.get(&timer).copied() {
             if before <= at {
                 return;
             }
-            self.due.remove(&(before, timer.clone()));
+            self.of(&timer).remove(&(before, timer.clone()));
         }
         self.at.insert(timer.clone(), at);
-        self.due.insert((at, timer));
+        self.of(&timer).insert((at, timer));
     }
 
     pub(crate) fn unset(&mut self, timer: &Timer) {
         if let Some((timer, at)) = self.at.remove_entry(timer) {
-            self.due.remove(&(at, timer));
+            self.of(&timer).remove(&(at, timer));
         }
     }
 
     /// Sets a call's timer: it is set once.
     pub(crate) fn set_call(&mut self, at: Duration, call: u64) {
-        self.due.insert((at, Timer::Call(call)));
+        self.silences.insert((at, Timer::Call(call)));
     }
 
     pub(crate) fn unset_call(&mut self, at: Duration, call: u64) {
-        self.due.remove(&(at, Timer::Call(call)));
+        self.silences.remove(&(at, Timer::Call(call)));
     }
 
+    /// When the next is due that is not of silence.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    pub(crate) fn due(&mut self, now: Duration) -> Option<Timer> {
-        if self.next()? > now {
-            return None;
-        }
-        let (_, timer) = self.due.pop_first()?;
+    pub(crate) fn next_silence(&self) -> Option<Duration> {
+        self.silences.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the next that is due, of silence only if it was due by then.
+    pub(crate) fn due(&mut self, now: Duration, of_silence: Duration) -> Option<Timer> {
+        let first = |timers: &mut BTreeSet<(Duration, Timer)>, by: Duration| {
+            let due = timers.first().is_some_and(|(at, _)| *at <= by);
+            due.then(|| timers.pop_first()).flatten()
+        };
+        let next = first(&mut self.due, now).or_else(|| first(&mut self.silences, of_silence));
+        let (_, timer) = next?;
         self.at.remove(&timer);
         Some(timer)
     }
 
+    /// Has all those of silence look so much later.
+    pub(crate) fn delay_silences(&mut self, by: Duration) {
+        let delayed = std::mem::take(&mut self.silences).into_iter();
+        self.silences = delayed.map(|(at, timer)| (at + by, timer)).collect();
+        for (timer, at) in &mut self.at {
+            if timer.is_of_silence() {
+                *at += by;
+            }
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.due.len()
+        self.due.len() + self.silences.len()
     }
 }
 
@@ -102,10 +142,31 @@ mod tests {
         assert_eq!((timers.len(), timers.next()), (3, Some(at(3))));
         timers.unset(&idle);
         timers.unset_call(at(3), 7);
-        assert_eq!(timers.due(at(2)), None);
-        assert_eq!(timers.due(at(3)), Some(hold.clone()));
+        assert_eq!(timers.due(at(2), at(2)), None);
+        assert_eq!(timers.due(at(3), at(2)), Some(hold.clone()));
         assert_eq!((timers.len(), timers.next()), (0, None));
         timers.set(at(9), hold);
         assert_eq!(timers.next(), Some(at(9)), "set anew");
+    }
+
+    #[test]
+    fn those_of_silence_are_taken_apart() {
+        let at = Duration::from_secs;
+        let mut timers = Timers::default();
+        let (alive, idle) = (Timer::Alive("c".into()), Timer::Idle("u".into()));
+        timers.set(at(2), alive.clone());
+        timers.set(at(1), alive.clone());
+        timers.set_call(at(2), 7);
+        timers.set(at(3), idle.clone());
+        assert_eq!(timers.next(), Some(at(3)));
+        assert_eq!(timers.next_silence(), Some(at(1)));
+        assert_eq!(timers.due(at(3), at(0)), Some(idle));
+        assert_eq!(timers.due(at(3), at(0)), None);
+        timers.delay_silences(at(2));
+        timers.set(at(4), alive.clone());
+        assert_eq!(timers.due(at(3), at(2)), None);
+        assert_eq!(timers.due(at(3), at(3)), Some(alive));
+        assert_eq!(timers.due(at(4), at(4)), Some(Timer::Call(7)));
+        assert_eq!(timers.len(), 0);
     }
 }

@@ -122,6 +122,7 @@ impl<S: Sockets> Loop<S> {
             biased;
             came = self.sockets.next() => came.into(),
             ask = self.asked.recv() => asked(ask),
+            // Last: no message waits then.
             () = sleep_until(wake) => Next::Input(Input::Wake),
         }
     }

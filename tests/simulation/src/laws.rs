@@ -19,6 +19,7 @@ mod requests;
 pub(crate) mod served;
 mod standbys;
 mod told;
+mod touch;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,6 +140,12 @@ pub const LAWS: &[Law] = &[
         sentence: "a server ends nothing that lived before it for want of references in the time in \
                    which clients may not have said what they hold",
         check: Check::News(references::spared),
+    },
+    Law {
+        name: "in-touch-is-kept",
+        sentence: "a server gives up no agent that is in touch, however often and long it is paused \
+                   itself",
+        check: Check::News(touch::kept),
     },
     Law {
         name: "asked-of-it",

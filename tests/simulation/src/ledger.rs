@@ -91,6 +91,8 @@ pub(crate) enum Seen {
     Crowd(Crowd),
     /// A server sends something to a peer that reads slowly.
     Reading(Reading),
+    /// A server takes an agent for gone, by this id.
+    GaveUp { agent: String },
 }
 
 /// How a container was placed.
@@ -211,6 +213,10 @@ pub(crate) enum News {
     Fencing(Fencing),
     Crowd(Crowd),
     Reading(Reading),
+    GaveUp {
+        server: ProcessId,
+        agent: String,
+    },
     /// Who knew that the operator holds a container says who does.
     Holders {
         by: ProcessId,
@@ -368,6 +374,7 @@ impl Ledger {
             Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),
             Seen::Crowd(crowd) => self.news.push(News::Crowd(crowd)),
             Seen::Reading(reading) => self.news.push(News::Reading(reading)),
+            Seen::GaveUp { agent } => self.news.push(News::GaveUp { server: by, agent }),
         }
     }
 

@@ -74,6 +74,8 @@ pub enum Sabotage {
     ClaimRenewals,
     /// The API server takes no write of the Lease.
     RefuseLeases,
+    /// The server's driver answers pings itself and tells the registry nothing of them.
+    KeepPings,
     /// The server's driver says of every operator that it has the same fencing number.
     SameNumbers,
     /// The server's driver leaves out of specifications how many containers an agent may have.

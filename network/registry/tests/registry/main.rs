@@ -20,6 +20,7 @@ mod failover;
 mod gets;
 mod hostile;
 mod kinds;
+mod own_pause;
 mod pinned;
 mod placement;
 mod placement_property;

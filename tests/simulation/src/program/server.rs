@@ -27,8 +27,16 @@ pub(crate) use reading::Reading;
 /// The connection by which the simulation looks into the server.
 const PROBE: &str = "probe";
 
+/// Lets a registry do what is due, and no more: there may be somebody whose words wait to be read.
+fn nothing() -> Input {
+    Input::Room { conn: PROBE.into() }
+}
+
 /// For how long no start is dropped, so that there is something to be lost.
 const STARTS: Duration = Duration::from_secs(3);
+
+/// For how long pings are not kept, so that there is somebody to be given up.
+const PINGS: Duration = Duration::from_secs(8);
 
 /// What it takes until little waits to be written to a connection.
 const WRITING: Duration = Duration::from_millis(20);
@@ -40,6 +48,8 @@ pub(crate) struct Server {
     counts: bool,
     /// What waits for peers, where some read slowly.
     outbound: Option<Outbound>,
+    /// The session that was said over each connection, for a driver that keeps pings.
+    sessions: BTreeMap<ConnId, String>,
     /// Connections of which it is awaited that little waits for them, and when that is so.
     roomy: BTreeMap<ConnId, Duration>,
     /// By the machine's monotonic clock.
@@ -60,6 +70,7 @@ impl Server {
             fence: Fence::default(),
             counts,
             outbound: slow.then(Outbound::default),
+            sessions: BTreeMap::new(),
             roomy: BTreeMap::new(),
             started: now,
         }
@@ -124,6 +135,10 @@ impl Server {
             }
             _ => None,
         };
+        let keeps = cx.does(Sabotage::KeepPings) && now.mono > PINGS;
+        if keeps && self.answers_ping(cx, &input) {
+            return Vec::new();
+        }
         let input = match cx.sabotage {
             Some(Sabotage::SameNumbers) => fence::with_one_number(input),
             Some(sabotage) => crowd::with_other_kinds(sabotage, input),
@@ -134,13 +149,13 @@ impl Server {
         let mut effects = Vec::new();
         if self.counts && !is_probe {
             // What comes now is not to be counted among what was there.
-            effects.extend(self.registry.handle(now, Input::Wake));
+            effects.extend(self.registry.handle(now, nothing()));
             self.note_crowds(cx, &effects);
         }
         let due = effects.len();
         if let Some(heard) = heard {
-            // What is due has nothing to do with what was said.
-            effects.extend(self.registry.handle(now, Input::Wake));
+            // What is due has nothing to do with what was said. That nobody waits to be read is not so.
+            effects.extend(self.registry.handle(now, nothing()));
             let before = self.uncounted();
             let of_this = self.registry.handle(now, input);
             let changed = before != self.uncounted();
@@ -157,6 +172,9 @@ impl Server {
             match effect {
                 Effect::Send { conn, frame } if conn == PROBE => probed.push(frame),
                 Effect::Send { conn, frame } => {
+                    if cx.does(Sabotage::KeepPings) && frame.op == Op::Hello {
+                        self.sessions.insert(conn.clone(), frame.id.clone());
+                    }
                     let frame = match cx.sabotage {
                         Some(Sabotage::DropStarts) if now.mono < STARTS => Some(frame),
                         Some(sabotage) => sabotaged(sabotage, frame),
@@ -168,11 +186,30 @@ impl Server {
                     }
                 }
                 Effect::AwaitRoom { conn } => self.await_room(cx, conn, may.as_ref()),
-                Effect::Note { text } => cx.tell(text),
+                Effect::Note { text } => {
+                    if let Some(agent) = given_up(&text) {
+                        cx.saw(Seen::GaveUp { agent });
+                    }
+                    cx.tell(text);
+                }
                 Effect::Exit { reason } => cx.actions.push(Action::Exit { why: reason }),
             }
         }
         probed
+    }
+
+    /// A ping is answered without the registry.
+    fn answers_ping(&self, cx: &mut Context, input: &Input) -> bool {
+        let Input::Message { conn, frame } = input else {
+            return false;
+        };
+        if frame.op != Op::Ping {
+            return false;
+        }
+        if let (Some(wire), Some(session)) = (WireId::of_name(conn), self.sessions.get(conn)) {
+            cx.send(wire, Frame::pong(session.clone(), frame.payload.clone()));
+        }
+        true
     }
 
     fn uncounted(&self) -> Snapshot {
@@ -250,6 +287,13 @@ impl fmt::Debug for Server {
             .field("started", &self.started)
             .finish_non_exhaustive()
     }
+}
+
+/// The agent that a line of the log says is taken for gone, by its silence or its connection's end.
+fn given_up(text: &str) -> Option<String> {
+    let (agent, why) = text.strip_prefix("agent ")?.split_once(" is gone (")?;
+    let missed = why.starts_with("AgentSilent") || why.starts_with("ConnectionClosed");
+    missed.then(|| agent.to_owned())
 }
 
 /// The message as it is sent; nothing of one that is dropped.

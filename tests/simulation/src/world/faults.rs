@@ -112,6 +112,10 @@ impl World {
             Some("server") if is_restart => {}
             Some("server") => {
                 self.disturbed.insert(String::new(), self.now);
+                // A pause of its own is for itself to get over.
+                if !matches!(step, Step::Pause(_) | Step::Thaw(_)) {
+                    self.disturbed.insert("server".to_owned(), self.now);
+                }
             }
             Some(place) => {
                 self.disturbed.insert(place.to_owned(), self.now);

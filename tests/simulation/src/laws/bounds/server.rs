@@ -121,7 +121,7 @@ pub(super) fn by_sizes(sizes: &Sizes) -> [Bound; 12] {
 fn timers(sizes: &Sizes) -> usize {
     // Of a client: whether it is alive and back, and its next chunk. Of a container: its idle time,
     // its end, its placement, what is held for it and its other lives, which one may have that is
-    // forgotten. And settling, and events.
+    // forgotten. And settling, events, and that the server runs.
     let of_uuids = 5 * sizes.containers + sizes.fences_alone + sizes.unknown;
-    3 * sizes.sessions + of_uuids + sizes.calls + 2
+    3 * sizes.sessions + of_uuids + sizes.calls + 3
 }
