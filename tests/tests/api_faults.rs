@@ -112,6 +112,12 @@ struct Suffered {
 }
 
 impl Suffered {
+    /// What was answered with 429.
+    fn refused(&self) -> Vec<&Asked> {
+        let refused = |asked: &&Asked| asked.status == Some(429);
+        self.asked.iter().filter(refused).collect()
+    }
+
     fn count(&self, verb: Verb) -> usize {
         let asked = self.asked.iter().filter(|asked| asked.verb == verb);
         asked.count()
@@ -208,7 +214,7 @@ async fn writes_that_fail_are_written_later() -> Result<()> {
 #[tokio::test]
 async fn a_pause_that_is_asked_for_is_kept() -> Result<()> {
     scenario(Layout::agents(2).loaded(), async |test| {
-        let behind = Behind::start(test, &[]).await?;
+        let mut behind = Behind::start(test, &[]).await?;
         let proxy = &behind.proxy;
         let begun = Instant::now();
         proxy.fault_times(&[Verb::Patch], STATUS, Fault::Busy(6), 1);
@@ -225,6 +231,28 @@ async fn a_pause_that_is_asked_for_is_kept() -> Result<()> {
         let meant = |asked: &Asked| !asked.path.contains(LEASES) && pause.contains(&asked.at);
         let meanwhile: Vec<Asked> = asked.filter(meant).collect();
         ensure!(meanwhile.is_empty(), "it asked {meanwhile:?}");
+        let (list, watch): (&[Verb], &[Verb]) = (&[Verb::List], &[Verb::Watch]);
+        let busy = Fault::Busy(1);
+        let wrongs: [(&str, &[Wrong]); 4] = [
+            ("429 instead of a watch", &[(watch, "", busy)]),
+            (
+                "429 instead of a list",
+                &[(list, "", busy), (watch, "", Fault::Expired)],
+            ),
+            ("429 to the Lease", &[(&Verb::ALL, LEASES, busy)]),
+            ("429 to everything", &[(&Verb::ALL, "", busy)]),
+        ];
+        for (name, faults) in wrongs {
+            let suffered = behind.suffer(name, faults, 25).await?;
+            let refused = suffered.refused();
+            let (count, seconds) = (refused.len(), suffered.lasted.as_secs());
+            ensure!(count >= 3, "{name}: {count} refused");
+            // Each kind of object is listed and watched by itself, and the Lease has its own times.
+            ensure!(
+                count as u64 <= 10 + 5 * seconds,
+                "{name}: {count} refused in {seconds} s"
+            );
+        }
         behind.comes_right(test).await
     })
     .await

@@ -53,7 +53,7 @@ async fn metrics_are_prometheus_and_follow_what_happens() -> Result<()> {
 
 #[tokio::test]
 async fn readiness_says_what_it_waits_for() -> Result<()> {
-    scenario(Layout::agents(1), async |test| {
+    scenario(Layout::agents(1).loaded(), async |test| {
         let operator = &test.network.operator;
         for path in ["/livez", "/readyz"] {
             assert_eq!(operator.page(path).await?.0, 200, "{path}");
@@ -81,7 +81,7 @@ async fn readiness_says_what_it_waits_for() -> Result<()> {
 
 #[tokio::test]
 async fn an_operator_with_another_secret_says_so_and_does_nothing() -> Result<()> {
-    scenario(Layout::agents(1), async |test| {
+    scenario(Layout::agents(1).loaded(), async |test| {
         let kind = test.cluster.kind("counter", json!({})).await?;
         let namespace = test.cluster.namespace("secret").await?;
         let counter = test.counter(&namespace, &kind, "c", 2).await?;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use huly_tests::{Layout, Object, SOON, Scenario, eventually, measured, scenario};
+use huly_tests::{Layout, Object, SILENCE, SOON, Scenario, eventually, measured, scenario};
 use serde_json::json;
 
 /// How the operator goes.
@@ -121,7 +121,7 @@ async fn a_failover_while_it_was_away_is_shown() -> Result<()> {
         let (moved, _) = counter.until_bound_again().await?;
         assert_ne!(moved.text("/status/agent"), counter.agent());
         assert_eq!(moved.text("/status/lastFailover/from"), counter.agent());
-        Ok(())
+        test.end_load(SILENCE).await?.one_lost_a_life()
     })
     .await
 }

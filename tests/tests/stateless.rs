@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use huly_tests::{Layout, Object, SOON, Scenario, eventually, measured, scenario};
+use huly_tests::{Layout, Object, SILENCE, SOON, Scenario, eventually, measured, scenario};
 use kube::core::DynamicObject;
 use serde_json::json;
 
@@ -82,7 +82,7 @@ async fn a_claim_of_a_stateless_uuid_fails_over_to_a_standby() -> Result<()> {
         .await?;
         test.live.idle_out("counter", SOON).await?;
         assert_eq!(test.live.value("leader").await?, 3, "it was ended");
-        Ok(())
+        test.end_load(SILENCE).await?.one_lost_a_life()
     })
     .await
 }

@@ -158,8 +158,7 @@ async fn the_leader_is_frozen_for_longer_than_its_lease() -> Result<()> {
             "written since: {}",
             now.shown()
         );
-        test.end_load(SILENCE).await?;
-        Ok(())
+        test.end_load(SILENCE).await?.one_lost_a_life()
     })
     .await
 }
