@@ -86,6 +86,16 @@ impl Session {
                     message,
                 )))
             }
+            // To the session before it was sent too, and whether it ran there this one cannot know.
+            Err(CallError::Failed(error))
+                if request.is_directly_again() && says_not_run(&error) =>
+            {
+                let message = format!("it was sent to a former session; now {}", error.message);
+                Err(CallError::Failed(ErrorPayload::new(
+                    ErrorCode::Interrupted,
+                    message,
+                )))
+            }
             Err(CallError::Failed(error)) if self.is_unserved(key, &error) => {
                 return self.try_unserved_later(now, key, error);
             }

@@ -184,6 +184,12 @@ impl Pending {
         self.is_container_call() && self.sent_before && !self.idempotent
     }
 
+    /// Whether it was sent more than once by a direct way: whoever answers the last time cannot know
+    /// whether it ran before.
+    pub(crate) fn is_directly_again(&self) -> bool {
+        self.fail_when_cut && self.ever_sent && self.sent_at.is_none() && !self.idempotent
+    }
+
     /// Whether it may have run in a life of the container that its caller cannot name.
     pub(crate) fn in_unknown_life(&self) -> bool {
         self.is_container_call() && self.epoch.is_none() && !self.idempotent

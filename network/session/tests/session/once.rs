@@ -1,7 +1,7 @@
 //! Requests to containers run once, or the caller is told that it is not known.
 
 use huly_protocol::{Epoch, ErrorCode, ErrorPayload, Frame, Op};
-use huly_session::{Call, Effect, Input, Token};
+use huly_session::{Call, Config, Effect, Input, Peer, Token};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, config, ended, hello_answer, json_of, ms, params, requests, sent};
@@ -393,5 +393,33 @@ fn nobody_can_say_of_what_was_sent_directly_that_it_did_not_run() {
         let id = sent(&asked)[0].id.clone();
         let answered = rig.frame(Frame::new(Op::ResponseError, id, error));
         assert_eq!(ended(&answered), [(token, Some(told))], "{said:?}");
+    }
+}
+
+/// The agent had forgotten the session, and the container has left it since.
+#[test]
+fn what_was_sent_to_two_sessions_directly_may_have_run_in_the_first() {
+    for idempotent in [false, true] {
+        let mut rig = Rig::new(Config {
+            peer: Peer::Agent,
+            ..config()
+        });
+        rig.connect("s-1");
+        let (token, asked) = ask(&mut rig, |call| {
+            call.epoch = Some(EPOCH);
+            call.fail_when_cut = true;
+            call.idempotent = idempotent;
+        });
+        let id = sent(&asked)[0].id.clone();
+        rig.frame(Frame::new(Op::AskHello, "", ""));
+        let again = rig.frame(hello_answer("s-2", "i-1", 1_000, 1_024));
+        assert!(sent(&again).iter().any(|frame| frame.id == id), "{again:?}");
+        let error = ErrorPayload::new(ErrorCode::NoSuchContainer, "no").bytes();
+        let answered = rig.frame(Frame::new(Op::ResponseError, id, error));
+        let told = match idempotent {
+            true => ErrorCode::NoSuchContainer,
+            false => ErrorCode::Interrupted,
+        };
+        assert_eq!(ended(&answered), [(token, Some(told))]);
     }
 }

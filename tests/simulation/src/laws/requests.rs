@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use huly_protocol::Epoch;
+use huly_session::Location;
+
 use super::verdict::{Verdict, each, unless, where_any};
-use crate::ledger::{CopyId, News};
+use crate::ledger::{Asked, CopyId, News};
+use crate::program::Program;
 use crate::program::agent::text;
 use crate::world::{ProcessId, World};
 
@@ -36,6 +40,24 @@ fn is_forgotten(world: &World, op: u64, copy: CopyId) -> bool {
     late || answers.saturating_sub(*before) >= room as u64
 }
 
+/// Whether a request ran in a life of which its client has not heard, as the server that placed it was
+/// lost, and now in an earlier one that was back first: that is not promised.
+fn ran_unheard(world: &World, asked: &Asked, now: Option<Epoch>, last: Option<Epoch>) -> bool {
+    let (Some(now), Some(last)) = (now, last) else {
+        return false;
+    };
+    let known = match &world.process(asked.by).program {
+        Some(Program::Client(client)) => {
+            let held = client.link().session().location(&asked.uuid);
+            held.and_then(Location::epoch)
+        }
+        _ => None,
+    };
+    now < last
+        && known.is_some_and(|known| known < last)
+        && world.has_another_server_since(asked.at)
+}
+
 pub(super) fn once(world: &World, news: &News) -> Verdict {
     let News::Executed(op) = news else {
         return None;
@@ -62,6 +84,10 @@ pub(super) fn once(world: &World, news: &News) -> Verdict {
     }
     let known = runs.len() == asked.executed.len();
     let once = known && !asked.idempotent && !world.doubled_since(asked.at);
+    let latest = runs.iter().map(|(_, epoch)| *epoch).max();
+    if once && ran_unheard(world, asked, now.epoch, latest) {
+        return None;
+    }
     let lives = runs.into_iter().collect::<BTreeSet<_>>().len();
     let wrong =
         (lives > 1 && once).then(|| format!("request {op} ran in {lives} lives of its container"));
