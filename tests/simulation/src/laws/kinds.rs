@@ -3,6 +3,7 @@
 use huly_protocol::KindSpec;
 
 use super::ServerView;
+use super::references::IN_TOUCH;
 use super::verdict::{Verdict, always, each, where_any};
 use crate::ledger::News;
 use crate::program::Program;
@@ -21,7 +22,11 @@ pub(super) fn placed(world: &World, news: &News) -> Verdict {
             format!("revision {revision} of {kind} does not select {name}, which is to start one")
         })
     });
-    let latest = placed.known.map(|known| {
+    // Over another connection the server says what holds by then, and starts what it was to start by
+    // what held before.
+    let calm = |place: &str| world.calm_for(place) > IN_TOUCH;
+    let once = calm(&world.process(*by).place) && calm("");
+    let latest = placed.known.filter(|_| once).map(|known| {
         let revision = spec.map(|spec| spec.revision);
         (revision < Some(known)).then(|| {
             let by = of_revision(revision);

@@ -99,7 +99,7 @@ pub(super) fn restart(world: &World, news: &News) -> Verdict {
         return None;
     }
     let holder = world.running().find(|(_, process, program)| {
-        let in_touch = calm(&process.place) && !process.paused && !world.is_cut_off(process);
+        let in_touch = calm(&process.place) && !process.paused && !world.is_apart(process);
         in_touch && program.held().contains(uuid)
     });
     always(holder.map(|(_, holder, _)| {

@@ -13,17 +13,23 @@ impl World {
         let unclear = self.running().any(|(_, process, program)| {
             process.heir || matches!(program, Program::PlainClient(_))
         });
-        if unclear {
-            self.unclear_at = self.now;
-        }
         let mut held: Vec<String> = Vec::new();
         for (_, _, program) in self.running() {
             held.extend(program.held());
         }
-        // The operator's references stay when it leaves.
-        if !self.is_led() {
-            let wanted = self.scenario.wanted.iter();
-            held.extend(wanted.map(|(uuid, _)| uuid.clone()));
+        // The operator's references stay when it leaves. Of what it wanted and was not told to have
+        // nobody knows.
+        let left = match self.is_led() {
+            true => &[],
+            false => &self.scenario.wanted[..],
+        };
+        let (left, wanted): (Vec<_>, Vec<_>) = left
+            .iter()
+            .map(|(uuid, _)| uuid.clone())
+            .partition(|uuid| self.ledger.was_held_durably(uuid));
+        held.extend(left);
+        if unclear || !wanted.is_empty() {
+            self.unclear_at = self.now;
         }
         for uuid in held {
             self.held_at.insert(uuid, self.now);

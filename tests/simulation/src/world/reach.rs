@@ -22,15 +22,19 @@ impl World {
         let one = self.at("server").is_some() && self.routes.is_empty();
         let mut places = self.present.iter().filter(|(place, _)| is_of_copies(place));
         one && places.all(|(place, id)| {
-            let goes_on = !self.isolated.contains(place)
-                && !self.parted.contains(place)
-                && self.slow.get(place).is_none_or(|ms| *ms == 0);
             let process = self.process(*id);
-            goes_on
+            self.slow.get(place).is_none_or(|ms| *ms == 0)
                 && !process.paused
-                && !self.is_cut_off(process)
+                && !self.is_apart(process)
                 && !self.is_with_another(process)
         })
+    }
+
+    /// Whether nothing comes to a process from the server, or from anybody.
+    pub(crate) fn is_apart(&self, process: &Process) -> bool {
+        self.isolated.contains(&process.place)
+            || self.parted.contains(&process.place)
+            || self.is_cut_off(process)
     }
 
     /// Whether an agent is connected to a server that is not the present one.
@@ -46,7 +50,7 @@ impl World {
 
     /// A TypeScript peer whose connection is dead and that knows nothing of it: it acts on no missing
     /// pong, and TCP gives up late (W22).
-    pub(crate) fn is_cut_off(&self, process: &Process) -> bool {
+    fn is_cut_off(&self, process: &Process) -> bool {
         let wire = match &process.program {
             Some(Program::PlainClient(client)) => client.wire(),
             Some(Program::PlainAgent(agent)) => agent.wire(),
