@@ -383,31 +383,4 @@ impl Ledger {
         let news = self.durable.note(by, server, seen);
         self.news.extend(news);
     }
-
-    fn refuses(&mut self, now: Duration, copy: CopyId, by_itself: bool) {
-        let Some(known) = self.copies.get_mut(&copy).filter(|known| known.accepts) else {
-            return;
-        };
-        known.accepts = false;
-        if let Some(all) = self.accepting.get_mut(&known.uuid) {
-            all.remove(&copy);
-        }
-        self.refused.insert(known.uuid.clone(), now);
-        self.news.push(News::Refuses { copy, by_itself });
-    }
-
-    /// A process is gone, and all that it was doing.
-    pub(crate) fn died(&mut self, now: Duration, process: ProcessId) {
-        let its = (process, 0)..=(process, u64::MAX);
-        let copies: Vec<CopyId> = self.copies.range(its.clone()).map(|(id, _)| *id).collect();
-        for copy in copies {
-            self.refuses(now, copy, true);
-        }
-        let calls = self.gets.extract_if(.., |(by, _), _| *by == process);
-        calls.for_each(|_| self.called.note(now));
-        let asked = &self.asked;
-        let its = |op: &u64| asked.get(op).is_none_or(|asked| asked.by == process);
-        let requests = self.unanswered.extract_if(.., its);
-        requests.for_each(|_| self.answered.note(now));
-    }
 }

@@ -2,15 +2,13 @@
 //! and says the full set. Its own core is not part of the simulation.
 
 mod candidacy;
+mod kinds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{
-    GetExt, GetParams, GetRequest, Json, KindBarrier, KindSpec, Sync, Synced, method,
-};
+use huly_protocol::{GetExt, GetParams, GetRequest, Json, KindSpec, Sync, Synced, method};
 use huly_session::{Call, Config, Effect, Input, StopReason, Token};
-use serde::Serialize;
 
 use super::link::Link;
 use super::{Action, Came, Context, Told};
@@ -228,40 +226,6 @@ impl OperatorProgram {
             self.next_sync = cx.now + SYNC_EVERY;
             self.sync(cx);
         }
-    }
-
-    /// Says all specifications there are.
-    fn tell_kinds(&mut self, cx: &mut Context) {
-        self.kinds_told = false;
-        if !self.link.session().is_up() {
-            return;
-        }
-        self.waits
-            .retain(|_, waits| !matches!(waits, Waits::Kind { .. }));
-        let kinds = self.specs.keys().cloned().collect();
-        let specs: Vec<KindSpec> = self.specs.values().cloned().collect();
-        for spec in specs {
-            self.tell_kind(cx, method::SET_KIND, &spec, false);
-        }
-        self.tell_kind(cx, method::REMOVE_KINDS, &KindBarrier { kinds }, true);
-    }
-
-    fn tell_kind<T: Serialize>(
-        &mut self,
-        cx: &mut Context,
-        name: &'static str,
-        what: &T,
-        last: bool,
-    ) {
-        let Ok(params) = Json::of(what) else { return };
-        self.tokens += 1;
-        self.waits.insert(self.tokens, Waits::Kind { last });
-        let call = Call {
-            timeout: Some(TIMEOUT),
-            only_in: self.link.session().uuid().map(str::to_owned),
-            ..Call::new(self.tokens, name, params)
-        };
-        self.input(cx, Input::Call(call));
     }
 
     fn get(&mut self, cx: &mut Context, uuid: String, kind: String) {
