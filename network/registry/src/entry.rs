@@ -232,6 +232,14 @@ impl Entry {
         life.is_some() && life < self.begun
     }
 
+    /// A client turns out to have held it all the time, also when it asked for it.
+    pub(crate) fn held_all_along(&mut self, client: &Id) {
+        let own = |waiter: &&mut Waiter| waiter.client == *client;
+        for waiter in self.waiters.iter_mut().filter(own) {
+            waiter.held_before = true;
+        }
+    }
+
     /// Its present life may have begun.
     pub(crate) fn begins(&mut self) {
         self.begun = self.begun.max(self.epoch);

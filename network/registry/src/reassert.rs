@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use huly_protocol::ReassertedGet;
 
-use crate::entry::{Lost, State, Waiter};
+use crate::entry::{Lost, State};
 use crate::get::{bytes_of, check_name};
 use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
@@ -41,11 +41,7 @@ impl Registry {
             }
             if let Some(entry) = self.entries.get_mut(&uuid) {
                 entry.fresh &= get.epoch.is_none();
-                // A get that came before this is of one who held it all the same.
-                let own = |waiter: &&mut Waiter| waiter.client == *client;
-                for waiter in entry.waiters.iter_mut().filter(own) {
-                    waiter.held_before = true;
-                }
+                entry.held_all_along(client);
             }
             let settling = self.settling();
             if let Some(entry) = self.entries.get_mut(&uuid).filter(|_| settling) {

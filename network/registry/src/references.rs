@@ -172,6 +172,7 @@ impl Registry {
             if word && !named.is_some_and(|named| named.contains(uuid)) {
                 continue;
             }
+            entry.held_all_along(&client);
             entry.holders.insert(client.clone(), true);
             if let Some(session) = self.sessions.get_mut(&client) {
                 session.refs.insert(uuid.clone());

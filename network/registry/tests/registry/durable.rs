@@ -138,6 +138,34 @@ fn durable_holders_of_a_life_that_lost_its_uuid_hold_the_later_one() {
     }
 }
 
+/// The operator asks for the container anew meanwhile, and no agent starts it.
+#[test]
+fn durable_holders_of_a_lost_life_hold_the_later_one_though_their_get_fails() {
+    let (mut world, former, operator) = held();
+    world.restart_server();
+    let later = world.agent("b", Rust, &["k"]);
+    world[later].sim().mute = vec!["gg"];
+    world.connect(operator);
+    let sync = json!({"sync": "1", "uuids": ["u"], "last": true});
+    world.ask(operator, "xs", sync).unwrap();
+    let get = json!({"kind": "k", "request": {"uuid": "u"}, "huly": {"durable": true}});
+    let pending = world.request(operator, "gg", get);
+    world.run(4_000);
+    world.reconnect(former);
+    world[later].sim().refuses = Some("not now".into());
+    let call = world[later].sim().called("gg")[0].clone();
+    world.answer_call(later, &call);
+    assert!(world.answer(operator, &pending).unwrap().is_err());
+    world.freeze(operator);
+    (world[later].sim().refuses, world[later].sim().mute) = (None, Vec::new());
+    world.run(180_000);
+    let watcher = world.client("w", Rust);
+    let home = world.home(watcher, "u").expect("it is held");
+    let agent = if home == "b" { later } else { former };
+    let holders = &world[agent].sim().containers["u"].huly["holders"];
+    assert_eq!(*holders, json!(["operator"]));
+}
+
 /// What this server knows better: it placed both lives itself, and heard of the release between them.
 #[test]
 fn what_was_released_meanwhile_a_lost_life_does_not_bring_back() {
