@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::verdict::{Verdict, unless};
 use crate::ledger::News;
+use crate::program::Program;
 use crate::world::World;
 
 /// How long nothing may have happened to an agent, nor to its way to the server, so that it is in touch:
@@ -19,11 +20,14 @@ pub(super) fn kept(world: &World, news: &News) -> Verdict {
     if !place.starts_with("agent-") {
         return None;
     }
+    // One that is gone may be given up when another has its place.
+    let there = world.at(place).map(|id| &world.process(id).program);
+    let is_it = matches!(there, Some(Some(Program::Agent(there))) if there.id() == agent);
     let server = world.process(*server);
     let calm = |place: &str| world.calm_for(place) > IN_TOUCH;
     let runs = world.now.saturating_sub(server.started) > IN_TOUCH;
     let is_alone = !world.doubled_since(world.now.saturating_sub(IN_TOUCH));
-    let in_touch = calm(place) && calm("server") && runs && is_alone;
+    let in_touch = is_it && calm(place) && calm("server") && runs && is_alone;
     unless(in_touch, || {
         format!("{} gave up {agent}, which was in touch", server.name)
     })

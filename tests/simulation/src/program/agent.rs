@@ -52,6 +52,11 @@ pub(crate) struct AgentProgram {
 }
 
 impl AgentProgram {
+    /// By what the server knows it.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// `listening` is the kind whose containers listen themselves.
     pub(crate) fn new(
         config: core::Config,
