@@ -338,8 +338,13 @@ impl Ledger {
                 kind,
                 timeout,
             } => {
-                let (at, deadline) = (now, now + timeout);
-                self.gets.insert((by, call), Get { kind, at, deadline });
+                let get = Get {
+                    by,
+                    kind,
+                    at: now,
+                    deadline: now + timeout,
+                };
+                self.gets.insert((by, call), get);
             }
             Seen::Called { call, code } => self.called(now, by, call, code),
             Seen::LetGo => self.called.note(now),

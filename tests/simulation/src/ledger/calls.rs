@@ -10,6 +10,7 @@ use crate::world::ProcessId;
 /// A get without an end.
 #[derive(Debug, Clone)]
 pub(crate) struct Get {
+    pub(crate) by: ProcessId,
     pub(crate) kind: String,
     pub(crate) at: Duration,
     pub(crate) deadline: Duration,

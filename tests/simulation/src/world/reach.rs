@@ -37,11 +37,13 @@ impl World {
             || self.is_cut_off(process)
     }
 
-    /// Whether an agent is connected to a server that is not the present one.
-    fn is_with_another(&self, process: &Process) -> bool {
+    /// Whether an agent or client is connected to a server that is not the present one.
+    pub(crate) fn is_with_another(&self, process: &Process) -> bool {
         let wire = match &process.program {
             Some(Program::Agent(agent)) => agent.link().wire(),
             Some(Program::PlainAgent(agent)) => agent.wire(),
+            Some(Program::Client(client)) => client.link().wire(),
+            Some(Program::PlainClient(client)) => client.wire(),
             _ => None,
         };
         let server = wire.and_then(|wire| self.listener(wire));

@@ -19,7 +19,7 @@ const LEAVES: Duration = Duration::from_secs(12);
 pub(super) fn wrong(world: &World, get: &Get, code: ErrorCode) -> Option<&'static str> {
     let early = get.deadline.saturating_sub(world.now);
     // Nothing has happened while it was asked that peers had not got over.
-    let calm = world.is_told_since(get.at);
+    let calm = world.is_told_since(get.at) && !world.is_with_another(world.process(get.by));
     match code {
         // A start that a specification gives less time may be over before, also one that began before
         // it was asked for.
