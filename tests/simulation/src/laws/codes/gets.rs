@@ -34,7 +34,7 @@ pub(super) fn wrong(world: &World, get: &Get, code: ErrorCode) -> Option<&'stati
             Some("an agent that may have the container is there")
         }
         // A start that fails says so by its own words.
-        ErrorCode::Failed if !starts_fail(&world.scenario) => Some("no start fails"),
+        ErrorCode::Failed if !starts_fail(world, get) => Some("no start fails"),
         ErrorCode::Busy if calm && world.scenario.limits.has_room() => Some("there is room"),
         ErrorCode::Interrupted if calm => Some("nothing is interrupted"),
         ErrorCode::TimedOut
@@ -85,9 +85,14 @@ fn takes_one(world: &World, get: &Get) -> bool {
     })
 }
 
-/// Whether starts may fail; a TypeScript agent says more than that by an error.
-fn starts_fail(scenario: &Scenario) -> bool {
-    scenario.manners.failing > 0 || scenario.has_plain_agents()
+/// Whether starts may fail, or one ended meanwhile by itself; a TypeScript agent says more than that by
+/// an error.
+fn starts_fail(world: &World, get: &Get) -> bool {
+    let scenario = &world.scenario;
+    let ended = |(at, step): &(Duration, Step)| {
+        matches!(step, Step::LoseContainer(_)) && (get.at..=world.now).contains(at)
+    };
+    scenario.manners.failing > 0 || scenario.has_plain_agents() || scenario.steps.iter().any(ended)
 }
 
 /// Whether a specification says how long a start may take.
