@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::agents::Agent;
+use crate::entry::State;
 use crate::registry::{Id, Registry};
 use crate::snapshot::Untold;
 use crate::timer::Timer;
@@ -185,6 +186,23 @@ impl Registry {
         };
         let own = self.feed.plain_again.entry(client.clone()).or_default();
         own.insert(uuid.to_string(), told);
+    }
+
+    /// Tells a client of ours that believes a container somewhere that it has no place for now: what it
+    /// was told of that may be lost with its session.
+    pub(crate) fn publish_placeless(&mut self, client: &Id, uuid: &Id) {
+        let entry = self.entries.get(uuid);
+        if !entry.is_some_and(|entry| matches!(entry.state, State::Waiting)) {
+            return;
+        }
+        let told = HeldEvent {
+            uuid: uuid.to_string(),
+            event: EventKind::Removed,
+            endpoint: None,
+            placement: None,
+        };
+        let own = self.feed.held.entry(client.clone()).or_default();
+        own.insert(uuid.clone(), told);
     }
 
     pub(crate) fn publish_settled(&mut self) {

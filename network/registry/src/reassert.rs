@@ -16,6 +16,7 @@ impl Registry {
         self.has_room(self.unknown_bytes(&gets))?;
         let mut answers = Vec::with_capacity(gets.len());
         let mut place = Vec::new();
+        let mut believed = Vec::new();
         for get in gets {
             if check_name("uuid", &get.uuid)
                 .and(check_name("kind", &get.kind))
@@ -48,6 +49,9 @@ impl Registry {
                 entry.known_epoch = entry.known_epoch.max(get.epoch);
             }
             self.hold(client, &uuid, get.durable && control);
+            if get.agent_id.is_some() {
+                believed.push(uuid.clone());
+            }
             let rust = self.is_rust(client);
             answers.push(
                 self.entries
@@ -61,6 +65,11 @@ impl Registry {
         }
         for uuid in place {
             self.place(&uuid);
+        }
+        if !self.settling() {
+            for uuid in believed {
+                self.publish_placeless(client, &uuid);
+            }
         }
         now(&answers)
     }

@@ -72,6 +72,8 @@ pub(crate) enum Seen {
     Got { asked: String, got: String },
     /// A reference is let go; the server has yet to hear of it.
     LetGo,
+    /// A client is told of a life of a container.
+    Life { uuid: String, epoch: Epoch },
     /// A request went out under an id.
     Sent { op: u64, id: String },
     /// The server said an error to what had that id.
@@ -92,7 +94,7 @@ pub(crate) enum Seen {
     /// A server sends something to a peer that reads slowly.
     Reading(Reading),
     /// A server takes an agent for gone, by this id.
-    GaveUp { agent: String },
+    GaveUp { agent: String, silent: bool },
 }
 
 /// How a container was placed.
@@ -192,6 +194,8 @@ pub(crate) struct Ledger {
     pub(crate) answers: BTreeMap<ProcessId, u64>,
     /// When requests came to their ends, and other calls, releases among these.
     pub(crate) answered: Ends,
+    /// The latest life of a container that a client was ever told of.
+    pub(crate) told: BTreeMap<(ProcessId, String), Epoch>,
     pub(crate) called: Ends,
     /// When a container accepted requests last, of those that have ended.
     refused: BTreeMap<String, Duration>,
@@ -216,6 +220,7 @@ pub(crate) enum News {
     GaveUp {
         server: ProcessId,
         agent: String,
+        silent: bool,
     },
     /// Who knew that the operator holds a container says who does.
     Holders {
@@ -348,6 +353,10 @@ impl Ledger {
             }
             Seen::Called { call, code } => self.called(now, by, call, code),
             Seen::LetGo => self.called.note(now),
+            Seen::Life { uuid, epoch } => {
+                let told = self.told.entry((by, uuid)).or_insert(epoch);
+                *told = epoch.max(*told);
+            }
             Seen::Got { asked, got } => self.news.push(News::Got { asked, got }),
             Seen::Sent { op, id } => {
                 if let Some(asked) = self.asked.get_mut(&op) {
@@ -379,7 +388,11 @@ impl Ledger {
             Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),
             Seen::Crowd(crowd) => self.news.push(News::Crowd(crowd)),
             Seen::Reading(reading) => self.news.push(News::Reading(reading)),
-            Seen::GaveUp { agent } => self.news.push(News::GaveUp { server: by, agent }),
+            Seen::GaveUp { agent, silent } => self.news.push(News::GaveUp {
+                server: by,
+                agent,
+                silent,
+            }),
         }
     }
 

@@ -130,3 +130,29 @@ fn references_are_asserted_as_far_as_there_is_room() {
     world.register(agent);
     assert!(world.ask(client, "xr", gets(&["u3", "u4"])).is_ok());
 }
+
+/// It was told in a session that is over where the container was, and not that it is there no more.
+#[test]
+fn who_asserts_what_has_no_place_is_told_so() {
+    let mut world = World::new();
+    world.run(20_000);
+    let client = world.client("c", Rust);
+    world
+        .ask(client, "xr", assert_again("c", &json!([1, 7])))
+        .unwrap();
+    assert_eq!(
+        world.held_events(client),
+        [json!({"uuid": "u", "event": 2})]
+    );
+    // Whoever knows no place of it is told nothing.
+    let other = world.client("d", Rust);
+    let gets = json!({"gets": [{"uuid": "u", "kind": "k"}]});
+    assert_eq!(world.ask(other, "xr", gets), Ok(json!([null])));
+    assert!(world.held_events(other).is_empty());
+    world.agent("a", Rust, &["k"]);
+    world.run(1_000);
+    for peer in [client, other] {
+        let told = world.held_events(peer);
+        assert_eq!(told.last().unwrap()["event"], 1, "{told:?}");
+    }
+}

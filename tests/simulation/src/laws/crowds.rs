@@ -36,12 +36,13 @@ fn kinds_of<'a>(world: &'a World, uuid: &'a str) -> impl Iterator<Item = &'a Str
     of.into_iter().chain(unnamed)
 }
 
-/// Whether every agent that is selected has as many of a kind as it may.
+/// Whether every agent that is selected has as many of a kind as it may, or none is.
 pub(super) fn is_full(world: &World, kind: &str) -> bool {
-    let Some(most) = world.scenario.rations.get(kind) else {
-        return false;
-    };
+    let most = world.scenario.rations.get(kind);
     let spec = world.specs.get(kind);
+    if most.is_none() && spec.is_none_or(|spec| spec.agent_selector.is_empty()) {
+        return false;
+    }
     let mut agents = world.running().filter_map(|(_, _, program)| match program {
         Program::Agent(agent) => Some(agent),
         _ => None,
@@ -49,6 +50,6 @@ pub(super) fn is_full(world: &World, kind: &str) -> bool {
     !agents.any(|agent| {
         let selected = spec.is_none_or(|spec| spec.agent_selector.matches(agent.labels()));
         let there = agent.core().figures().containers.get(kind).copied();
-        selected && there.unwrap_or_default() < *most as usize
+        selected && most.is_none_or(|most| there.unwrap_or_default() < *most as usize)
     })
 }

@@ -1,13 +1,17 @@
 //! Laws of kinds' specifications.
 
+use std::time::Duration;
+
 use huly_protocol::KindSpec;
 
 use super::ServerView;
-use super::references::IN_TOUCH;
 use super::verdict::{Verdict, always, each, where_any};
 use crate::ledger::News;
 use crate::program::Program;
 use crate::world::World;
+
+/// How long after something happened to an agent the server sends it nothing again.
+const AGAIN: Duration = Duration::from_secs(6);
 
 pub(super) fn placed(world: &World, news: &News) -> Verdict {
     let News::Placed(by, placed) = news else {
@@ -24,7 +28,7 @@ pub(super) fn placed(world: &World, news: &News) -> Verdict {
     });
     // Over another connection the server says what holds by then, and starts what it was to start by
     // what held before.
-    let calm = |place: &str| world.calm_for(place) > IN_TOUCH;
+    let calm = |place: &str| world.calm_for(place) > AGAIN;
     let once = calm(&world.process(*by).place) && calm("");
     let latest = placed.known.filter(|_| once).map(|known| {
         let revision = spec.map(|spec| spec.revision);

@@ -63,15 +63,22 @@ pub(crate) fn under_way(world: &World) -> Option<String> {
 
 fn of_server(world: &World, server: &Server) -> Vec<(&'static str, usize)> {
     let (sizes, snapshot) = (server.sizes(), server.snapshot());
-    let waiting = snapshot.waiting.iter();
-    let waiting = waiting.filter(|(kind, _)| !crowds::is_full(world, kind));
-    let waiting = waiting.map(|(_, count)| count).sum();
+    let waiting = snapshot.waiting.iter().filter(|(_, count)| **count > 0);
+    let (placeless, waiting): (Vec<_>, Vec<_>) =
+        waiting.partition(|(kind, _)| crowds::is_full(world, kind));
+    let waiting = waiting.into_iter().map(|(_, count)| count).sum();
+    // What waits for a place is among them.
+    let bytes = if placeless.is_empty() {
+        snapshot.held.1
+    } else {
+        0
+    };
     vec![
         ("calls to agents", sizes.calls),
         ("requests and gets", sizes.in_flight),
         ("gets that wait", sizes.waiters + sizes.early_gets),
         ("requests held", sizes.held),
-        ("bytes held", snapshot.held.1),
+        ("bytes held", bytes),
         ("bytes of requests at agents", snapshot.call_bytes),
         ("containers that wait", waiting),
         ("containers in begun registrations", snapshot.chunked),

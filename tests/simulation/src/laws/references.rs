@@ -43,7 +43,15 @@ pub(super) fn served(world: &World, view: &ServerView) -> Verdict {
 pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
     let mut holders = holders(world);
     let mut left = BTreeSet::new();
-    if !world.is_led() {
+    let is_led = world.is_led();
+    let operators = world.processes.iter();
+    let operators = operators.filter(|process| process.place.starts_with("operator"));
+    if is_led && operators.count() > 1 {
+        // One before may have ended before it was told that it holds it.
+        let wanted = world.scenario.wanted.iter().map(|(uuid, _)| uuid);
+        left.extend(wanted.filter(|uuid| !holders.contains_key(*uuid)));
+    }
+    if !is_led {
         for (uuid, _) in &world.scenario.wanted {
             match world.ledger.was_held_durably(uuid) {
                 true => *holders.entry(uuid.clone()).or_default() += 1,
@@ -57,7 +65,9 @@ pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
     // What a client holds that came under the id of another is also what that one held.
     let heirs = world.running().filter(|(_, process, _)| process.heir);
     let heirs = heirs.count() as u32;
-    let mut unclear_in_all = 0;
+    // What has no place is in no list.
+    let listed = |uuid: &&&String| view.containers.iter().any(|one| one.uuid == ***uuid);
+    let mut unclear_in_all = left.iter().filter(|uuid| !listed(uuid)).count() as u32;
     for record in &view.containers {
         let known = view.references(&record.uuid).unwrap_or_default();
         let held = holders.get(&record.uuid).copied().unwrap_or_default();

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use huly_protocol::Epoch;
-use huly_session::Location;
 
 use super::verdict::{Verdict, each, unless, where_any};
 use crate::ledger::{Asked, CopyId, News};
-use crate::program::Program;
 use crate::program::agent::text;
 use crate::world::{ProcessId, World};
 
@@ -46,16 +44,8 @@ fn ran_unheard(world: &World, asked: &Asked, now: Option<Epoch>, last: Option<Ep
     let (Some(now), Some(last)) = (now, last) else {
         return false;
     };
-    let known = match &world.process(asked.by).program {
-        Some(Program::Client(client)) => {
-            let held = client.link().session().location(&asked.uuid);
-            held.and_then(Location::epoch)
-        }
-        _ => None,
-    };
-    now < last
-        && known.is_some_and(|known| known < last)
-        && world.has_another_server_since(asked.at)
+    let told = world.ledger.told.get(&(asked.by, asked.uuid.clone()));
+    now < last && told.is_some_and(|told| *told < last) && world.has_another_server_since(asked.at)
 }
 
 pub(super) fn once(world: &World, news: &News) -> Verdict {

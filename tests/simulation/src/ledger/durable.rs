@@ -41,7 +41,9 @@ impl Known {
                 None
             }
             Durable::Tells { uuid, named } => {
+                // Of one that no operator ever got the get may have failed meanwhile, as it was told.
                 let known = self.servers.contains(&(server, uuid.clone()));
+                let known = known && self.held.contains(&uuid);
                 known.then_some(News::Holders { by, uuid, named })
             }
             Durable::Told { uuid, named } => {

@@ -252,6 +252,12 @@ impl ClientProgram {
                     }
                 }
                 Effect::Got { token, result } => self.got(cx, token, result),
+                Effect::Held(event) => {
+                    if let Some(epoch) = event.placement.and_then(|at| at.epoch) {
+                        let uuid = event.uuid;
+                        cx.saw(Seen::Life { uuid, epoch });
+                    }
+                }
                 Effect::Feed(update) => {
                     if let Some(belief) = &mut self.belief {
                         belief.take(update);
@@ -329,6 +335,10 @@ impl ClientProgram {
                 {
                     let got = got.uuid.clone();
                     cx.saw(Seen::Got { asked, got });
+                }
+                if let Some(epoch) = got.placement.as_ref().and_then(|at| at.epoch) {
+                    let uuid = got.uuid.clone();
+                    cx.saw(Seen::Life { uuid, epoch });
                 }
                 cx.tell(format!("holds {}", got.uuid));
                 self.handles.push(got.uuid);

@@ -187,8 +187,8 @@ impl Server {
                 }
                 Effect::AwaitRoom { conn } => self.await_room(cx, conn, may.as_ref()),
                 Effect::Note { text } => {
-                    if let Some(agent) = given_up(&text) {
-                        cx.saw(Seen::GaveUp { agent });
+                    if let Some((agent, silent)) = given_up(&text) {
+                        cx.saw(Seen::GaveUp { agent, silent });
                     }
                     cx.tell(text);
                 }
@@ -289,11 +289,13 @@ impl fmt::Debug for Server {
     }
 }
 
-/// The agent that a line of the log says is taken for gone, by its silence or its connection's end.
-fn given_up(text: &str) -> Option<String> {
+/// The agent that a line of the log says is taken for gone, and whether that is by its silence, not by
+/// its connection's end.
+fn given_up(text: &str) -> Option<(String, bool)> {
     let (agent, why) = text.strip_prefix("agent ")?.split_once(" is gone (")?;
-    let missed = why.starts_with("AgentSilent") || why.starts_with("ConnectionClosed");
-    missed.then(|| agent.to_owned())
+    let silent = why.starts_with("AgentSilent");
+    let missed = silent || why.starts_with("ConnectionClosed");
+    missed.then(|| (agent.to_owned(), silent))
 }
 
 /// The message as it is sent; nothing of one that is dropped.
