@@ -23,7 +23,7 @@ pub(crate) enum Durable {
 /// Who knows of the operator's references.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// What an operator was ever told that it holds.
+    /// What an operator was ever told that it holds, as long as anybody can know it.
     held: BTreeSet<String>,
     servers: BTreeSet<(ProcessId, String)>,
     agents: BTreeSet<(ProcessId, String)>,
@@ -72,8 +72,17 @@ impl Known {
 }
 
 impl Ledger {
-    /// Whether an operator was ever told that it holds a container.
+    /// Whether an operator was ever told that it holds a container, and somebody else can know it.
     pub(crate) fn was_held_durably(&self, uuid: &str) -> bool {
         self.durable.held.contains(uuid)
+    }
+
+    /// A process is gone: what no server and no record at an agent says any more is lost.
+    pub(crate) fn lose_durable(&mut self, server: Option<ProcessId>) {
+        let (servers, accepting) = (&self.durable.servers, &self.accepting);
+        self.durable.held.retain(|uuid| {
+            let known = server.is_some_and(|server| servers.contains(&(server, uuid.clone())));
+            known || accepting.get(uuid).is_some_and(|copies| !copies.is_empty())
+        });
     }
 }

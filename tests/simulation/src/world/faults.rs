@@ -156,6 +156,7 @@ impl World {
         process.backlog.clear();
         process.wake = None;
         self.ledger.died(self.now, id);
+        self.ledger.lose_durable(self.at("server"));
     }
 
     /// A program that ended is started again by whoever looks after it.
