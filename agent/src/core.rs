@@ -70,10 +70,9 @@ enum Deadline {
     Drain,
     /// What was aborted then has had its time to end.
     Drained,
-    /// The registration failed and is tried again.
+    /// The server lacks something: the last registration failed or had left out what has started
+    /// since, or a word was not answered. The next says all of that, whatever it is made for.
     Register,
-    /// Containers have started that the last registration had left out.
-    Report,
     /// A container that stands by may be made.
     Standbys,
 }
@@ -108,8 +107,6 @@ pub struct Agent {
     reported: BTreeMap<Id, Run>,
     /// How many registrations were sent.
     registrations: u64,
-    /// Whether one is due for containers that the last one left out.
-    reports_soon: bool,
     held_starts: BTreeMap<Token, ServerCall>,
     drain: Drain,
     deadlines: Deadlines,
@@ -142,7 +139,6 @@ impl Agent {
             up: false,
             reported: BTreeMap::new(),
             registrations: 0,
-            reports_soon: false,
             held_starts: BTreeMap::new(),
             drain: Drain::default(),
             deadlines: Deadlines::default(),
@@ -179,8 +175,8 @@ impl Agent {
 
     /// Whether the server knows the agent, its kinds and all that it makes beforehand.
     pub fn is_known(&self) -> bool {
-        let answered = self.reported.is_empty() && !self.reports_soon;
-        self.registered && self.up && answered && self.standbys_are_made()
+        let said = self.reported.is_empty() && !self.deadlines.registers();
+        self.registered && self.up && said && self.standbys_are_made()
     }
 
     /// What holds whatever the input is: the lease first, so that a pause is noticed before
@@ -216,9 +212,6 @@ impl Agent {
             Deadline::Drain => self.drain_is_late(),
             Deadline::Drained => self.drained(),
             Deadline::Register => self.register(),
-            // Another registration may have said it meanwhile.
-            Deadline::Report if self.reports_soon => self.register(),
-            Deadline::Report => {}
             Deadline::Standbys => self.make_standbys(),
         }
     }
@@ -237,7 +230,7 @@ impl Agent {
             Input::Removed { containers } => self.are_free(&containers),
             Input::RegisterFailed => {
                 let again = self.now + self.config.register_again;
-                self.deadlines.insert((again, Deadline::Register));
+                self.deadlines.register_by(again);
             }
             Input::Lease { until, length } => {
                 self.up = true;

@@ -5,11 +5,16 @@ use super::Deadline;
 use super::types::{CallNumber, Run, Token};
 
 impl Deadline {
-    /// Whether it is that of one container or call, which has one such.
+    /// Whether there is one such: it is that of one container or call, or of the next registration.
     fn is_of_one(self) -> bool {
         matches!(
             self,
-            Self::Start(_) | Self::Stop(_) | Self::Hold(_) | Self::HeldStart(_) | Self::Ping(_)
+            Self::Start(_)
+                | Self::Stop(_)
+                | Self::Hold(_)
+                | Self::HeldStart(_)
+                | Self::Ping(_)
+                | Self::Register
         )
     }
 }
@@ -31,6 +36,25 @@ impl Deadlines {
             self.due.remove(&(before, deadline));
         }
         self.due.insert((at, deadline));
+    }
+
+    /// The next registration is not later than that. A later one than is due already is the same:
+    /// were it to take that one's place, one reason after the other would put it off.
+    pub(super) fn register_by(&mut self, at: Duration) {
+        let due = self.at.get(&Deadline::Register);
+        if due.is_none_or(|due| at < *due) {
+            self.insert((at, Deadline::Register));
+        }
+    }
+
+    /// Whether a registration is due.
+    pub(super) fn registers(&self) -> bool {
+        self.at.contains_key(&Deadline::Register)
+    }
+
+    /// A registration was sent: it says all that there is to say.
+    pub(super) fn has_registered(&mut self) {
+        self.remove(Deadline::Register);
     }
 
     pub(super) fn first(&self) -> Option<&(Duration, Deadline)> {
@@ -88,14 +112,32 @@ mod tests {
         deadlines.insert((at(40), Deadline::Stop(run)));
         deadlines.insert((at(50), Deadline::Stop(run)));
         deadlines.insert((at(30), Deadline::Hold(call)));
-        deadlines.insert((at(1), Deadline::Register));
-        deadlines.insert((at(2), Deadline::Register));
+        deadlines.insert((at(1), Deadline::Drain));
+        deadlines.insert((at(2), Deadline::Drained));
         assert_eq!(deadlines.len(), 5);
         deadlines.ended(run);
         deadlines.waits_no_more(call);
         assert_eq!(deadlines.len(), 2);
-        assert_eq!(deadlines.first(), Some(&(at(1), Deadline::Register)));
+        assert_eq!(deadlines.first(), Some(&(at(1), Deadline::Drain)));
         deadlines.pop_first();
-        assert_eq!(deadlines.first(), Some(&(at(2), Deadline::Register)));
+        assert_eq!(deadlines.first(), Some(&(at(2), Deadline::Drained)));
+    }
+
+    #[test]
+    fn the_next_registration_is_one_and_the_soonest() {
+        let at = Duration::from_secs;
+        let mut deadlines = Deadlines::default();
+        for (asked, due) in [(5, 5), (7, 5), (3, 3), (4, 3)] {
+            deadlines.register_by(at(asked));
+            assert_eq!(deadlines.first(), Some(&(at(due), Deadline::Register)));
+            assert_eq!(deadlines.len(), 1);
+        }
+        deadlines.has_registered();
+        assert!(!deadlines.registers());
+        assert_eq!(deadlines.len(), 0);
+        deadlines.register_by(at(9));
+        assert!(deadlines.registers());
+        deadlines.pop_first();
+        assert!(!deadlines.registers(), "it is made now");
     }
 }

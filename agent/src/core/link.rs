@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::container::Reason;
 use super::types::{Effect, Id, ServerCall};
-use super::{Agent, Deadline, error, json};
+use super::{Agent, error, json};
 
 /// For how long started containers that a registration left out are gathered.
 const REPORT_DELAY: Duration = Duration::from_millis(100);
@@ -22,7 +22,7 @@ impl Agent {
     /// the call is over, so they are said once they have started.
     pub(super) fn register(&mut self) {
         self.registrations += 1;
-        self.reports_soon = false;
+        self.deadlines.has_registered();
         let living = || self.containers.values().filter(|c| c.is_live());
         let containers = living().map(|c| c.record(&self.config, self.is_leased(c)));
         let containers: Vec<ContainerRecord> = containers.collect();
@@ -60,10 +60,7 @@ impl Agent {
 
     /// Registers again in a moment, once for all that start until then.
     pub(super) fn report_soon(&mut self) {
-        if !std::mem::replace(&mut self.reports_soon, true) {
-            let at = self.now + REPORT_DELAY;
-            self.deadlines.insert((at, Deadline::Report));
-        }
+        self.deadlines.register_by(self.now + REPORT_DELAY);
     }
 
     pub(super) fn has_registered(&mut self, end: &[String]) {

@@ -8,6 +8,7 @@ mod exclusive;
 mod lease;
 mod own_router;
 mod pings;
+mod registering;
 mod requests;
 mod serial;
 mod standby;

@@ -1,6 +1,7 @@
 //! Serving an agent over the client's connection: registration, lease, the server's calls.
 
-use std::collections::{HashMap, VecDeque};
+mod registering;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,14 +10,14 @@ use huly_protocol::{
     AgentRegistration, AgentUuid, ErrorCode, ErrorPayload, Json, NetworkEvent, method,
 };
 use huly_session::Call;
-use huly_session::registration::{Registrar, RegistrarEffect, RegistrarError, RegistrarInput};
+use huly_session::registration::RegistrarInput;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use crate::direct::lock;
-use crate::error::{During, Error, ErrorKind};
+use crate::error::{During, Error};
 use crate::handle::{Command, Handle, WeakCommands};
 use crate::operation::Operation;
+use registering::Registering;
 
 /// What an agent is told. After the last one the channel ends: the client was closed, or another
 /// process has its client id.
@@ -288,99 +289,6 @@ impl Shared {
         let params = Json::of(what).map_err(|error| Error::unwritable(&error))?;
         let call = Call::new(self.handle.number(), name, params);
         self.handle.call(call).await.during(Operation::Agent)
-    }
-
-    /// Tells the registrar something, of a new registration if that has a number, and does what it
-    /// says.
-    fn registrar(self: &Arc<Self>, new: Option<u64>, input: RegistrarInput<Error>) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let mut effects = Vec::new();
-            // Another may have begun when this one's answer is told.
-            let registration = {
-                let mut registering = lock(&self.registering);
-                registering.latest = new.unwrap_or(registering.latest);
-                registering.registrar.handle(input, &mut effects);
-                registering.latest
-            };
-            for effect in effects {
-                match effect {
-                    RegistrarEffect::AwaitSession => inputs.extend(self.session_or_later()),
-                    RegistrarEffect::GiveUp { number } => {
-                        let call = lock(&self.registering).calls.remove(&number);
-                        if let Some(call) = call {
-                            call.abort();
-                        }
-                    }
-                    RegistrarEffect::Call { number, call } => self.registers(number, *call),
-                    RegistrarEffect::Registered { original, end } => {
-                        self.tell(LinkEvent::Server { original });
-                        self.tell(LinkEvent::Registered { registration, end });
-                    }
-                    RegistrarEffect::Failed(error) => {
-                        self.tell(LinkEvent::RegisterFailed(error.of(Operation::Agent)));
-                    }
-                }
-            }
-        }
-    }
-
-    /// The session, or nothing where it comes later.
-    fn session_or_later(self: &Arc<Self>) -> Option<RegistrarInput<Error>> {
-        if self.handle.state.borrow().session.is_some() {
-            return Some(self.session());
-        }
-        let shared = self.clone();
-        tokio::spawn(async move {
-            shared.handle.ready().await;
-            shared.registrar(None, shared.session());
-        });
-        None
-    }
-
-    fn session(&self) -> RegistrarInput<Error> {
-        let state = self.handle.state.borrow();
-        RegistrarInput::Session {
-            uuid: state.session.clone(),
-            message_bytes: state.server.as_ref().map(|of| of.limits.message_bytes),
-        }
-    }
-
-    /// Sends a piece of a registration before it returns, as what is said next is to come after it.
-    fn registers(self: &Arc<Self>, number: u64, call: Call) {
-        let shared = self.clone();
-        let token = self.handle.number();
-        let mut calling = Box::pin(async move {
-            let result = shared.handle.call(Call { token, ..call }).await;
-            lock(&shared.registering).calls.remove(&number);
-            shared.registrar(None, RegistrarInput::Answered { number, result });
-        });
-        // It is not answered before its task runs: the command has only been sent.
-        if calling.as_mut().now_or_never().is_none() {
-            let mut registering = lock(&self.registering);
-            let call = tokio::spawn(calling).abort_handle();
-            registering.calls.insert(number, call);
-        }
-    }
-}
-
-/// An agent's registration that is under way.
-#[derive(Debug, Default)]
-struct Registering {
-    registrar: Registrar,
-    /// The registration that it is at, or was last.
-    latest: u64,
-    /// Its calls without an answer.
-    calls: HashMap<u64, AbortHandle>,
-}
-
-impl RegistrarError for Error {
-    fn is_interrupted(&self) -> bool {
-        self.kind == ErrorKind::Interrupted
-    }
-
-    fn wrong(what: &str, error: &serde_json::Error) -> Self {
-        Self::protocol(what, error)
     }
 }
 

@@ -41,7 +41,7 @@ pub enum Input {
         /// Their uuids.
         containers: Vec<String>,
     },
-    /// The registration failed.
+    /// The registration failed, or a word of the agent was not answered.
     RegisterFailed,
     /// The lease lasts until then, by the boot clock.
     Lease {
