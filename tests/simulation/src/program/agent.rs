@@ -3,7 +3,7 @@
 mod doors;
 mod registering;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use huly_agent::core::{self, Agent, Effect, Input, Run, ServerCall, Token};
@@ -46,6 +46,8 @@ pub(crate) struct AgentProgram {
     registrar: Registrar,
     /// The registrar's call that waits for its answer.
     registering: Option<(u64, session::Token)>,
+    /// What it has said that is not answered: which containers ended, and that it leaves.
+    words: BTreeSet<session::Token>,
     /// The call by which the agent leaves.
     leaving: Option<session::Token>,
     inputs: VecDeque<Input>,
@@ -80,6 +82,7 @@ impl AgentProgram {
             tokens: 0,
             registrar: Registrar::default(),
             registering: None,
+            words: BTreeSet::new(),
             leaving: None,
             inputs: VecDeque::new(),
         }
@@ -223,6 +226,13 @@ impl AgentProgram {
             self.link_input(cx, session::Input::Close);
             return;
         }
+        if self.words.remove(&token) {
+            if result.is_err() {
+                cx.tell("has no answer to what it said: it is to register again");
+                self.inputs.push_back(Input::RegisterFailed);
+            }
+            return;
+        }
         self.registration_answered(cx, token, result);
     }
 
@@ -277,7 +287,13 @@ impl AgentProgram {
         self.session_effects(cx, effects);
     }
 
+    /// Without an answer to it, the agent is told that it is to register again.
     fn say<T: Serialize>(&mut self, cx: &mut Context, name: &'static str, what: &T) {
+        self.words.insert(self.tokens + 1);
+        self.call(cx, name, what);
+    }
+
+    fn call<T: Serialize>(&mut self, cx: &mut Context, name: &'static str, what: &T) {
         self.tokens += 1;
         let params = Json::of(what).unwrap_or_else(|_| Json::null());
         let call = Call {
@@ -300,7 +316,7 @@ impl AgentProgram {
             Effect::Drained => {
                 let uuid = self.id.clone();
                 self.leaving = Some(self.tokens + 1);
-                self.say(cx, method::UNREGISTER_AGENT, &AgentUuid { uuid });
+                self.call(cx, method::UNREGISTER_AGENT, &AgentUuid { uuid });
             }
             Effect::Answer { token, result } => self.reply(cx, token.0, result),
             Effect::Gate(gate) => {
