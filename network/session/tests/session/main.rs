@@ -11,4 +11,5 @@ mod once;
 mod original;
 mod reassert;
 mod rig;
+mod routes;
 mod terms;

@@ -1,17 +1,17 @@
 //! Requests to containers run once, or the caller is told that it is not known.
 
 use huly_protocol::{Epoch, ErrorCode, ErrorPayload, Frame, Op};
-use huly_session::{Call, Config, Effect, Input, Peer, Token};
+use huly_session::{Call, Effect, Input, Token};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, config, ended, hello_answer, json_of, ms, params, requests, sent};
 
-const EPOCH: Epoch = Epoch { term: 1_000, n: 7 };
+pub(crate) const EPOCH: Epoch = Epoch { term: 1_000, n: 7 };
 /// The life after that.
 const NEXT: Epoch = Epoch { term: 1_000, n: 8 };
 
 /// Asks a container with what `set` adds to the call.
-fn ask(rig: &mut Rig, set: impl FnOnce(&mut Call)) -> (Token, Vec<Effect>) {
+pub(crate) fn ask(rig: &mut Rig, set: impl FnOnce(&mut Call)) -> (Token, Vec<Effect>) {
     let token = rig.token();
     let mut call = Call::new(token, "cs", json_of(json!(["c", "op", 1])));
     set(&mut call);
@@ -19,7 +19,7 @@ fn ask(rig: &mut Rig, set: impl FnOnce(&mut Call)) -> (Token, Vec<Effect>) {
 }
 
 /// What is said beside the only request of these effects.
-fn ext(effects: &[Effect]) -> Value {
+pub(crate) fn ext(effects: &[Effect]) -> Value {
     let frames = sent(effects);
     let [frame] = &frames[..] else {
         panic!("one request was expected: {frames:?}");
@@ -231,21 +231,6 @@ fn a_request_of_an_unknown_life_is_not_sent_again_where_it_may_have_run() {
 }
 
 #[test]
-fn what_went_another_way_before_is_not_sent_in_an_unknown_life() {
-    let mut rig = Rig::up();
-    let (token, effects) = ask(&mut rig, |call| call.sent_before = true);
-    assert_eq!(sent(&effects), []);
-    assert_eq!(ended(&effects), [(token, Some(ErrorCode::OutcomeUnknown))]);
-    assert_eq!(rig.session.counters().resent, 0);
-    let (_, effects) = ask(&mut rig, |call| {
-        call.sent_before = true;
-        call.epoch = Some(EPOCH);
-    });
-    assert_eq!(ext(&effects)["epoch"], json!([1_000, 7]));
-    assert_eq!(rig.session.counters().resent, 1);
-}
-
-#[test]
 fn an_idempotent_request_is_sent_again_in_any_life_until_its_time_is_over() {
     let mut rig = Rig::up();
     let end = rig.now + ms(5_000);
@@ -335,19 +320,6 @@ fn what_waits_to_be_placed_is_asserted_again_as_well() {
     assert!(again.iter().any(|(method, _)| method == "xr"), "{again:?}");
 }
 
-#[test]
-fn what_was_sent_on_another_route_is_not_said_not_to_have_run() {
-    let mut rig = Rig::new(config());
-    let (token, _) = ask(&mut rig, |call| {
-        call.timeout = Some(ms(400));
-        call.epoch = Some(EPOCH);
-        call.sent_before = true;
-    });
-    // The network server is not reached in time.
-    let late = rig.run(ms(500));
-    assert_eq!(ended(&late), [(token, Some(ErrorCode::OutcomeUnknown))]);
-}
-
 /// The server takes no id again over a connection that it has answered there and that has not come
 /// again: it takes that for what was sent again before the answer came.
 #[test]
@@ -373,53 +345,4 @@ fn an_idempotent_request_that_was_answered_before_its_turn_came_has_another_id()
     let mut request = asked;
     request.id.clone_from(id);
     assert_eq!(ended(&rig.answer(&request, json!(2))), [(token, None)]);
-}
-
-#[test]
-fn nobody_can_say_of_what_was_sent_directly_that_it_did_not_run() {
-    let mut rig = Rig::up();
-    let cases = [
-        (ErrorCode::Busy, ErrorCode::OutcomeUnknown),
-        (ErrorCode::Gone, ErrorCode::OutcomeUnknown),
-        (ErrorCode::NoSuchContainer, ErrorCode::OutcomeUnknown),
-        (ErrorCode::Failed, ErrorCode::Failed),
-    ];
-    for (said, told) in cases {
-        let (token, asked) = ask(&mut rig, |call| {
-            call.epoch = Some(EPOCH);
-            call.sent_before = true;
-        });
-        let error = ErrorPayload::new(said, "no").bytes();
-        let id = sent(&asked)[0].id.clone();
-        let answered = rig.frame(Frame::new(Op::ResponseError, id, error));
-        assert_eq!(ended(&answered), [(token, Some(told))], "{said:?}");
-    }
-}
-
-/// The agent had forgotten the session, and the container has left it since.
-#[test]
-fn what_was_sent_to_two_sessions_directly_may_have_run_in_the_first() {
-    for idempotent in [false, true] {
-        let mut rig = Rig::new(Config {
-            peer: Peer::Agent,
-            ..config()
-        });
-        rig.connect("s-1");
-        let (token, asked) = ask(&mut rig, |call| {
-            call.epoch = Some(EPOCH);
-            call.fail_when_cut = true;
-            call.idempotent = idempotent;
-        });
-        let id = sent(&asked)[0].id.clone();
-        rig.frame(Frame::new(Op::AskHello, "", ""));
-        let again = rig.frame(hello_answer("s-2", "i-1", 1_000, 1_024));
-        assert!(sent(&again).iter().any(|frame| frame.id == id), "{again:?}");
-        let error = ErrorPayload::new(ErrorCode::NoSuchContainer, "no").bytes();
-        let answered = rig.frame(Frame::new(Op::ResponseError, id, error));
-        let told = match idempotent {
-            true => ErrorCode::NoSuchContainer,
-            false => ErrorCode::Interrupted,
-        };
-        assert_eq!(ended(&answered), [(token, Some(told))]);
-    }
 }
