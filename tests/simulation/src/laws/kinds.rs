@@ -8,6 +8,7 @@ use super::verdict::{Verdict, always, each, where_any};
 use crate::ledger::News;
 use crate::program::Program;
 use crate::world::World;
+use crate::world::faults::SERVERS_PAUSE;
 
 pub(super) fn placed(world: &World, news: &News) -> Verdict {
     let News::Placed(by, placed) = news else {
@@ -25,7 +26,7 @@ pub(super) fn placed(world: &World, news: &News) -> Verdict {
     // Over another connection the server says what holds by then, and starts what it was to start by
     // what held before.
     let calm = |place: &str| world.calm_for(place) > IN_TOUCH;
-    let once = calm(&world.process(*by).place) && calm("");
+    let once = calm(&world.process(*by).place) && calm("") && calm(SERVERS_PAUSE);
     let latest = placed.known.filter(|_| once).map(|known| {
         let revision = spec.map(|spec| spec.revision);
         (revision < Some(known)).then(|| {
