@@ -129,7 +129,7 @@ pub(crate) struct Entry {
     pub(crate) running: Load,
     /// The calls that carry them.
     pub(crate) carried_by: BTreeSet<u64>,
-    /// Since when nobody has held it.
+    /// Since when nobody has held it, by a clock that stood still while the server did.
     pub(crate) idle_since: Option<Duration>,
     /// Registered by an agent: it may have holders that this server has not heard from.
     pub(crate) lived_before: bool,

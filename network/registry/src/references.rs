@@ -183,7 +183,7 @@ impl Registry {
 
     /// Looks after a container that may have nobody any more.
     pub(crate) fn mind_idle(&mut self, uuid: &Id) {
-        let now = self.now.mono;
+        let now = self.now.mono.saturating_sub(self.paused);
         let Some(entry) = self.entries.get_mut(uuid) else {
             return;
         };
@@ -215,10 +215,11 @@ impl Registry {
             .map_or(KindSpec::DEFAULT_IDLE_TIMEOUT_MS, KindSpec::idle_timeout_ms);
         let due = since + Duration::from_millis(idle);
         // Whoever holds it may not have said so to this server yet.
-        Some(match entry.lived_before {
+        let due = match entry.lived_before {
             true => due.max(self.started + self.config.orphan_grace),
             false => due,
-        })
+        };
+        Some(due + self.paused)
     }
 
     /// Sets the container's idle timer.
@@ -238,7 +239,7 @@ impl Registry {
         if !entry.is_live() || entry.wanted() {
             return;
         }
-        if due > self.now.mono {
+        if due > self.read_until {
             return self.watch_idle(uuid);
         }
         let agent = entry.agent().and_then(|agent| self.agents.get(agent));

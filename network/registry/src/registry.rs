@@ -166,6 +166,8 @@ pub struct Registry {
     /// Bytes of the gets of containers that have had no agent yet.
     pub(crate) unplaced_bytes: usize,
     pub(crate) timers: Timers,
+    /// For how long this process has not run in all, as far as it noticed.
+    pub(crate) paused: Duration,
     /// From when on it is seen who is silent: some time after each pause of this process.
     pub(crate) listens_since: Duration,
     /// What peers have said by then is read: silence until then is one.
@@ -218,6 +220,7 @@ impl Registry {
             held_bytes: 0,
             unplaced_bytes: 0,
             timers,
+            paused: Duration::ZERO,
             listens_since: now.mono,
             read_until: now.mono,
             feed: Feed::default(),

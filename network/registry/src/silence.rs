@@ -31,6 +31,7 @@ impl Registry {
             return;
         }
         self.listens_since = self.now.mono + PULSE;
+        self.paused += late;
         for session in self.sessions.values_mut() {
             session.last_heard += late;
             session.closed_at = session.closed_at.map(|at| at + late);

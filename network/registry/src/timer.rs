@@ -36,10 +36,14 @@ pub(crate) enum Timer {
 impl Timer {
     /// Whether what is looked at is that something has not come: it may wait to be read.
     fn is_of_silence(&self) -> bool {
-        matches!(
-            self,
-            Self::Settled | Self::Alive(_) | Self::Grace(_) | Self::Call(_) | Self::Chunks(_)
-        )
+        match self {
+            Self::Settled | Self::Alive(_) | Self::Grace(_) | Self::Call(_) | Self::Chunks(_) => {
+                true
+            }
+            // Who wants it, or has it, may have said so.
+            Self::Idle(_) | Self::Fence(_) => true,
+            Self::Stop(_) | Self::Place(_) | Self::Hold(_) | Self::Events | Self::Pulse => false,
+        }
     }
 }
 
@@ -48,7 +52,7 @@ impl Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     due: BTreeSet<(Duration, Timer)>,
-    /// The same of those at which it is asked whether a peer was silent.
+    /// The same of those at which it is asked whether something has not come.
     silences: BTreeSet<(Duration, Timer)>,
     /// When each is due, but for those of calls, which know that themselves.
     at: BTreeMap<Timer, Duration>,
@@ -133,14 +137,14 @@ mod tests {
     fn of_each_timer_there_is_one_at_its_earliest_time() {
         let at = Duration::from_secs;
         let mut timers = Timers::default();
-        let (hold, idle) = (Timer::Hold("u".into()), Timer::Idle("u".into()));
+        let (hold, place) = (Timer::Hold("u".into()), Timer::Place("u".into()));
         for time in [5, 3, 4] {
             timers.set(at(time), hold.clone());
-            timers.set(at(time), idle.clone());
+            timers.set(at(time), place.clone());
         }
         timers.set_call(at(3), 7);
         assert_eq!((timers.len(), timers.next()), (3, Some(at(3))));
-        timers.unset(&idle);
+        timers.unset(&place);
         timers.unset_call(at(3), 7);
         assert_eq!(timers.due(at(2), at(2)), None);
         assert_eq!(timers.due(at(3), at(2)), Some(hold.clone()));
@@ -153,14 +157,14 @@ mod tests {
     fn those_of_silence_are_taken_apart() {
         let at = Duration::from_secs;
         let mut timers = Timers::default();
-        let (alive, idle) = (Timer::Alive("c".into()), Timer::Idle("u".into()));
+        let (alive, place) = (Timer::Alive("c".into()), Timer::Place("u".into()));
         timers.set(at(2), alive.clone());
         timers.set(at(1), alive.clone());
         timers.set_call(at(2), 7);
-        timers.set(at(3), idle.clone());
+        timers.set(at(3), place.clone());
         assert_eq!(timers.next(), Some(at(3)));
         assert_eq!(timers.next_silence(), Some(at(1)));
-        assert_eq!(timers.due(at(3), at(0)), Some(idle));
+        assert_eq!(timers.due(at(3), at(0)), Some(place));
         assert_eq!(timers.due(at(3), at(0)), None);
         timers.delay_silences(at(2));
         timers.set(at(4), alive.clone());

@@ -1,6 +1,6 @@
 //! Processes, the wires between them, and time.
 
-mod faults;
+pub(crate) mod faults;
 mod held;
 pub(crate) mod lease;
 mod net;
@@ -42,6 +42,8 @@ pub(crate) struct Process {
     pub(crate) name: String,
     pub(crate) program: Option<Program>,
     pub(crate) paused: bool,
+    /// From when to when it was paused.
+    pub(crate) pauses: Vec<(Duration, Duration)>,
     /// What came while it was paused.
     backlog: VecDeque<Came>,
     /// When it is woken, and which of the wake-ups that were planned counts.

@@ -19,6 +19,7 @@ mod exclusive;
 mod failover;
 mod gets;
 mod hostile;
+mod idle_in_pause;
 mod kinds;
 mod own_pause;
 mod pinned;

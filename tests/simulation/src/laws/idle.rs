@@ -48,10 +48,10 @@ pub(super) fn spared(world: &World, news: &News) -> Verdict {
     if others || !calm(&agent.place) || !calm("") || world.now < world.scenario.mended + IN_TOUCH {
         return None;
     }
-    let unheld = world.now.saturating_sub(*world.held_at.get(uuid)?);
+    let unheld = world.ran_since(world.at("server")?, *world.held_at.get(uuid)?);
     unless(world.scenario.times.at_worst(unheld) < idle, || {
         let (name, ms) = (&agent.name, unheld.as_millis());
-        format!("{name} was told to end {uuid}, which somebody held {ms} ms before")
+        format!("{name} was told to end {uuid}, which somebody held {ms} ms of the server's before")
     })
 }
 

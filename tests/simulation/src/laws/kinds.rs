@@ -9,6 +9,7 @@ use super::verdict::{Verdict, always, each, where_any};
 use crate::ledger::News;
 use crate::program::Program;
 use crate::world::World;
+use crate::world::faults::SERVERS_PAUSE;
 
 /// How long after something happened to an agent the server sends it nothing again.
 const AGAIN: Duration = Duration::from_secs(6);
@@ -29,7 +30,7 @@ pub(super) fn placed(world: &World, news: &News) -> Verdict {
     // Over another connection the server says what holds by then, and starts what it was to start by
     // what held before.
     let calm = |place: &str| world.calm_for(place) > AGAIN;
-    let once = calm(&world.process(*by).place) && calm("");
+    let once = calm(&world.process(*by).place) && calm("") && calm(SERVERS_PAUSE);
     let latest = placed.known.filter(|_| once).map(|known| {
         let revision = spec.map(|spec| spec.revision);
         (revision < Some(known)).then(|| {

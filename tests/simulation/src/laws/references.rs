@@ -129,8 +129,10 @@ pub(super) fn spared(world: &World, news: &News) -> Verdict {
     };
     let known = world.ledger.copies.get(copy)?;
     let uuid = &known.uuid;
-    let server = world.process(world.at("server")?);
+    let server_id = world.at("server")?;
+    let server = world.process(server_id);
     let since = world.now.saturating_sub(server.started);
+    let ran = world.ran_since(server_id, server.started);
     let agent = world.process(copy.0);
     let calm = |place: &str| world.calm_for(place) > since + GOT_OVER;
     let one = !world.doubled_since(server.started.saturating_sub(GOT_OVER));
@@ -143,8 +145,8 @@ pub(super) fn spared(world: &World, news: &News) -> Verdict {
     if !lived_before || others || !one || !calm(&agent.place) || !calm("") {
         return None;
     }
-    unless(since < world.scenario.times.at_best(ORPHAN_GRACE), || {
-        let (agent, since) = (&agent.name, since.as_secs_f64());
-        format!("{agent} was told to end {uuid} {since:.1} s after the server's start")
+    unless(ran < world.scenario.times.at_best(ORPHAN_GRACE), || {
+        let (agent, ran) = (&agent.name, ran.as_secs_f64());
+        format!("{agent} was told to end {uuid} when the server had run for {ran:.1} s")
     })
 }

@@ -7,8 +7,14 @@ use crate::laws::served;
 use crate::program::{Came, Told};
 use crate::scenario::Step;
 
+/// The place that stands for all that have to get over a pause of the server.
+pub(crate) const SERVERS_PAUSE: &str = "the server's pause";
+
 /// How long a program that ended is away at most until it is started again, in ms.
 const RESTART_MS: u64 = 1_500;
+
+/// How much of each pause a server may not notice: how seldom it looks, and how late it may be.
+const UNNOTICED: Duration = Duration::from_millis(350);
 
 impl World {
     pub(super) fn step(&mut self, step: Step) {
@@ -36,7 +42,7 @@ impl World {
             }
             Step::Pause(place) => {
                 if let Some(id) = self.at(&place) {
-                    self.processes[id.0 as usize].paused = true;
+                    self.pause(id);
                 }
             }
             Step::Thaw(place) => {
@@ -104,18 +110,19 @@ impl World {
         self.told_by = self.told_by.max(told_by);
     }
 
-    /// Whom it concerns; the empty place stands for all.
+    /// Whom it concerns; the empty place stands for all, but not for what the server's pause does.
     fn note_disturbance(&mut self, step: &Step) {
         self.note_bounds(step);
         let is_restart = matches!(step, Step::Start(_) | Step::Crash { .. });
         match step.disturbs() {
             Some("server") if is_restart => {}
+            // A pause of its own is for itself to get over.
+            Some("server") if matches!(step, Step::Pause(_) | Step::Thaw(_)) => {
+                self.disturbed.insert(SERVERS_PAUSE.to_owned(), self.now);
+            }
             Some("server") => {
                 self.disturbed.insert(String::new(), self.now);
-                // A pause of its own is for itself to get over.
-                if !matches!(step, Step::Pause(_) | Step::Thaw(_)) {
-                    self.disturbed.insert("server".to_owned(), self.now);
-                }
+                self.disturbed.insert("server".to_owned(), self.now);
             }
             Some(place) => {
                 self.disturbed.insert(place.to_owned(), self.now);
@@ -169,12 +176,22 @@ impl World {
         }
     }
 
+    fn pause(&mut self, id: ProcessId) {
+        let process = &mut self.processes[id.0 as usize];
+        if !std::mem::replace(&mut process.paused, true) {
+            process.pauses.push((self.now, Duration::MAX));
+        }
+    }
+
     fn thaw(&mut self, id: ProcessId) {
         let process = &mut self.processes[id.0 as usize];
         if !std::mem::take(&mut process.paused) {
             return;
         }
         process.awake_since = self.now;
+        if let Some((_, until)) = process.pauses.last_mut() {
+            *until = self.now;
+        }
         let backlog = std::mem::take(&mut process.backlog);
         // Most programs look at messages before the time.
         let time_first = self.random.percent(30);
@@ -299,6 +316,17 @@ impl World {
         let now = self.now;
         self.story
             .tell(now, "——", || "everything is mended".to_owned());
+    }
+
+    /// For how long a process has run since then, but for pauses that are too short to be noticed.
+    pub(crate) fn ran_since(&self, id: ProcessId, since: Duration) -> Duration {
+        let pauses = self.process(id).pauses.iter();
+        let noticed = pauses.map(|(from, until)| {
+            let pause = (*until).min(self.now).saturating_sub((*from).max(since));
+            self.scenario.times.at_best(pause).saturating_sub(UNNOTICED)
+        });
+        let noticed: Duration = noticed.sum();
+        self.now.saturating_sub(since).saturating_sub(noticed)
     }
 
     /// Since when nothing has happened to a place.

@@ -64,6 +64,7 @@ impl World {
             name,
             program: Some(program),
             paused: false,
+            pauses: Vec::new(),
             backlog: VecDeque::new(),
             wake: None,
             awake_since: self.now,
