@@ -2,15 +2,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use huly_protocol::{
-    ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, Json, KindSpec,
-    Placement, RecordExt, StartExt, Stateless,
+    ContainerRecord, Endpoint, Epoch, Failover, GetRequest, GotContainer, KindSpec, Placement,
+    RecordExt, StartExt, Stateless,
 };
 use indexmap::IndexMap;
 
 use crate::admission::Load;
 use crate::agents::Agent;
+use crate::held::HeldCall;
 use crate::registry::Id;
-use crate::routed::{Routed, Terms};
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,37 +52,6 @@ pub(crate) struct Waiter {
     pub(crate) again: bool,
     /// Whether this get made the container, and said on which agent.
     pub(crate) says_where: bool,
-}
-
-/// A request that waits for its container's agent.
-#[derive(Debug, Clone)]
-pub(crate) struct HeldCall {
-    pub(crate) client: Id,
-    pub(crate) request: String,
-    pub(crate) operation: String,
-    pub(crate) data: Json,
-    pub(crate) terms: Terms,
-    /// Its place among those that were at an agent before: they were sent before all others.
-    pub(crate) order: u64,
-    /// When it is given up.
-    pub(crate) until: Duration,
-}
-
-impl HeldCall {
-    pub(crate) fn routed(&self) -> Routed<'_> {
-        Routed {
-            client: &self.client,
-            request: &self.request,
-            operation: &self.operation,
-            data: self.data.raw(),
-            terms: self.terms.clone(),
-        }
-    }
-
-    /// What it takes in memory, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.operation.len() + self.data.text().len()
-    }
 }
 
 /// What became of a container's former life.

@@ -1,15 +1,48 @@
 //! Requests that wait for their container: for its start, a failover, settling.
 
+use std::time::Duration;
+
 use huly_protocol::{ErrorCode, ErrorPayload, Json};
 
-use crate::entry::{HeldCall, State};
+use crate::entry::State;
 use crate::registry::{Id, Registry};
 use crate::requests::Outcome;
-use crate::routed::{Routed, no_such_container, other_life};
+use crate::routed::{Routed, Terms, no_such_container, other_life};
 use crate::timer::Timer;
 
 /// Requests that may be held for one container.
 pub(crate) const MAX_HELD: usize = 1_024;
+
+/// A request that waits for its container's agent.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldCall {
+    pub(crate) client: Id,
+    pub(crate) request: String,
+    pub(crate) operation: String,
+    pub(crate) data: Json,
+    pub(crate) terms: Terms,
+    /// Its place among those that were at an agent before: they were sent before all others.
+    pub(crate) order: u64,
+    /// When it is given up.
+    pub(crate) until: Duration,
+}
+
+impl HeldCall {
+    pub(crate) fn routed(&self) -> Routed<'_> {
+        Routed {
+            client: &self.client,
+            request: &self.request,
+            operation: &self.operation,
+            data: self.data.raw(),
+            terms: self.terms.clone(),
+        }
+    }
+
+    /// What it takes in memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.operation.len() + self.data.text().len()
+    }
+}
 
 impl Registry {
     pub(crate) fn hold_call(&mut self, uuid: Id, routed: Routed<'_>) -> Outcome {

@@ -312,6 +312,7 @@ impl Registry {
             };
             entry.begins();
             entry.state = State::Waiting;
+            entry.on = None;
             entry.attempts = 0;
             let (kind, wanted) = (entry.kind.clone(), entry.wanted());
             self.take_call(call);

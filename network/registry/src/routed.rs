@@ -157,6 +157,7 @@ impl Registry {
             flight.call = Some(number);
         }
         if let Some(deadline) = deadline {
+            // A pause of this process prolongs the wait for the answer, not its caller's time.
             self.call_until(number, deadline.saturating_add(LATE_ANSWER));
         }
         Ok(())

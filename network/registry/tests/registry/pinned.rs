@@ -3,7 +3,7 @@
 use huly_protocol::Op;
 use serde_json::{Value, json};
 
-use crate::support::{Peer, Rust, World};
+use crate::support::{AgentSim, Peer, Rust, World};
 
 fn get_on(world: &mut World, client: Peer, request: Value, agent: &str) -> Result<Value, Value> {
     world.get_with(client, "k", request, json!({"agent": agent}))
@@ -190,4 +190,25 @@ fn while_the_server_settles_it_waits_like_others() {
         world.answer(client, &get).unwrap().unwrap()[2]["agentId"],
         "b"
     );
+}
+
+#[test]
+fn it_goes_anywhere_when_another_process_has_its_agents_id_before_it_has_started() {
+    let mut world = World::new();
+    let first = world.agent("a", Rust, &["k"]);
+    world.agent("b", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world[first].sim().mute = vec!["gg"];
+    let params = json!({"kind": "k", "request": {"uuid": "u"}, "huly": {"agent": "a"}});
+    let get = world.request(client, "gg", params);
+    assert_eq!(world[first].sim().called("gg").len(), 1);
+    world.close(first);
+    // That one does not serve the kind.
+    let second = world.peer("another-client-of-a", Rust);
+    world[second].agent = Some(AgentSim::new("a", Rust, &["other"]));
+    world.connect(second);
+    world.register(second);
+    world.run(5_000);
+    let got = world.answer(client, &get).expect("an answer").unwrap();
+    assert_eq!(got[2]["agentId"], "b");
 }
