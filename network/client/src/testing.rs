@@ -241,6 +241,8 @@ impl Network {
                 _ => defaults.former_lease,
             },
             grace: self.grace,
+            // What was sent is there.
+            round: Duration::ZERO,
             ..defaults
         };
         state.server = Server::start(process, config);

@@ -45,6 +45,10 @@ pub struct Config {
     pub write_timeout: Duration,
     /// Silence after which a client is forgotten that did not say its own alive timeout.
     pub alive_timeout: Duration,
+    /// How long the process has to run after nothing seemed to wait to be read, until what had come by
+    /// then is handed on: what came in a pause that was too short to be noticed, and connections that
+    /// waited to be accepted.
+    pub round: Duration,
     /// How long a call may be held: for a start, a failover or settling.
     pub hold_timeout: Duration,
     /// Bytes of payload that may be held in all.
@@ -80,6 +84,7 @@ impl Config {
             plain_grace: Duration::from_secs(1),
             write_timeout: Duration::from_secs(10),
             alive_timeout: Duration::from_secs(3),
+            round: Duration::from_millis(25),
             hold_timeout: Duration::from_secs(30),
             hold_bytes: 64 << 20,
             snapshot_chunk: 500,

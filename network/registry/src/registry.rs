@@ -77,8 +77,9 @@ pub enum Input {
         /// Which.
         conn: ConnId,
     },
-    /// The time of [`Registry::next_wake`] came, and no message waits to be read: only then is what
-    /// has not come taken for silence, or a second later where there always is one.
+    /// The time of [`Registry::next_wake`] came, and no message waits to be read: only then, and again
+    /// after [`Config::round`], is what has not come taken for silence. It is a second later where there
+    /// always is one, and for a quarter of a second after each pause of this process that it noticed.
     Wake,
 }
 
@@ -171,6 +172,8 @@ pub struct Registry {
     pub(crate) paused: Duration,
     /// From when on it is seen who is silent: some time after each pause of this process.
     pub(crate) listens_since: Duration,
+    /// When nothing seemed to wait to be read, since the process last noticed that it had not run.
+    pub(crate) read_all: Option<Duration>,
     /// What peers have said by then is read: silence until then is one.
     pub(crate) read_until: Duration,
     pub(crate) feed: Feed,
@@ -223,6 +226,7 @@ impl Registry {
             timers,
             paused: Duration::ZERO,
             listens_since: now.mono,
+            read_all: None,
             read_until: now.mono,
             feed: Feed::default(),
             counted: Counted::default(),
@@ -242,9 +246,7 @@ impl Registry {
 
     /// When to come back with [`Input::Wake`] at the latest.
     pub fn next_wake(&self) -> Option<Duration> {
-        let silence = self.timers.next_silence();
-        let silence = silence.map(|at| at.max(self.listens_since));
-        self.timers.next().into_iter().chain(silence).min()
+        self.timers.next().into_iter().chain(self.next_look()).min()
     }
 
     /// What it holds now.

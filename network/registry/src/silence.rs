@@ -31,6 +31,7 @@ impl Registry {
             return;
         }
         self.listens_since = self.now.mono + PULSE;
+        self.read_all = None;
         self.paused += late;
         for session in self.sessions.values_mut() {
             session.last_heard += late;
@@ -53,11 +54,26 @@ impl Registry {
     }
 
     /// By when silence had to be over, to be seen now.
-    pub(crate) fn silence_until(&self, has_read_all: bool) -> Duration {
+    pub(crate) fn silence_until(&mut self, has_read_all: bool) -> Duration {
         let now = self.now.mono;
-        match has_read_all && self.listens_since <= now {
-            true => now,
-            false => now.saturating_sub(READ_BY_THEN),
+        let mut until = self.read_until.max(now.saturating_sub(READ_BY_THEN));
+        if has_read_all && self.listens_since <= now {
+            let read_all = *self.read_all.get_or_insert(now);
+            if read_all + self.config.round <= now {
+                until = until.max(read_all);
+                self.read_all = Some(now);
+            } else if self.timers.next_silence().is_some_and(|due| due > read_all) {
+                // The time that is waited for had not come by then.
+                self.read_all = Some(now);
+            }
         }
+        until
+    }
+
+    /// When it is to be looked whether the next silence is one.
+    pub(crate) fn next_look(&self) -> Option<Duration> {
+        let due = self.timers.next_silence()?.max(self.listens_since);
+        let read_all = self.read_all.filter(|read_all| *read_all >= due);
+        Some(read_all.map_or(due, |read_all| read_all + self.config.round))
     }
 }

@@ -6,8 +6,9 @@ use crate::chunks::MAX_CHUNKED;
 use crate::entry::Entry;
 use crate::held::MAX_HELD;
 use crate::recent::Recent;
-use crate::registry::Registry;
+use crate::registry::{Id, Registry};
 use crate::session::Session;
+use crate::timer::Timer;
 
 /// How much a registry keeps: what is bounded by the configuration and the load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -124,7 +125,10 @@ impl Registry {
         let early = self.early_calls.values().map(Vec::len);
         let alone = self.fences.keys();
         let alone = alone.filter(|uuid| !self.entries.contains_key(*uuid));
-        let over = self.fences.values().filter(|fence| self.is_over(fence));
+        // It is still to be looked at who has come meanwhile.
+        let is_due = |uuid: &Id| self.timers.is_set(&Timer::Fence(uuid.clone()));
+        let over = self.fences.iter();
+        let over = over.filter(|(uuid, fence)| self.is_over(fence) && !is_due(uuid));
         let durable = self.durable.values().map(IndexSet::len);
         let reserve = self.in_reserve.values().map(BTreeSet::len);
         let mut sizes = Sizes {

@@ -83,6 +83,11 @@ impl Timers {
         }
     }
 
+    /// Whether one is set that is not of a call.
+    pub(crate) fn is_set(&self, timer: &Timer) -> bool {
+        self.at.contains_key(timer)
+    }
+
     /// Sets a call's timer: it is set once.
     pub(crate) fn set_call(&mut self, at: Duration, call: u64) {
         self.silences.insert((at, Timer::Call(call)));

@@ -2,14 +2,18 @@
 //! meanwhile waits, and they are not silent.
 
 use huly_protocol::Op;
-use huly_registry::Input;
+use huly_registry::{Config, Input};
 use serde_json::json;
 
 use crate::support::{Peer, Rust, World, config, ms};
 
 /// A server that a client `c` has asked for `u`, which lives on agent `a`.
 fn one_container(run: u64) -> (World, Peer, Peer) {
-    let mut world = World::starting(config());
+    let config = Config {
+        round: ms(25),
+        ..config()
+    };
+    let mut world = World::starting(config);
     world.run(2_000);
     let agent = world.agent("a", Rust, &["k"]);
     let client = world.client("c", Rust);
@@ -66,6 +70,32 @@ fn who_comes_back_in_a_pause_of_the_server_is_back_within_the_grace() {
         world.reconnect(agent);
         let case = format!("{millis} ms, {} ms after the close, {time_first}", run / 8);
         check(&mut world, agent, client, &case);
+    }
+}
+
+#[test]
+fn a_pause_of_any_length_about_the_end_of_the_grace_loses_nobody_who_is_back() {
+    // From before the close on, through the end of the grace.
+    let runs = (0..775).step_by(31);
+    let cases = runs.flat_map(|run| (10..700).step_by(23).map(move |pause| (run, pause)));
+    for (run, millis) in cases {
+        for wakes in 0..3 {
+            let (mut world, agent, client) = one_container(310);
+            world.close(agent);
+            world.run(run);
+            let back = run + millis / 4 < 745;
+            world.now += ms(millis);
+            // The runtime sees the time first, some times, and then what had come.
+            for _ in 0..wakes {
+                world.input(Input::Wake);
+                world.now += ms(1);
+            }
+            world.reconnect(agent);
+            let case = format!("{millis} ms, {run} ms after the close, {wakes}");
+            if back {
+                check(&mut world, agent, client, &case);
+            }
+        }
     }
 }
 

@@ -42,11 +42,12 @@ pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// No server was before that may have given leases.
+/// No server was before that may have given leases, and what has come is read at once.
 pub(crate) fn config() -> Config {
     Config {
         control_secret: Some(SECRET.into()),
         former_lease: Duration::ZERO,
+        round: Duration::ZERO,
         ..Config::new("instance-1", WALL)
     }
 }
