@@ -169,6 +169,7 @@ impl Registry {
                 entry.state = State::Waiting;
             }
             self.place(&uuid);
+            self.publish_placeless_to_all(&uuid);
         }
         self.fail_early_calls();
         self.retry_early_gets();

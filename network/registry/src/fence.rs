@@ -162,6 +162,13 @@ impl Registry {
         }
         self.fences.remove(uuid);
         self.place_again(uuid);
+        if self
+            .entries
+            .get(uuid)
+            .is_some_and(|entry| entry.lived_before)
+        {
+            self.publish_placeless_to_all(uuid);
+        }
         let agent = self.entries.get(uuid).and_then(Entry::agent).cloned();
         if let Some(agent) = agent {
             self.confirm(&agent, [uuid.clone()].into());

@@ -156,3 +156,18 @@ fn who_asserts_what_has_no_place_is_told_so() {
         assert_eq!(told.last().unwrap()["event"], 1, "{told:?}");
     }
 }
+
+#[test]
+fn who_asserts_it_to_a_server_that_settles_is_told_after_that() {
+    let mut world = World::starting(config());
+    let client = world.client("c", Rust);
+    world
+        .ask(client, "xr", assert_again("c", &json!([1, 7])))
+        .unwrap();
+    assert!(world.held_events(client).is_empty());
+    world.run(2_000);
+    assert_eq!(
+        world.held_events(client),
+        [json!({"uuid": "u", "event": 2})]
+    );
+}
