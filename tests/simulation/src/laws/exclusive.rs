@@ -1,11 +1,13 @@
 //! Laws of exclusive kinds.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::verdict::{Verdict, each, unless, where_any};
 use crate::ledger::{CopyId, News};
 use crate::program::Program;
 use crate::program::agent::text;
+use crate::scenario::Step;
 use crate::world::World;
 
 /// How long after two servers were up the leases of both may last, and what either did be unheard of.
@@ -17,7 +19,8 @@ pub(super) fn one_accepting(world: &World) -> Verdict {
     each(several.map(|copies| {
         let mut accept = copies.iter().filter(|copy| accepts_alone(world, **copy));
         let one = accept.next()?;
-        if two_servers(world, world.now) {
+        let mut all = copies.iter();
+        if two_servers(world, world.now) || all.any(|copy| was_another_kinds(world, *copy)) {
             return None;
         }
         let known = world.ledger.copies.get(one)?;
@@ -37,7 +40,7 @@ pub(super) fn begins_alone(world: &World, news: &News) -> Verdict {
     let copy = *world.ledger.asked.get(op)?.executed.last()?;
     let known = world.ledger.copies.get(&copy)?;
     known.begun_alone?;
-    if two_servers(world, world.now) {
+    if two_servers(world, world.now) || was_another_kinds(world, copy) {
         return None;
     }
     let told = |does: &str, other: CopyId| {
@@ -58,6 +61,30 @@ pub(super) fn begins_alone(world: &World, news: &News) -> Verdict {
         })
     });
     each(accept.chain(begun))
+}
+
+/// Whether a container was placed while its kind was deleted, or a kind that may be its own: it waited
+/// for nobody's lease, and became exclusive later.
+fn was_another_kinds(world: &World, copy: CopyId) -> bool {
+    let Some(known) = world.ledger.copies.get(&copy) else {
+        return false;
+    };
+    let mut named = world.scenario.uuids.iter();
+    let own = named
+        .find(|(uuid, _)| *uuid == known.uuid)
+        .map(|(_, kind)| kind);
+    let before = world.scenario.steps.iter();
+    let before = before.filter(|(at, _)| *at <= known.since);
+    let mut deleted: BTreeMap<&str, bool> = BTreeMap::new();
+    for (_, step) in before {
+        match step {
+            Step::DeleteKind(kind) => deleted.insert(kind, true),
+            Step::SetKind(spec) => deleted.insert(&spec.kind, false),
+            _ => None,
+        };
+    }
+    let mut deleted = deleted.iter().filter(|(_, deleted)| **deleted);
+    deleted.any(|(kind, _)| own.is_none_or(|own| own == kind))
 }
 
 /// Whether two servers were up then or later, or so shortly before that it may still be felt.
