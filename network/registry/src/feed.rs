@@ -10,7 +10,6 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::agents::Agent;
-use crate::entry::State;
 use crate::registry::{Id, Registry};
 use crate::snapshot::Untold;
 use crate::timer::Timer;
@@ -25,7 +24,7 @@ pub(crate) struct Feed {
     agents: Vec<AgentFeedEvent>,
     containers: Vec<ContainerEvent>,
     settled_now: bool,
-    held: IndexMap<Id, IndexMap<Id, HeldEvent>>,
+    pub(crate) held: IndexMap<Id, IndexMap<Id, HeldEvent>>,
     /// What TypeScript clients are still to be told, merged.
     plain_agents: IndexMap<String, AgentEvent>,
     plain_containers: IndexMap<String, ContainerEvent>,
@@ -51,15 +50,21 @@ impl Feed {
         self.agents.len() + self.containers.len() + self.held.len()
     }
 
-    fn is_to_be_added(&self, uuid: &Id) -> bool {
+    /// Whether TypeScript clients are still to be told that of a container.
+    pub(crate) fn is_to_be(&self, event: EventKind, uuid: &Id) -> bool {
         let told = self.plain_containers.get(&**uuid);
-        told.is_some_and(|told| told.event == EventKind::Added)
+        told.is_some_and(|told| told.event == event)
     }
 
     fn note_plain(&mut self, told: ContainerEvent) {
         let uuid = told.container.uuid.clone();
         let before = self.plain_containers.get(&uuid).map(|known| known.event);
         let removed = told.event == EventKind::Removed;
+        if removed {
+            for own in self.plain_again.values_mut() {
+                own.shift_remove(&uuid);
+            }
+        }
         let (events, before) = if before == Some(EventKind::Removed) && !removed {
             let before = self.plain_later.get(&uuid).map(|known| known.event);
             (&mut self.plain_later, before)
@@ -118,7 +123,7 @@ impl Registry {
         };
         let container = entry.record(false);
         // Of one that moves before it was told of, all are told `added`; its holders need more.
-        if event == EventKind::Updated && self.feed.is_to_be_added(uuid) {
+        if event == EventKind::Updated && self.feed.is_to_be(EventKind::Added, uuid) {
             let holders = entry.holders.keys();
             let plain = holders.filter(|client| !self.is_rust(client));
             for client in plain.cloned().collect::<Vec<Id>>() {
@@ -186,33 +191,6 @@ impl Registry {
         };
         let own = self.feed.plain_again.entry(client.clone()).or_default();
         own.insert(uuid.to_string(), told);
-    }
-
-    /// Tells a client of ours that believes a container somewhere that it has no place for now: what it
-    /// was told of that may be lost with its session. Of one that waits for a lease it is told by then.
-    pub(crate) fn publish_placeless(&mut self, client: &Id, uuid: &Id) {
-        let entry = self.entries.get(uuid);
-        let waits = entry.is_some_and(|entry| matches!(entry.state, State::Waiting));
-        if !waits || self.is_fenced(uuid) {
-            return;
-        }
-        let told = HeldEvent {
-            uuid: uuid.to_string(),
-            event: EventKind::Removed,
-            endpoint: None,
-            placement: None,
-        };
-        let own = self.feed.held.entry(client.clone()).or_default();
-        own.insert(uuid.clone(), told);
-    }
-
-    /// The same to all who hold it.
-    pub(crate) fn publish_placeless_to_all(&mut self, uuid: &Id) {
-        let entry = self.entries.get(uuid);
-        let holders: Option<Vec<Id>> = entry.map(|entry| entry.holders.keys().cloned().collect());
-        for client in holders.unwrap_or_default() {
-            self.publish_placeless(&client, uuid);
-        }
     }
 
     pub(crate) fn publish_settled(&mut self) {
@@ -357,7 +335,10 @@ fn with_own<'a>(
         Some(own) if is_needed(uuid) => own,
         _ => event,
     };
-    let beside = own.iter().filter(|(uuid, _)| !all.contains_key(*uuid));
+    let beside = own.iter().filter(|(uuid, _)| {
+        let known = all.get(*uuid);
+        known.is_none_or(|known| known.event == EventKind::Removed)
+    });
     let told = all.iter().map(instead);
     told.chain(beside.map(|(_, event)| event))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use huly_protocol::{ErrorCode, ErrorPayload, GetExt, GetParams, GetRequest};
+use huly_protocol::{ErrorCode, ErrorPayload, EventKind, GetExt, GetParams, GetRequest};
 
 use crate::entry::{Entry, State, Waiter};
 use crate::references::still_stopping;
@@ -314,7 +314,8 @@ impl Registry {
             session.done.note(waiter.request.clone(), uuid.clone());
         }
         self.respond(&waiter.client, &waiter.request, payload);
-        if waiter.again && !rust {
+        // Who is told after the answer that it has ended forgets where it is.
+        if !rust && (waiter.again || self.feed.is_to_be(EventKind::Removed, uuid)) {
             self.publish_again(&waiter.client, uuid);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use huly_protocol::ReassertedGet;
+use huly_protocol::{EventKind, HeldEvent, ReassertedGet};
 
 use crate::entry::{Lost, State};
 use crate::get::{bytes_of, check_name};
@@ -105,5 +105,32 @@ impl Registry {
             at,
             counted: false,
         });
+    }
+
+    /// Tells a client of ours that believes a container somewhere that it has no place for now: what it
+    /// was told of that may be lost with its session. Of one that waits for a lease it is told by then.
+    pub(crate) fn publish_placeless(&mut self, client: &Id, uuid: &Id) {
+        let entry = self.entries.get(uuid);
+        let waits = entry.is_some_and(|entry| matches!(entry.state, State::Waiting));
+        if !waits || self.is_fenced(uuid) {
+            return;
+        }
+        let told = HeldEvent {
+            uuid: uuid.to_string(),
+            event: EventKind::Removed,
+            endpoint: None,
+            placement: None,
+        };
+        let own = self.feed.held.entry(client.clone()).or_default();
+        own.insert(uuid.clone(), told);
+    }
+
+    /// The same to all who hold it.
+    pub(crate) fn publish_placeless_to_all(&mut self, uuid: &Id) {
+        let entry = self.entries.get(uuid);
+        let holders: Option<Vec<Id>> = entry.map(|entry| entry.holders.keys().cloned().collect());
+        for client in holders.unwrap_or_default() {
+            self.publish_placeless(&client, uuid);
+        }
     }
 }

@@ -134,3 +134,27 @@ fn an_answer_that_was_lost_is_repeated_while_the_container_is_nowhere() {
         assert_eq!(world.home(client, "u").as_deref(), Some("b"));
     }
 }
+
+/// The end of the life before is told after the answer to the get.
+#[test]
+fn who_gets_again_what_has_just_ended_knows_where_it_is() {
+    let mut world = World::new();
+    world.agent("a", Rust, &["k"]);
+    let plain = world.client("p", Plain);
+    world.get(plain, "k", json!({"uuid": "u"}));
+    world.ask(plain, "cr", json!({"uuid": "u"})).unwrap();
+    world.run(4_980);
+    // So that the next event waits for others.
+    world.get(plain, "k", json!({"uuid": "other"}));
+    while world.home(plain, "u").is_some() {
+        world.run(1);
+    }
+    world.events(plain);
+    world.get(plain, "k", json!({"uuid": "u"}));
+    world.run(500);
+    let told = containers(&mut world, plain);
+    let of_it = told.iter().filter(|told| told["container"]["uuid"] == "u");
+    let events: Vec<&Value> = of_it.map(|told| &told["event"]).collect();
+    // Removed, updated; and added, which says no client where it is.
+    assert_eq!(events, [2, 1, 0], "{told:?}");
+}
