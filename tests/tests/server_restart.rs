@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use futures::{join, poll};
-use huly_client::{ErrorKind, Json, RequestOptions};
+use huly_client::{Client, ErrorKind, Json, RequestOptions};
 use huly_tests::{
     Counter, Layout, Live, Object, SILENCE, SOON, Scenario, eventually, measured, scenario,
 };
@@ -153,13 +153,14 @@ async fn a_request_in_flight_is_answered_or_fails_clearly() -> Result<()> {
         let client = test.live.client().clone();
         let found = test.live.container("e").await?.context("it lives")?;
         let holder = client.get(found.kind).uuid("e").await?;
-        let ask = |idempotent| {
-            let options = RequestOptions {
-                timeout: Some(SOON),
-                idempotent,
-            };
-            client.request_json("e", "sleep", nap.clone(), options)
+        // Another client, which holds nothing.
+        let stranger = Client::builder(&test.network.address).build();
+        let options = |idempotent| RequestOptions {
+            timeout: Some(SOON),
+            idempotent,
         };
+        let ask =
+            |idempotent| stranger.request_json("e", "sleep", nap.clone(), options(idempotent));
         let (mut once, mut idempotent) = (pin!(ask(false)), pin!(ask(true)));
         let mut held = pin!(holder.request_json("sleep", nap.clone()).into_future());
         let sent = [
@@ -169,12 +170,10 @@ async fn a_request_in_flight_is_answered_or_fails_clearly() -> Result<()> {
         ];
         assert_eq!(sent, [true; 3]);
         // Requests of a client start in the order sent: once this one is answered, they run.
-        let options = RequestOptions {
-            timeout: Some(SOON),
-            ..RequestOptions::default()
-        };
-        let echoed = client.request_json("e", "echo", slept.clone(), options);
-        assert_eq!(echoed.await?.text(), slept.text());
+        for client in [&client, &stranger] {
+            let echoed = client.request_json("e", "echo", slept.clone(), options(false));
+            assert_eq!(echoed.await?.text(), slept.text());
+        }
         restart(test).await?;
         // Who holds the container knows which life it asked: the agent answers once it is back.
         ensure!(
