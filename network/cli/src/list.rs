@@ -7,7 +7,7 @@ use huly_protocol::{AgentInfo, ContainerRecord, Endpoint, KindSpec};
 
 pub(crate) use self::kinds::kinds;
 use crate::args::{Find, Output};
-use crate::output::{json, table};
+use crate::output::{self, json, table, wide};
 
 pub(crate) async fn agents(client: &Client, output: Output) -> anyhow::Result<()> {
     let agents = client.agents().await?;
@@ -67,17 +67,7 @@ pub(crate) fn authority(endpoint: &str) -> String {
 
 const COLUMNS: [&str; 6] = ["UUID", "KIND", "AGENT", "REFERENCES", "FAILOVERS", "LABELS"];
 
-const WIDE_COLUMNS: [&str; 9] = [
-    "UUID",
-    "KIND",
-    "AGENT",
-    "REFERENCES",
-    "FAILOVERS",
-    "LABELS",
-    "EXCLUSIVE",
-    "EPOCH",
-    "ENDPOINT",
-];
+const WIDE_COLUMNS: [&str; 9] = wide(COLUMNS, &["EXCLUSIVE", "EPOCH", "ENDPOINT"]);
 
 pub(crate) async fn containers(client: &Client, find: &Find, output: Output) -> anyhow::Result<()> {
     let containers = client.containers(find.kind.as_deref()).await?;
@@ -119,8 +109,7 @@ fn wide_row(container: &ContainerRecord, specs: &[KindSpec]) -> [String; WIDE_CO
             .unwrap_or_default(),
         authority(&container.endpoint),
     ];
-    let mut row = row(container).into_iter().chain(more);
-    std::array::from_fn(|_| row.next().unwrap_or_default())
+    output::wide_row(row(container), more)
 }
 
 #[cfg(test)]

@@ -26,6 +26,30 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) {
     println!("{}", table.trim_fmt());
 }
 
+/// The columns of a wide table: those of the plain one, and more.
+pub(crate) const fn wide<const N: usize, const ALL: usize>(
+    columns: [&'static str; N],
+    more: &[&'static str],
+) -> [&'static str; ALL] {
+    assert!(columns.len() + more.len() == ALL);
+    let mut all = [""; ALL];
+    let mut at = 0;
+    while at < ALL {
+        all[at] = if at < N { columns[at] } else { more[at - N] };
+        at += 1;
+    }
+    all
+}
+
+/// A row of such a table.
+pub(crate) fn wide_row<const N: usize>(
+    row: impl IntoIterator<Item = String>,
+    more: impl IntoIterator<Item = String>,
+) -> [String; N] {
+    let mut row = row.into_iter().chain(more);
+    std::array::from_fn(|_| row.next().unwrap_or_default())
+}
+
 /// Prints a value as JSON, for people to read.
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);

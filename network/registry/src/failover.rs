@@ -31,7 +31,6 @@ impl Registry {
             });
         }
         let was_live = matches!(state, State::Live { .. });
-        entry.on = None;
         let started = matches!(state, State::Starting { .. });
         if started {
             // Whether it has nobody says any more.

@@ -24,7 +24,7 @@ pub(crate) struct Feed {
     agents: Vec<AgentFeedEvent>,
     containers: Vec<ContainerEvent>,
     settled_now: bool,
-    pub(crate) held: IndexMap<Id, IndexMap<Id, HeldEvent>>,
+    held: IndexMap<Id, IndexMap<Id, HeldEvent>>,
     /// What TypeScript clients are still to be told, merged.
     plain_agents: IndexMap<String, AgentEvent>,
     plain_containers: IndexMap<String, ContainerEvent>,
@@ -54,6 +54,13 @@ impl Feed {
     pub(crate) fn is_to_be(&self, event: EventKind, uuid: &Id) -> bool {
         let told = self.plain_containers.get(&**uuid);
         told.is_some_and(|told| told.event == event)
+    }
+
+    /// What a client of ours is to be told of a container that it holds; it takes the place of what it
+    /// was to be told before.
+    pub(crate) fn note_held(&mut self, client: &Id, uuid: &Id, told: HeldEvent) {
+        let own = self.held.entry(client.clone()).or_default();
+        own.insert(uuid.clone(), told);
     }
 
     fn note_plain(&mut self, told: ContainerEvent) {
@@ -161,11 +168,7 @@ impl Registry {
             if event == EventKind::Added && waits {
                 continue;
             }
-            self.feed
-                .held
-                .entry(client.clone())
-                .or_default()
-                .insert(uuid.clone(), told.clone());
+            self.feed.note_held(client, uuid, told.clone());
         }
     }
 

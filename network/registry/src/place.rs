@@ -134,6 +134,7 @@ impl Registry {
             return;
         };
         entry.epoch = Some(epoch);
+        entry.on = None;
         entry.stateless = stateless;
         entry.not_before = None;
         entry.alone = true;
@@ -209,7 +210,6 @@ impl Registry {
             return;
         };
         entry.state = State::Waiting;
-        entry.on = None;
         let kind = entry.kind.clone();
         self.detach(agent, uuid, &kind);
         self.place(uuid);
@@ -225,7 +225,6 @@ impl Registry {
         entry.state = State::Live {
             agent: agent.clone(),
         };
-        entry.on = None;
         entry.attempts = 0;
         entry.named = true;
         entry.begins();
@@ -312,7 +311,6 @@ impl Registry {
             };
             entry.begins();
             entry.state = State::Waiting;
-            entry.on = None;
             entry.attempts = 0;
             let (kind, wanted) = (entry.kind.clone(), entry.wanted());
             self.take_call(call);
@@ -330,7 +328,6 @@ impl Registry {
             return;
         };
         entry.state = State::Waiting;
-        entry.on = None;
         entry.attempts += 1;
         let kind = entry.kind.clone();
         let delay = Duration::from_millis(250 << entry.attempts.min(5));

@@ -121,8 +121,7 @@ impl Registry {
             endpoint: None,
             placement: None,
         };
-        let own = self.feed.held.entry(client.clone()).or_default();
-        own.insert(uuid.clone(), told);
+        self.feed.note_held(client, uuid, told);
     }
 
     /// The same to all who hold it.

@@ -146,8 +146,9 @@ impl Session {
                 self.queue.remove(key);
                 continue;
             }
+            self.note_life(key);
             match self.payload(now, key) {
-                Ok((payload, life)) => self.transmit(now, key, payload, life, out),
+                Ok(payload) => self.transmit(now, key, payload, out),
                 Err(error) => {
                     if let Some(request) = self.queue.remove(key) {
                         self.settle(now, request, Err(CallError::Failed(error)), out);
@@ -157,13 +158,27 @@ impl Session {
         }
     }
 
-    /// The payload of a request and the life of the container in which it runs, as far as that is
-    /// known; or why it cannot be sent to this peer.
-    fn payload(&self, now: Duration, key: Key) -> Result<(Bytes, Option<Epoch>), ErrorPayload> {
-        let Some(request) = self.queue.get(key) else {
-            return Ok((Bytes::new(), None));
+    /// A request that was not sent yet runs in the life of its container that is known now, whatever its
+    /// caller took it for. Of what is not held nobody says when it has another.
+    fn note_life(&mut self, key: Key) {
+        if !self.is_rust() || self.config.peer != Peer::Server {
+            return;
+        }
+        let Some(request) = self.queue.get_mut(key).filter(|one| !one.is_again()) else {
+            return;
         };
-        let mut life = request.epoch;
+        let said = request.epoch;
+        if let Some(uuid) = request.asked() {
+            let held = self.references.location(uuid);
+            request.epoch = held.and_then(|at| at.epoch().or(said));
+        }
+    }
+
+    /// The payload of a request, or why it cannot be sent to this peer.
+    fn payload(&self, now: Duration, key: Key) -> Result<Bytes, ErrorPayload> {
+        let Some(request) = self.queue.get(key) else {
+            return Ok(Bytes::new());
+        };
         let name = request.method.as_ref();
         let uuid = self.uuid();
         if request.only_in.is_some() && request.only_in.as_deref() != uuid {
@@ -179,19 +194,11 @@ impl Session {
         };
         if let (Body::Json(data), true) = (&request.body, request.is_operation) {
             let payload = Request::direct_payload(name, data.raw(), ext);
-            let payload = self.fitting(payload.map_err(|error| wrong_request(&error))?)?;
-            return Ok((payload, life));
+            return self.fitting(payload.map_err(|error| wrong_request(&error))?);
         }
         let params = match &request.body {
             Body::Json(json) => match ext {
-                Some(ext) => {
-                    let mut call = container_call(json)?;
-                    if !request.is_again() && self.config.peer == Peer::Server {
-                        life = self.life_of(&call.uuid, life);
-                    }
-                    call.ext = Some(ext);
-                    Json::of(&call).map_err(|error| wrong_request(&error))?
-                }
+                Some(ext) => with_ext(json, ext)?,
                 None => json.clone(),
             },
             Body::Get(params) => {
@@ -204,14 +211,7 @@ impl Session {
                 })?
             }
         };
-        let payload = self.fitting(Request::payload(name, params.text()))?;
-        Ok((payload, life))
-    }
-
-    /// In which life of a container a request runs that is sent now, for which its caller took that
-    /// one. Of what is not held nobody says when it has another.
-    fn life_of(&self, uuid: &str, said: Option<Epoch>) -> Option<Epoch> {
-        self.references.location(uuid)?.epoch().or(said)
+        self.fitting(Request::payload(name, params.text()))
     }
 
     /// A payload that the peer takes.
@@ -227,19 +227,11 @@ impl Session {
         Ok(payload)
     }
 
-    fn transmit(
-        &mut self,
-        now: Duration,
-        key: Key,
-        payload: Bytes,
-        life: Option<Epoch>,
-        out: &mut Vec<Effect>,
-    ) {
+    fn transmit(&mut self, now: Duration, key: Key, payload: Bytes, out: &mut Vec<Effect>) {
         self.queue.stage(key, Stage::Sent);
         if let Some(request) = self.queue.get_mut(key) {
             let again = request.is_again();
             self.counters.resent += u64::from(again && request.owner.token().is_some());
-            request.epoch = life;
             request.sent_at = (!request.ever_sent).then_some(now);
             request.ever_sent = true;
             request.former = false;
@@ -358,9 +350,12 @@ fn wrong_request(error: &serde_json::Error) -> ErrorPayload {
     ErrorPayload::new(ErrorCode::BadRequest, format!("wrong request: {error}"))
 }
 
-/// The parameters of a request to a container.
-fn container_call(params: &Json) -> Result<ContainerCall<'_>, ErrorPayload> {
-    serde_json::from_str(params.text()).map_err(|error| wrong_request(&error))
+/// The parameters of a request to a container, with what is said beside them.
+fn with_ext(params: &Json, ext: CallerExt) -> Result<Json, ErrorPayload> {
+    let wrong = |error: serde_json::Error| wrong_request(&error);
+    let mut call: ContainerCall<'_> = serde_json::from_str(params.text()).map_err(wrong)?;
+    call.ext = Some(ext);
+    Json::of(&call).map_err(wrong)
 }
 
 fn unknown_life() -> ErrorPayload {

@@ -148,18 +148,23 @@ impl Pending {
         self.is_operation || self.method == method::CONTAINER_REQUEST
     }
 
-    /// Whether it asks that container through a server.
-    pub(crate) fn asks(&mut self, uuid: &str) -> bool {
+    /// The container that it asks through a server, if it does.
+    pub(crate) fn asked(&mut self) -> Option<&str> {
         let (false, true, Body::Json(params)) =
             (self.is_operation, self.is_container_call(), &self.body)
         else {
-            return false;
+            return None;
         };
         let asked = self.asked.get_or_insert_with(|| {
             let call = serde_json::from_str::<ContainerCall<'_>>(params.text());
             call.map_or_else(|_| String::new(), |call| call.uuid.into_owned())
         });
-        asked == uuid
+        Some(asked)
+    }
+
+    /// Whether it asks that container through a server.
+    pub(crate) fn asks(&mut self, uuid: &str) -> bool {
+        self.asked() == Some(uuid)
     }
 
     /// Whether it may have reached the container already, if it asks one.

@@ -5,7 +5,7 @@ use huly_protocol::{AgentInfo, KindSpec, LabelSelector, Operator, Requirement};
 
 use crate::args::Output;
 use crate::is_original;
-use crate::output::{json, table};
+use crate::output::{json, table, wide, wide_row};
 
 const COLUMNS: [&str; 8] = [
     "KIND",
@@ -18,22 +18,17 @@ const COLUMNS: [&str; 8] = [
     "STATELESS",
 ];
 
-const WIDE_COLUMNS: [&str; 14] = [
-    "KIND",
-    "SERVED",
-    "SPECIFIED",
-    "IDLE",
-    "MAX-PER-AGENT",
-    "EXCLUSIVE",
-    "SERIAL",
-    "STATELESS",
-    "AGENTS",
-    "CONTAINERS",
-    "START",
-    "GRACE",
-    "SELECTOR",
-    "REVISION",
-];
+const WIDE_COLUMNS: [&str; 14] = wide(
+    COLUMNS,
+    &[
+        "AGENTS",
+        "CONTAINERS",
+        "START",
+        "GRACE",
+        "SELECTOR",
+        "REVISION",
+    ],
+);
 
 pub(crate) async fn kinds(client: &Client, output: Output) -> anyhow::Result<()> {
     let served = client.kinds().await?;
@@ -111,8 +106,7 @@ impl Kind<'_> {
             or_none(Some(selector(&rules.agent_selector)).filter(|text| !text.is_empty())),
             or_none(self.spec.map(|spec| spec.revision.to_string())),
         ];
-        let mut row = self.row().into_iter().chain(more);
-        std::array::from_fn(|_| row.next().unwrap_or_default())
+        wide_row(self.row(), more)
     }
 }
 

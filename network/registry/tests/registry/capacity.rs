@@ -8,9 +8,8 @@ use crate::support::{Peer, Rust, World};
 /// Agents `a` and `b` that take one container each.
 fn one_each() -> (World, Peer, [Peer; 2]) {
     let mut world = World::new();
-    let operator = world.operator();
     let spec = json!({"kind": "k", "revision": 1, "maxPerAgent": 1});
-    world.ask(operator, "ks", spec).unwrap();
+    let operator = world.specify(spec);
     let agents = ["a", "b"].map(|id| world.agent(id, Rust, &["k"]));
     (world, operator, agents)
 }

@@ -7,9 +7,8 @@ use crate::support::{AgentSim, Peer, Rust, World};
 /// Agents `a` and `b`, a client that holds `u` on `a`; of an exclusive kind, or not.
 fn two(exclusive: bool) -> (World, Peer, Peer, Peer) {
     let mut world = World::new();
-    let operator = world.operator();
     let spec = json!({"kind": "k", "revision": 1, "exclusive": exclusive});
-    world.ask(operator, "ks", spec).unwrap();
+    world.specify(spec);
     let first = world.agent("a", Rust, &["k"]);
     let client = world.client("c", Rust);
     world.get(client, "k", json!({"uuid": "u"}));

@@ -124,9 +124,8 @@ fn the_feed_is_a_snapshot_and_then_every_change() {
 #[test]
 fn what_is_placed_nowhere_and_let_go_leaves_no_trace_in_the_feed() {
     let mut world = World::new();
-    let operator = world.operator();
     let spec = json!({"kind": "k", "revision": 1, "maxPerAgent": 1});
-    world.ask(operator, "ks", spec).unwrap();
+    let operator = world.specify(spec);
     let first = world.agent("a", Rust, &["k"]);
     world.agent("b", Rust, &["k"]);
     world.get(operator, "k", json!({"uuid": "one"}));

@@ -219,9 +219,8 @@ fn a_refused_start_is_told_and_leaves_no_reference() {
 fn a_start_that_takes_too_long_is_given_up_and_ended() {
     let mut world = World::new();
     let slow = world.agent("a", Rust, &["k"]);
-    let operator = world.operator();
     let spec = json!({"kind": "k", "revision": 1, "startTimeoutMs": 1_000});
-    world.ask(operator, "ks", spec).unwrap();
+    let operator = world.specify(spec);
     world[slow].sim().mute = vec!["gg"];
     let id = world.request(
         operator,

@@ -276,10 +276,9 @@ fn the_largest_numbers_do_no_harm() {
     let gets = json!({"gets": [{"uuid": "w", "kind": "k", "agentId": "b", "failovers": u32::MAX,
         "epoch": [max, max]}]});
     world.ask(bad, "xr", gets).unwrap();
-    let operator = world.operator();
     let spec = json!({"kind": "k", "revision": max, "idleTimeoutMs": max, "startTimeoutMs": max,
         "terminationGraceMs": max, "maxPerAgent": u32::MAX});
-    world.ask(operator, "ks", spec).unwrap();
+    world.specify(spec);
     world.get(bad, "k", json!({"uuid": "x"}));
     world.ask(bad, "cr", json!({"uuid": "x"})).unwrap();
     all_is_well(&mut world, good);

@@ -114,9 +114,8 @@ fn an_agent_that_is_back_in_a_pause_has_its_exclusive_containers_still() {
     for first in [false, true] {
         let mut world = World::starting(config());
         world.run(5_000);
-        let operator = world.operator();
         let spec = json!({"kind": "k", "revision": 1, "exclusive": true});
-        world.ask(operator, "ks", spec).unwrap();
+        world.specify(spec);
         let agent = world.agent("a", Rust, &["k"]);
         let client = world.client("c", Rust);
         world.get(client, "k", json!({"uuid": "u"}));

@@ -141,9 +141,8 @@ fn selectors_mean_what_kubernetes_means() {
 #[test]
 fn what_is_at_capacity_takes_one_more_when_one_has_ended() {
     let mut world = World::new();
-    let operator = world.operator();
     let spec = json!({"kind": "k", "revision": 1, "maxPerAgent": 1, "idleTimeoutMs": 0});
-    world.ask(operator, "ks", spec).unwrap();
+    let operator = world.specify(spec);
     let agent = world.agent("a", Rust, &["k"]);
     let other = world.agent("b", Rust, &["k"]);
     world.get(operator, "k", json!({"uuid": "one"}));

@@ -268,10 +268,9 @@ fn specifications_reach_the_agents_that_serve_the_kind() {
 fn a_container_keeps_its_specification_when_its_kind_loses_it() {
     let mut world = World::new();
     let first = world.agent("a", Rust, &["k"]);
-    let operator = world.operator();
     let spec = json!({"kind": "k", "revision": 1, "idleTimeoutMs": 60_000,
         "agentSelector": {"matchExpressions": [{"key": "bad", "operator": "DoesNotExist"}]}});
-    world.ask(operator, "ks", spec).unwrap();
+    let operator = world.specify(spec);
     world.get(operator, "k", json!({"uuid": "u"}));
     world.ask(operator, "kr", json!({"kinds": []})).unwrap();
     let bad = world.agent("b", Rust, &["k"]);

@@ -257,6 +257,13 @@ impl World {
         peer
     }
 
+    /// An operator that has set a kind's specification.
+    pub(crate) fn specify(&mut self, spec: Value) -> Peer {
+        let operator = self.operator();
+        self.ask(operator, "ks", spec).unwrap();
+        operator
+    }
+
     /// A new agent, registered.
     pub(crate) fn agent(&mut self, id: &str, side: Side, kinds: &[&str]) -> Peer {
         let peer = self.peer(&format!("client-of-{id}"), side);

@@ -101,9 +101,8 @@ fn nor_does_one_that_was_not_placed_anew_before_its_last_holder_left() {
 fn what_a_process_was_to_start_is_placed_anew_when_another_has_its_agents_id() {
     for exclusive in [false, true] {
         let mut world = World::new();
-        let operator = world.operator();
         let spec = json!({"kind": "k", "revision": 1, "exclusive": exclusive});
-        world.ask(operator, "ks", spec).unwrap();
+        world.specify(spec);
         let first = world.agent("a", Rust, &["k"]);
         let client = world.client("c", Rust);
         world[first].sim().mute = vec!["gg"];

@@ -134,11 +134,9 @@ fn half_a_sync_does_not_outlive_its_session() {
         ..Call::new(token, "xs", json_of(json!({})))
     };
     let before = requests(&rig.input(Input::Call(call.clone())));
-    rig.input(Input::Disconnected);
-    let same = rig.connect("s-1");
+    let same = rig.reconnect("s-1");
     assert_eq!(requests(&same), before, "the session is the same");
-    rig.input(Input::Disconnected);
-    let effects = rig.connect("s-2");
+    let effects = rig.reconnect("s-2");
     assert!(requests(&effects).is_empty());
     assert_eq!(ended(&effects), [(token, Some(ErrorCode::Interrupted))]);
     let late = Call {

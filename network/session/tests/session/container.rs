@@ -61,8 +61,7 @@ fn what_is_sent_again_names_the_life_that_was_asked() {
     let mut rig = container();
     rig.connect("s-1");
     ask(&mut rig, "say");
-    rig.input(Input::Disconnected);
-    let again = sent(&rig.connect("s-1"));
+    let again = sent(&rig.reconnect("s-1"));
     let request = again
         .iter()
         .find(|frame| frame.op == Op::Request)
@@ -134,8 +133,7 @@ fn who_waits_for_a_request_is_said_beside_it() {
             ..Call::new(token, method, json_of(params))
         };
         let first = sent(&rig.input(Input::Call(call)));
-        rig.input(Input::Disconnected);
-        let again = sent(&rig.connect("s-1"));
+        let again = sent(&rig.reconnect("s-1"));
         for frames in [first, again] {
             let request = frames.iter().find(|frame| frame.op == Op::Request);
             let text = request.expect("it is sent").payload_text().into_owned();

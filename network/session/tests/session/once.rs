@@ -72,14 +72,12 @@ fn a_request_that_may_have_run_in_two_lives_is_not_sent_to_another_session() {
     let (token, _) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
     rig.frame(moved(NEXT));
     // What the server has not lost it knows by its id.
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-1");
+    let again = rig.reconnect("s-1");
     assert_eq!(
         (ext(&again)["epoch"].clone(), ended(&again)),
         (Value::Null, vec![])
     );
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-2");
+    let again = rig.reconnect("s-2");
     assert_eq!(ended(&again), [(token, Some(ErrorCode::OutcomeUnknown))]);
 }
 
@@ -95,8 +93,7 @@ fn a_request_that_waits_to_be_sent_will_run_in_the_life_of_then() {
     assert_eq!(sent(&effects), []);
     rig.frame(moved(NEXT));
     assert_eq!(sent(&rig.answer(&sent(&first)[0], json!(1))).len(), 1);
-    rig.input(Input::Disconnected);
-    let frames = sent(&rig.connect("s-2"));
+    let frames = sent(&rig.reconnect("s-2"));
     let asked = frames.iter().rfind(|frame| frame.op == Op::Request);
     assert_eq!(params(asked.expect("the request"))[3]["epoch"], json!(NEXT));
 }
@@ -121,8 +118,7 @@ fn a_request_of_a_known_life_is_sent_again_and_names_it() {
     hold(&mut rig);
     let (token, effects) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
     assert_eq!(ext(&effects)["epoch"], Value::Null, "it runs nowhere yet");
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-2");
+    let again = rig.reconnect("s-2");
     assert_eq!(ended(&again), []);
     let asked = asks(&again).expect("it is sent again");
     assert_eq!(params(&asked)[3]["epoch"], json!([1_000, 7]));
@@ -148,17 +144,14 @@ fn a_request_to_what_was_let_go_is_not_sent_to_another_session() {
         uuid,
         raw,
     });
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-1");
+    let again = rig.reconnect("s-1");
     let asked = asks(&again).expect("the server that has not lost it knows it by its id");
     assert_eq!(params(&asked)[3].get("epoch"), None);
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-2");
+    let again = rig.reconnect("s-2");
     assert_eq!(ended(&again), [(token, Some(ErrorCode::OutcomeUnknown))]);
     // Also where it was let go before it was asked.
     let (token, _) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-3");
+    let again = rig.reconnect("s-3");
     assert_eq!(ended(&again), [(token, Some(ErrorCode::OutcomeUnknown))]);
 }
 
@@ -191,8 +184,7 @@ fn a_request_names_the_life_that_was_known_when_it_was_sent() {
     hold(&mut rig);
     rig.frame(moved(NEXT));
     ask(&mut rig, |call| call.epoch = Some(EPOCH));
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-2");
+    let again = rig.reconnect("s-2");
     let asked = asks(&again).expect("it is sent again");
     assert_eq!(params(&asked)[3]["epoch"], json!(NEXT));
 }
@@ -204,8 +196,7 @@ fn the_answer_to_a_get_says_that_the_container_has_another_life_too() {
     let (token, _) = ask(&mut rig, |call| call.epoch = Some(EPOCH));
     let (_, get) = rig.get(Some("c"));
     rig.answer(&sent(&get)[0], there(NEXT));
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-2");
+    let again = rig.reconnect("s-2");
     assert_eq!(ended(&again), [(token, Some(ErrorCode::OutcomeUnknown))]);
 }
 
@@ -240,8 +231,7 @@ fn an_idempotent_request_is_sent_again_in_any_life_until_its_time_is_over() {
         call.timeout = Some(ms(5_000));
     });
     let asked = sent(&effects).remove(0);
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-2");
+    let again = rig.reconnect("s-2");
     let again = sent(&again)
         .into_iter()
         .find(|f| f.op == Op::Request)

@@ -23,8 +23,7 @@ fn what_was_let_go_while_it_was_refused_is_not_asserted_again() {
         let (_, get) = rig.get(Some(uuid));
         rig.answer(&sent(&get)[0], got(uuid));
     }
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-2");
+    let again = rig.reconnect("s-2");
     assert_eq!(asserted(&again), ["a", "b"]);
     let refused = sent(&again)[0].clone();
     let busy = ErrorPayload::new(ErrorCode::Busy, "no room");
@@ -54,8 +53,7 @@ fn with_nothing_left_nothing_is_asserted() {
     let mut rig = Rig::up();
     let (_, get) = rig.get(Some("a"));
     rig.answer(&sent(&get)[0], got("a"));
-    rig.input(Input::Disconnected);
-    let again = rig.connect("s-2");
+    let again = rig.reconnect("s-2");
     let busy = ErrorPayload::new(ErrorCode::Busy, "no room");
     let refused = sent(&again)[0].id.clone();
     rig.frame(Frame::new(Op::ResponseError, refused, busy.bytes()));

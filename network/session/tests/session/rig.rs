@@ -113,6 +113,12 @@ impl Rig {
         self.frame(hello_answer(session, "i-1", 1_000, 1_024))
     }
 
+    /// Its connection ends, and another is there.
+    pub(crate) fn reconnect(&mut self, session: &str) -> Vec<Effect> {
+        self.input(Input::Disconnected);
+        self.connect(session)
+    }
+
     /// Lets time pass as a driver does: it comes back whenever it is to.
     pub(crate) fn run(&mut self, time: Duration) -> Vec<Effect> {
         let end = self.now + time;

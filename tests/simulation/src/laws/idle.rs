@@ -33,13 +33,7 @@ fn idle_time(world: &World, uuid: &str) -> Option<Duration> {
 }
 
 pub(super) fn spared(world: &World, news: &News) -> Verdict {
-    let News::Refuses {
-        copy,
-        by_itself: false,
-    } = news
-    else {
-        return None;
-    };
+    let copy = news.told_to_end()?;
     let uuid = &world.ledger.copies.get(copy)?.uuid;
     let idle = idle_time(world, uuid)?;
     let calm = |place: &str| world.calm_for(place) > IN_TOUCH;

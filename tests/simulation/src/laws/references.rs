@@ -91,13 +91,7 @@ pub(super) fn held(world: &World, view: &ServerView) -> Verdict {
 }
 
 pub(super) fn restart(world: &World, news: &News) -> Verdict {
-    let News::Refuses {
-        copy,
-        by_itself: false,
-    } = news
-    else {
-        return None;
-    };
+    let copy = news.told_to_end()?;
     let uuid = &world.ledger.copies.get(copy)?.uuid;
     // A TypeScript agent's, of which nothing is seen here, may have registered first (W19).
     if world.scenario.is_beforehand(uuid) && world.scenario.has_plain_agents() {
@@ -120,13 +114,7 @@ pub(super) fn restart(world: &World, news: &News) -> Verdict {
 
 /// Of what an agent has that was there all the time, and where there is no other life.
 pub(super) fn spared(world: &World, news: &News) -> Verdict {
-    let News::Refuses {
-        copy,
-        by_itself: false,
-    } = news
-    else {
-        return None;
-    };
+    let copy = news.told_to_end()?;
     let known = world.ledger.copies.get(copy)?;
     let uuid = &known.uuid;
     let server_id = world.at("server")?;

@@ -61,3 +61,16 @@ impl Ledger {
         requests.for_each(|_| self.answered.note(now));
     }
 }
+
+impl News {
+    /// The container that its agent was told to end.
+    pub(crate) fn told_to_end(&self) -> Option<&CopyId> {
+        match self {
+            Self::Refuses {
+                copy,
+                by_itself: false,
+            } => Some(copy),
+            _ => None,
+        }
+    }
+}

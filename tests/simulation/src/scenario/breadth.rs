@@ -86,22 +86,29 @@ impl Breadth {
     ) {
         let mut random = Random::new(seed ^ EXCLUSIVE);
         for kind in kinds.iter().filter(|_| random.percent(40)) {
-            match self.specs.iter_mut().find(|spec| spec.kind == *kind) {
-                Some(spec) => spec.exclusive = true,
-                None => self.specs.push(KindSpec {
-                    revision: 1,
-                    exclusive: true,
-                    ..KindSpec::defaults(kind)
-                }),
-            }
-            for (_, step) in &mut *steps {
-                if let Step::SetKind(spec) = step
-                    && spec.kind == *kind
-                {
-                    spec.exclusive = true;
-                }
-            }
+            self.always(kind, steps, |spec| spec.exclusive = true);
         }
+    }
+
+    /// Sets something in all that is ever specified of a kind, which is from the beginning on.
+    pub(super) fn always(
+        &mut self,
+        kind: &str,
+        steps: &mut [(Duration, Step)],
+        set: impl Fn(&mut KindSpec),
+    ) {
+        if !self.specs.iter().any(|spec| spec.kind == kind) {
+            self.specs.push(KindSpec {
+                revision: 1,
+                ..KindSpec::defaults(kind)
+            });
+        }
+        let later = steps.iter_mut().filter_map(|(_, step)| match step {
+            Step::SetKind(spec) => Some(&mut **spec),
+            _ => None,
+        });
+        let all = self.specs.iter_mut().chain(later);
+        all.filter(|spec| spec.kind == kind).for_each(set);
     }
 
     pub(crate) fn has_exclusive(&self) -> bool {

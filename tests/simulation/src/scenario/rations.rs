@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use huly_protocol::KindSpec;
-
 use super::Step;
 use super::breadth::Breadth;
 use crate::random::Random;
@@ -39,22 +37,7 @@ impl Breadth {
             }
         }
         for (kind, most) in &rations {
-            let most = Some(*most);
-            match self.specs.iter_mut().find(|spec| spec.kind == *kind) {
-                Some(spec) => spec.max_per_agent = most,
-                None => self.specs.push(KindSpec {
-                    revision: 1,
-                    max_per_agent: most,
-                    ..KindSpec::defaults(kind)
-                }),
-            }
-            for (_, step) in &mut *steps {
-                if let Step::SetKind(spec) = step
-                    && spec.kind == *kind
-                {
-                    spec.max_per_agent = most;
-                }
-            }
+            self.always(kind, steps, |spec| spec.max_per_agent = Some(*most));
         }
         rations
     }
