@@ -101,8 +101,8 @@ pub(crate) fn run(
     Ok(right && meaningful && late.is_none())
 }
 
-/// Whether laws were broken exactly where something was done wrong on purpose; says so where none
-/// noticed that.
+/// Whether laws were broken exactly where something was done wrong on purpose; of that says whether
+/// one noticed.
 pub(crate) fn is_right(
     broken: bool,
     sabotage: Option<Sabotage>,
@@ -111,9 +111,8 @@ pub(crate) fn is_right(
     let Some(sabotage) = sabotage else {
         return Ok(!broken);
     };
-    if !broken {
-        writeln!(out, "no law noticed {}", named(sabotage))?;
-    }
+    let noticed = if broken { "a law" } else { "no law" };
+    writeln!(out, "{noticed} noticed {}", named(sabotage))?;
     Ok(broken)
 }
 
@@ -232,13 +231,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_wrong_and_not_noticed_is_said_and_fails() {
+    fn what_is_done_wrong_is_noticed_or_fails() {
         let mut out = Vec::new();
         let right = is_right(false, Some(Sabotage::NoLimits), &mut out).expect("room");
         assert!(!right);
         assert_eq!(out, b"no law noticed no-limits\n");
+        out.clear();
         assert!(is_right(true, Some(Sabotage::NoLimits), &mut out).expect("room"));
+        assert_eq!(out, b"a law noticed no-limits\n");
+        out.clear();
         assert!(is_right(false, None, &mut out).expect("room"));
         assert!(!is_right(true, None, &mut out).expect("room"));
+        assert!(out.is_empty());
     }
 }

@@ -33,6 +33,8 @@ pub(super) enum Heard {
         request: u64,
         result: Result<Value, String>,
     },
+    /// A request that had been answered was answered again: a retry was due meanwhile (W29).
+    Again { result: Value },
     /// Events, merged to a batch.
     Events(NetworkEvent),
     /// The server calls.
@@ -219,8 +221,10 @@ impl PlainSession {
             }
             Op::Response | Op::ResponseError => {
                 let request = self.number(&frame.id)?;
-                self.pending.remove(&request)?;
                 let said: Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
+                if self.pending.remove(&request).is_none() {
+                    return (frame.op == Op::Response).then_some(Heard::Again { result: said });
+                }
                 let result = match frame.op {
                     Op::Response => Ok(said),
                     _ => Err(said["message"].as_str().unwrap_or_default().to_owned()),

@@ -44,7 +44,10 @@ impl Scenario {
             operators,
         ];
         let all: Vec<String> = all.into_iter().flatten().collect();
-        let uuids: Vec<&str> = self.uuids.iter().map(|(uuid, _)| uuid.as_str()).collect();
+        let uuids = self.uuids.iter();
+        let uuids: Vec<String> = uuids
+            .map(|(uuid, kind)| format!("{uuid} ({kind})"))
+            .collect();
         let (all, uuids) = (all.join(", "), uuids.join(", "));
         format!("{all}; clients share {uuids}")
     }

@@ -117,7 +117,7 @@ impl PlainAgent {
                 }
                 Some(Heard::Call { id, method, params }) => self.call(cx, id, &method, &params),
                 Some(Heard::Events(event)) => self.events(cx, &event),
-                Some(Heard::Answer { .. }) | None => {}
+                Some(Heard::Answer { .. } | Heard::Again { .. }) | None => {}
             },
         }
         while let Some(entry) = self.jobs.first_entry() {

@@ -190,6 +190,7 @@ impl PlainClient {
                     self.answered(cx, waits, result);
                 }
             }
+            Heard::Again { result } => self.answered_again(&result),
             Heard::Events(event) => self.events(cx, event),
             // It serves no agent.
             Heard::Call { id, .. } => self.session.answer(cx, id, Err("no such agent")),
@@ -272,6 +273,14 @@ impl PlainClient {
                 };
                 cx.saw(Seen::Done { op, outcome });
             }
+        }
+    }
+
+    /// The original takes no notice. If it was a get, the server may know a reference by it.
+    fn answered_again(&mut self, result: &Value) {
+        let got = result[0].as_str();
+        if let Some(uuid) = got.filter(|got| !self.held().iter().any(|held| held == got)) {
+            self.unclear.insert(uuid.to_owned());
         }
     }
 
