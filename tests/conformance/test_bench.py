@@ -90,10 +90,11 @@ def test_a_broken_promise_is_named_and_fails(tmp_path: Path, wrong: str, what: s
         tmp_path, "--fault=steady", "--deadline=1", f"--agent-program={agent}", "--output=json"
     )
     said, errors = bench.communicate(timeout=200)
-    assert bench.returncode == 1, errors
+    assert bench.returncode == 4, errors
     [broken] = json.loads(said)["broken"]
     assert broken.startswith("steady: ") and broken.endswith(what), broken
-    assert errors.splitlines()[-1] == f"error: broken promises: {broken}"
+    said = {"error": f"broken promises: {broken}", "kind": None, "hint": None}
+    assert json.loads(errors.splitlines()[-1]) == said
 
 
 def state(program: Path) -> str:
@@ -104,17 +105,50 @@ def state(program: Path) -> str:
         return "gone"
 
 
+def until(bench: subprocess.Popen[str], fault: str) -> dict[Path, str]:
+    """Waits until a fault begins; returns the programs that it has started, with their names."""
+    children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+    while bench.stderr.readline().strip() != f"{fault} …":
+        assert bench.poll() is None
+    programs = [Path("/proc") / pid for pid in children.read_text().split()]
+    named = {program: (program / "comm").read_text().strip() for program in programs}
+    assert sorted(named.values()) == ["huly-agent", "huly-agent", "huly-network"]
+    return named
+
+
 def with_a_frozen_server(folder: Path) -> tuple[subprocess.Popen[str], list[Path]]:
     """The benchmark, and the programs that it has started."""
     bench = start(folder, "--fault=server-frozen", "--pause=600")
-    children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
-    while bench.stderr.readline().strip() != "server-frozen …":
-        assert bench.poll() is None
-    programs = [Path("/proc") / pid for pid in children.read_text().split()]
-    names = sorted((program / "comm").read_text().strip() for program in programs)
-    assert names == ["huly-agent", "huly-agent", "huly-network"]
+    programs = list(until(bench, "server-frozen"))
     eventually("the server is frozen", lambda: "T" in map(state, programs))
     return bench, programs
+
+
+@pytest.mark.parametrize("program", ["huly-agent", "huly-network"])
+def test_a_program_that_ends_by_itself_is_named(tmp_path: Path, program: str) -> None:
+    bench = start(tmp_path, "--fault=steady", "--fault=connections-cut", "--output=json")
+    programs = until(bench, "connections-cut")
+    one = next(pid for pid, name in programs.items() if name == program)
+    os.kill(int(one.name), signal.SIGKILL)
+    said, errors = bench.communicate(timeout=200)
+    assert bench.returncode == 1, errors
+    error = json.loads(errors.splitlines()[-1])["error"]
+    name = {"huly-agent": "agent-"}.get(program, program)
+    assert error.startswith(f"connections-cut: {name}") and "SIGKILL" in error, error
+    # What was over before is not lost.
+    report = json.loads(said)
+    assert [part["fault"] for part in report["faults"]] == ["steady"]
+    assert report["referencesLeft"] is None
+
+
+def test_what_was_over_is_told_when_it_is_interrupted(tmp_path: Path) -> None:
+    bench = start(tmp_path, "--fault=steady", "--fault=server-frozen", "--pause=600")
+    until(bench, "server-frozen")
+    bench.send_signal(signal.SIGINT)
+    said, errors = bench.communicate(timeout=60)
+    assert bench.returncode == 1, errors
+    assert errors.splitlines()[-1] == "error: ended by SIGINT"
+    assert [line.split()[0] for line in said.split("\n\n")[0].splitlines()] == ["FAULT", "steady"]
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,5 +1,7 @@
 """What the command line says of failures, and its exit codes."""
 
+import json
+
 import pytest
 
 from conftest import Peers
@@ -17,6 +19,15 @@ def test_an_unknown_outcome_has_an_exit_code_of_its_own(peers: Peers, network: N
     assert len(agent.containers[uuid].waiting) == 1
     assert "outcome unknown" in done.stderr
     assert "before you send it again" in done.stderr
+
+
+def test_scripts_read_what_failed(network: Network) -> None:
+    done = run_huly(network, "-o", "json", "get", "a-kind-that-is-none")
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stderr)
+    assert said["kind"] == "NoSuchKind"
+    assert "a-kind-that-is-none" in said["error"]
+    assert "huly agents" in said["hint"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ pub(crate) struct Args {
     #[arg(short, long, value_enum, default_value_t, global = true)]
     pub(crate) output: Output,
     /// How long to wait for the server and for each answer, in seconds.
-    #[arg(long, env = "HULY_TIMEOUT", default_value = "10", value_parser = seconds, global = true)]
+    #[arg(long, env = "HULY_TIMEOUT", default_value = "10", value_parser = seconds, global = true,
+          allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) log: LogArgs,
@@ -127,7 +128,7 @@ pub(crate) struct Get {
     /// The container kind.
     pub(crate) kind: String,
     /// The container, 1 to 253 characters; without one any that fits, or a new one.
-    #[arg(long)]
+    #[arg(long, value_parser = uuid)]
     pub(crate) uuid: Option<String>,
     /// A container label; may be repeated.
     #[arg(long = "label", value_name = "LABEL")]
@@ -146,6 +147,7 @@ pub(crate) struct Get {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Request {
     /// The container.
+    #[arg(value_parser = uuid)]
     pub(crate) uuid: String,
     /// What it is asked to do.
     pub(crate) operation: String,
@@ -163,12 +165,19 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Watch {
     /// Print the events of this container instead.
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = uuid)]
     pub(crate) container: Option<String>,
 }
 
 fn json(text: &str) -> Result<Json, String> {
     Json::parse(text).map_err(|error| format!("not a JSON value (text needs quotes): {error}"))
+}
+
+fn uuid(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        1..=253 => Ok(text.to_owned()),
+        count => Err(format!("1 to 253 characters were expected, not {count}")),
+    }
 }
 
 fn address(text: &str) -> Result<String, String> {
@@ -192,6 +201,28 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_values_are_refused_and_named() {
+        let long = "u".repeat(254);
+        for (words, what) in [
+            (
+                &["huly", "get", "room", "--uuid", ""][..],
+                "1 to 253 characters",
+            ),
+            (&["huly", "get", "room", "--uuid", &long], "not 254"),
+            (&["huly", "request", "", "count"], "1 to 253 characters"),
+            (
+                &["huly", "--timeout", "-1", "agents"],
+                "more than 0 seconds",
+            ),
+            (&["huly", "bench", "faults", "--clients", "4"], "5..=1000"),
+        ] {
+            let error = Args::shape("huly").try_get_matches_from(words).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(what), "{words:?}: {error}");
+        }
+    }
 
     #[test]
     fn the_flags_fit_together() {

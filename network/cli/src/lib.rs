@@ -14,11 +14,13 @@ use huly_client::Client;
 use huly_program::{init_tracing, shutdown_signal};
 
 use crate::args::{Args, Command};
+use crate::failure::Complaint;
 
 /// Runs the command line; `name` is how it was called.
 ///
 /// Exits with 0, with 1 after a failure, with 2 for wrong usage, with 3 when a request may or may not
-/// have run. What failed is on standard error, and below it what to do about it.
+/// have run, with 4 when a benchmark saw that a promise was broken. What failed is on standard error,
+/// and below it what to do about it; with `-o json` both are one JSON object.
 pub fn main(name: &'static str) -> ExitCode {
     let mut shape = Args::shape(name);
     let matches = shape.get_matches_mut();
@@ -26,10 +28,11 @@ pub fn main(name: &'static str) -> ExitCode {
         Ok(args) => args,
         Err(error) => error.format(&mut shape).exit(),
     };
+    let output = args.output;
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&format!("{error:#}"), failure::hint(&error, name));
+            output::complain(&Complaint::about(&error, name), output);
             failure::code(&error).into()
         }
     }
@@ -43,11 +46,7 @@ fn run(args: Args) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut shutdown = shutdown_signal()?;
         if let Command::Bench(bench) = &args.command {
-            return tokio::select! {
-                outcome = bench::run(bench, args.output) => outcome,
-                // What it has started is ended.
-                name = shutdown.recv() => Err(anyhow::anyhow!("ended by {name}")),
-            };
+            return bench::run(bench, args.output, &mut shutdown).await;
         }
         let client = Client::builder(args.network.as_str())
             .request_timeout(args.timeout)
@@ -87,7 +86,6 @@ async fn dispatch(client: &Client, args: &Args) -> anyhow::Result<()> {
         Command::Get(get) => call::get(client, get, args.output).await,
         Command::Request(request) => call::request(client, request, args).await,
         Command::Watch(watch) => watch::watch(client, watch, args.output).await,
-        // It has clients of its own.
-        Command::Bench(bench) => bench::run(bench, args.output).await,
+        Command::Bench(_) => anyhow::bail!("a benchmark has a network of its own"),
     }
 }

@@ -9,6 +9,9 @@
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use crate::args::Output;
+use crate::failure::Complaint;
+
 /// Prints rows under a header, as kubectl does.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) {
     if rows.is_empty() {
@@ -67,9 +70,15 @@ pub(crate) fn say(text: &str) {
 }
 
 /// Says what went wrong, and what to do about it.
-pub(crate) fn complain(text: &str, hint: Option<String>) {
-    eprintln!("error: {text}");
-    if let Some(hint) = hint {
+pub(crate) fn complain(complaint: &Complaint, output: Output) {
+    if output == Output::Json
+        && let Ok(json) = serde_json::to_string(complaint)
+    {
+        eprintln!("{json}");
+        return;
+    }
+    eprintln!("error: {}", complaint.error);
+    if let Some(hint) = &complaint.hint {
         eprintln!("hint: {hint}");
     }
 }

@@ -60,6 +60,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let instance = Uuid::new_v4().to_string();
     let term = wall_ms();
     let config = args.config(instance.clone(), term)?;
+    let settle_ms = config.settle.as_millis();
     let (ask, asked) = mpsc::unbounded_channel();
     let registry = prometheus::Registry::new();
     registry.register(Box::new(StatsCollector::new(ask.clone())?))?;
@@ -80,6 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             network = args.network_name,
             instance,
             term,
+            settle_ms,
             "network server listens"
         );
         tokio::select! {

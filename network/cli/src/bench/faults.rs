@@ -16,8 +16,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::{ValueEnum, value_parser};
+use huly_program::Shutdown;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ use self::caller::{Caller, Manner};
 use self::fault::Fault;
 use self::network::{Network, Programs};
 use self::progress::Progress;
+pub(crate) use self::report::Broken;
 use self::report::{COLUMNS, Part, Report, WIDE_COLUMNS};
 use crate::args::{Output, seconds};
 use crate::output::{json, line, table};
@@ -52,26 +54,29 @@ pub(crate) struct Arguments {
     /// Clients: each has one request under way at most. A fifth each sends them through the
     /// server, the same marked idempotent, over direct connections, these marked idempotent, and
     /// gets and releases containers.
-    #[arg(long, default_value_t = 25, value_parser = value_parser!(u16).range(1..=1_000))]
+    #[arg(long, default_value_t = 25, value_parser = value_parser!(u16).range(5..=1_000))]
     clients: u16,
     /// Requests in a second, of all clients, while nothing goes wrong.
     #[arg(long, default_value_t = 250, value_parser = value_parser!(u32).range(1..=100_000))]
     rate: u32,
     /// How long the load is looked at with each fault at least, in seconds.
-    #[arg(long = "seconds", default_value = "8", value_parser = seconds)]
+    #[arg(long = "seconds", default_value = "8", value_parser = seconds,
+          allow_negative_numbers = true)]
     duration: Duration,
     /// How long what is frozen or cut off stays so, in seconds; 4 at least, for who is silent for
     /// less than 3 is not given up.
-    #[arg(long, default_value = "5", value_parser = pause)]
+    #[arg(long, default_value = "5", value_parser = pause, allow_negative_numbers = true)]
     pause: Duration,
     /// How long a request may take until its client gives it up, in seconds.
-    #[arg(long, default_value = "10", value_parser = seconds)]
+    #[arg(long, default_value = "10", value_parser = seconds,
+          allow_negative_numbers = true)]
     deadline: Duration,
     /// How long each way between clients, server and agents takes, in ms, as between machines.
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(0..=1_000))]
     latency_ms: u64,
     /// After how long an answer counts as late, in seconds.
-    #[arg(long, default_value = "1", value_parser = seconds)]
+    #[arg(long, default_value = "1", value_parser = seconds,
+          allow_negative_numbers = true)]
     late: Duration,
     /// The network server; unless given huly-network beside this program, or on PATH.
     #[arg(long, value_name = "FILE")]
@@ -85,25 +90,52 @@ pub(crate) struct Arguments {
     logs: Option<PathBuf>,
 }
 
-/// Runs the script, prints what became of the requests, and fails if a promise was broken.
-pub(crate) async fn run(arguments: &Arguments, output: Output) -> Result<()> {
+/// Runs the script, and prints what became of the requests; where it cannot be run to its end, of
+/// those of the faults that were over.
+///
+/// # Errors
+/// When it cannot be run to its end, or a promise was broken ([`Broken`]).
+pub(crate) async fn run(
+    arguments: &Arguments,
+    output: Output,
+    shutdown: &mut Shutdown,
+) -> Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-    // Dropped on the way out, everything that was started is ended.
-    let report = tokio::select! {
-        report = measure(arguments) => report?,
-        _ = hangup.recv() => bail!("the terminal is gone"),
+    let mut report = Report {
+        agents: arguments.agents.into(),
+        clients: arguments.clients.into(),
+        rate: arguments.rate,
+        faults: Vec::new(),
+        references_left: None,
+        broken: Vec::new(),
     };
+    // Dropped on the way out, everything that was started is ended.
+    let measured = tokio::select! {
+        measured = measure(arguments, &mut report) => measured,
+        _ = hangup.recv() => Err(anyhow!("the terminal is gone")),
+        name = shutdown.recv() => Err(anyhow!("ended by {name}")),
+    };
+    report.judge();
+    if measured.is_ok() || !report.faults.is_empty() {
+        print(&report, arguments, output)?;
+    }
+    if report.broken.is_empty() {
+        return measured;
+    }
+    let broken = Broken(report.broken);
+    Err(match measured {
+        Ok(()) => broken.into(),
+        Err(why) => why.context(broken),
+    })
+}
+
+fn print(report: &Report, arguments: &Arguments, output: Output) -> Result<()> {
     match output {
-        Output::Json => json(&report)?,
+        Output::Json => return json(report),
         Output::Table => table(COLUMNS, report.rows()),
         Output::Wide => table(WIDE_COLUMNS, report.wide_rows()),
     }
-    if output != Output::Json {
-        line(&format!("\n{}", explained(arguments)));
-    }
-    if !report.broken.is_empty() {
-        bail!("broken promises: {}", report.broken.join("; "));
-    }
+    line(&format!("\n{}", explained(arguments)));
     Ok(())
 }
 
@@ -138,7 +170,8 @@ fn explained(arguments: &Arguments) -> String {
     )
 }
 
-async fn measure(arguments: &Arguments) -> Result<Report> {
+/// Puts what it measures into the report, fault by fault.
+async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let programs = Programs {
         network: programs::find(
             "huly-network",
@@ -167,37 +200,30 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
     let progress = Progress::begin(faults.len() + 1);
     progress.step("start a network");
     let latency = Duration::from_millis(arguments.latency_ms);
-    let agents = usize::from(arguments.agents);
-    let mut network = Network::start(&programs, agents, latency, logs).await?;
+    let mut network = Network::start(&programs, report.agents, latency, logs).await?;
     let book = Arc::new(Book::new(arguments.clients.into(), arguments.late));
     let load = Load::start(&network, arguments, &book).await?;
-    let mut parts = Vec::new();
     for fault in faults {
         progress.step(&fault.name());
         book.turn();
         let end = Instant::now() + arguments.duration;
-        let done = fault.run(&mut network, &book, arguments.pause).await;
-        let again = done.with_context(|| fault.name())?;
-        sleep_until(end).await;
-        parts.push(Part::new(*fault, book.part(), again));
+        let done = async {
+            let again = fault.run(&mut network, &book, arguments.pause).await?;
+            network.during(sleep_until(end)).await?;
+            anyhow::Ok(again)
+        };
+        let again = done.await.with_context(|| fault.name())?;
+        report.faults.push(Part::new(*fault, book.part(), again));
     }
     progress.step("end");
     load.stop().await?;
     // What came in meanwhile belongs to the last.
-    if let Some(last) = parts.last_mut() {
+    if let Some(last) = report.faults.last_mut() {
         *last = Part::new(last.fault, book.part(), last.again);
     }
-    let mut report = Report {
-        agents,
-        clients: arguments.clients.into(),
-        rate: arguments.rate,
-        faults: parts,
-        references_left: network.references_left(LEFT).await?,
-        broken: Vec::new(),
-    };
-    report.judge();
+    report.references_left = Some(network.references_left(LEFT).await?);
     progress.end();
-    Ok(report)
+    Ok(())
 }
 
 /// The clients, at work.

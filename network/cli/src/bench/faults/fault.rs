@@ -55,7 +55,7 @@ impl Fault {
     /// asked after it.
     ///
     /// # Errors
-    /// When it cannot be done, or not all clients are answered again.
+    /// When it cannot be done, a program ends by itself, or not all clients are answered again.
     pub(crate) async fn run(
         self,
         network: &mut Network,
@@ -71,20 +71,20 @@ impl Fault {
                     Self::AgentKilled => process.kill().await?,
                     _ => process.end().await?,
                 }
-                let again = all_answered(book).await?;
+                let again = all_answered(network, book).await?;
                 network.start_agent(number).await?;
                 return Ok(again);
             }
             Self::AgentFrozen => {
                 let number = network.busiest().await?;
                 agent(network, number)?.process.freeze()?;
-                sleep(pause).await;
+                network.during(sleep(pause)).await?;
                 agent(network, number)?.process.thaw()?;
             }
             Self::AgentCutOff => {
                 let number = network.busiest().await?;
                 agent(network, number)?.to_server.set(Cable::STALLED);
-                sleep(pause).await;
+                network.during(sleep(pause)).await?;
                 agent(network, number)?.to_server.set(Cable::WHOLE);
             }
             Self::AgentsRestarted => return restart_all(network, book).await,
@@ -94,7 +94,7 @@ impl Fault {
             }
             Self::ServerFrozen => {
                 network.server.freeze()?;
-                sleep(pause).await;
+                network.during(sleep(pause)).await?;
                 network.server.thaw()?;
             }
             Self::ServerAndAgentKilled => {
@@ -102,7 +102,7 @@ impl Fault {
                 network.server.kill().await?;
                 agent(network, number)?.process.kill().await?;
                 network.server.start()?;
-                let again = all_answered(book).await?;
+                let again = all_answered(network, book).await?;
                 network.start_agent(number).await?;
                 return Ok(again);
             }
@@ -113,16 +113,16 @@ impl Fault {
                     for agent in &network.agents {
                         agent.direct.cut();
                     }
-                    sleep(BETWEEN_CUTS).await;
+                    network.during(sleep(BETWEEN_CUTS)).await?;
                 }
             }
             Self::ClientsCutOff => {
                 network.clients.set(Cable::STALLED);
-                sleep(pause).await;
+                network.during(sleep(pause)).await?;
                 network.clients.set(Cable::WHOLE);
             }
         }
-        all_answered(book).await
+        all_answered(network, book).await
     }
 }
 
@@ -132,14 +132,14 @@ async fn restart_all(network: &mut Network, book: &Book) -> Result<Duration> {
     for number in 0..network.agents.len() {
         agent(network, number)?.process.end().await?;
         network.start_agent(number).await?;
-        longest = longest.max(all_answered(book).await?);
+        longest = longest.max(all_answered(network, book).await?);
     }
     Ok(longest)
 }
 
-async fn all_answered(book: &Book) -> Result<Duration> {
-    let answered = timeout(PATIENCE, book.all_answered(Instant::now())).await;
-    match answered {
+async fn all_answered(network: &mut Network, book: &Book) -> Result<Duration> {
+    let answered = timeout(PATIENCE, book.all_answered(Instant::now()));
+    match network.during(answered).await? {
         Ok(took) => Ok(took),
         Err(_) => bail!("not all clients were answered again within {PATIENCE:?}"),
     }

@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use huly_client::Client;
 use huly_relay::Relay;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval, sleep};
 
 use super::process::Process;
 
@@ -15,6 +16,8 @@ use super::process::Process;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the server is asked for that.
 const ASK: Duration = Duration::from_millis(25);
+/// How often is looked whether all programs run.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The programs of a network.
 #[derive(Debug, Clone)]
@@ -87,6 +90,28 @@ impl Network {
             network.start_agent(number).await?;
         }
         Ok(network)
+    }
+
+    /// Waits for something while its programs run.
+    ///
+    /// # Errors
+    /// When one has ended meanwhile that nobody ended here: what became of requests would say nothing
+    /// of the fault.
+    pub(crate) async fn during<T>(&mut self, it: impl Future<Output = T>) -> Result<T> {
+        let mut it = pin!(it);
+        let mut look = interval(LOOK);
+        loop {
+            tokio::select! {
+                done = &mut it => return Ok(done),
+                _ = look.tick() => {}
+            }
+            let agents = self.agents.iter_mut().map(|agent| &mut agent.process);
+            for process in agents.chain([&mut self.server]) {
+                if let Some(died) = process.died()? {
+                    bail!(died);
+                }
+            }
+        }
     }
 
     /// Where clients connect to.

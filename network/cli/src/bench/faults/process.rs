@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -75,13 +75,27 @@ impl Process {
     /// # Errors
     /// When it has ended.
     pub(crate) fn still_runs(&mut self) -> Result<()> {
-        let Some(child) = &mut self.child else {
+        if self.child.is_none() {
             bail!("{} does not run", self.name);
-        };
-        if let Some(status) = child.try_wait()? {
-            bail!("{} ended with {status}: {}", self.name, self.last_words());
         }
-        Ok(())
+        match self.died()? {
+            Some(died) => bail!(died),
+            None => Ok(()),
+        }
+    }
+
+    /// How it ended, if it did though nobody ended it here.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub(crate) fn died(&mut self) -> Result<Option<String>> {
+        let status = self.child.as_mut().map(Child::try_wait).transpose()?;
+        let status = status.flatten();
+        Ok(status.map(|status| self.ended_with(status)))
+    }
+
+    fn ended_with(&self, status: ExitStatus) -> String {
+        format!("{} ended with {status}: {}", self.name, self.last_words())
     }
 
     /// Ends it at once (SIGKILL), and waits until it is gone.
@@ -107,7 +121,7 @@ impl Process {
             let ended = timeout(END, child.wait()).await;
             let status = ended.with_context(|| format!("{} does not end", self.name))??;
             if !status.success() {
-                bail!("{} ended with {status}: {}", self.name, self.last_words());
+                bail!(self.ended_with(status));
             }
         }
         Ok(())

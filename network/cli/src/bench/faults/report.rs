@@ -31,11 +31,16 @@ pub(crate) struct Report {
     /// Requests in a second, of all clients.
     pub(crate) rate: u32,
     pub(crate) faults: Vec<Part>,
-    /// References that were there although all clients had left.
-    pub(crate) references_left: u32,
+    /// References that were there although all clients had left; none if it did not come to that.
+    pub(crate) references_left: Option<u32>,
     /// What was promised and not kept, in words.
     pub(crate) broken: Vec<String>,
 }
+
+/// What was promised and not kept.
+#[derive(Debug, thiserror::Error)]
+#[error("broken promises: {}", .0.join("; "))]
+pub(crate) struct Broken(pub(crate) Vec<String>);
 
 impl Part {
     pub(crate) fn new(fault: Fault, ways: BTreeMap<Way, Tally>, again: Duration) -> Self {
@@ -83,9 +88,9 @@ impl Report {
             let said = broken.into_iter().map(|what| format!("{name}: {what}"));
             self.broken.extend(said);
         }
-        if self.references_left > 0 {
-            let left = format!("{} references are left of nobody", self.references_left);
-            self.broken.push(left);
+        if let Some(left @ 1..) = self.references_left {
+            self.broken
+                .push(format!("{left} references are left of nobody"));
         }
     }
 
@@ -178,7 +183,7 @@ mod tests {
             clients: 25,
             rate: 250,
             faults: vec![Part::new(Fault::ServerKilled, ways, Duration::from_secs(1))],
-            references_left: 0,
+            references_left: Some(0),
             broken: Vec::new(),
         }
     }
@@ -222,7 +227,7 @@ mod tests {
         report.judge();
         assert!(report.broken.is_empty(), "{:?}", report.broken);
         report.faults[0].all.ran_twice = 2;
-        report.references_left = 1;
+        report.references_left = Some(1);
         report.judge();
         let expected = [
             "server-killed: 2 ran twice",
