@@ -8,9 +8,15 @@ use huly_protocol::Json;
 
 use crate::bench::Bench;
 
+/// What it exits with.
+const ENDS: &str = "\
+Exits with 0; with 1 when it failed, 2 for wrong usage, 3 when a request may or may not have run, 4 when a \
+benchmark saw that a promise was broken. Errors are on standard error; with -o json each is an object with \
+\"error\", \"kind\" (as the client crate names it, or null) and \"hint\".";
+
 /// See what lives where in a Huly network, and talk to its containers.
 #[derive(Debug, Clone, Parser)]
-#[command(version, arg_required_else_help = true, args_override_self = true)]
+#[command(version, arg_required_else_help = true, args_override_self = true, after_help = ENDS)]
 pub(crate) struct Args {
     /// The network server, HOST:PORT.
     #[arg(
