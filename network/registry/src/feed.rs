@@ -50,10 +50,17 @@ impl Feed {
         self.agents.len() + self.containers.len() + self.held.len()
     }
 
+    /// What TypeScript clients are still to be told.
+    pub(crate) fn unsent_batch(&self) -> usize {
+        let containers = self.plain_containers.len() + self.plain_later.len();
+        self.plain_agents.len() + containers + self.plain_again.len()
+    }
+
     /// Whether TypeScript clients are still to be told that of a container.
     pub(crate) fn is_to_be(&self, event: EventKind, uuid: &Id) -> bool {
-        let told = self.plain_containers.get(&**uuid);
-        told.is_some_and(|told| told.event == event)
+        let told = [&self.plain_containers, &self.plain_later];
+        let mut told = told.iter().filter_map(|events| events.get(&**uuid));
+        told.any(|told| told.event == event)
     }
 
     /// What a client of ours is to be told of a container that it holds; it takes the place of what it

@@ -141,11 +141,19 @@ impl Registry {
         let may_live = (entry.by_uuid || entry.lived_before) && !entry.alone;
         let may_live = may_live && self.may_be_exclusive(entry);
         let former = may_live.then(|| self.former_leases_end());
-        let Some(until) = fence.max(former).filter(|until| *until > self.now.mono) else {
+        let Some(until) = fence.max(former) else {
             return false;
         };
-        self.timers.set(until, Timer::Fence(uuid.clone()));
-        true
+        let timer = Timer::Fence(uuid.clone());
+        // Past that time, too: its agent may be back, and what says so may wait to be read.
+        if self.timers.is_set(&timer) {
+            return true;
+        }
+        let lasts = until > self.now.mono;
+        if lasts {
+            self.timers.set(until, timer);
+        }
+        lasts
     }
 
     /// Whether no other life of a container can accept requests any more.
@@ -162,13 +170,7 @@ impl Registry {
         }
         self.fences.remove(uuid);
         self.place_again(uuid);
-        if self
-            .entries
-            .get(uuid)
-            .is_some_and(|entry| entry.lived_before)
-        {
-            self.publish_placeless_to_all(uuid);
-        }
+        self.publish_placeless_to_all(uuid);
         let agent = self.entries.get(uuid).and_then(Entry::agent).cloned();
         if let Some(agent) = agent {
             self.confirm(&agent, [uuid.clone()].into());

@@ -226,6 +226,7 @@ impl Registry {
             agent: agent.clone(),
         };
         entry.attempts = 0;
+        entry.on = None;
         entry.named = true;
         entry.begins();
         entry.live_since = Some(self.now.mono);

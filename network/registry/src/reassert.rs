@@ -66,10 +66,8 @@ impl Registry {
         for uuid in place {
             self.place(&uuid);
         }
-        if !self.settling() {
-            for uuid in believed {
-                self.publish_placeless(client, &uuid);
-            }
+        for uuid in believed {
+            self.publish_placeless(client, &uuid);
         }
         now(&answers)
     }

@@ -85,8 +85,11 @@ pub struct Sizes {
     pub fences_over: usize,
     /// Containers of which requests are held that nobody got or registered.
     pub unknown: usize,
-    /// Events that should have been sent in the step that they happened in.
+    /// Events that should have been sent in the step that they happened in, and those for TypeScript
+    /// clients that no time is set for.
     pub unsent: usize,
+    /// Uuids without a container of which the last life is remembered.
+    pub past: usize,
 }
 
 impl Sizes {
@@ -94,6 +97,8 @@ impl Sizes {
     pub const MOST_HELD: usize = MAX_HELD;
     /// Answers to one client that may be remembered.
     pub const MOST_REMEMBERED: usize = 2 * Recent::<String, ()>::MOST;
+    /// Uuids of which the last life may be remembered.
+    pub const MOST_PAST: usize = Recent::<Id, ()>::MOST;
     /// Containers that may be in begun registrations of one client.
     pub const MOST_CHUNKED: usize = MAX_CHUNKED;
 
@@ -129,6 +134,7 @@ impl Registry {
         let is_due = |uuid: &Id| self.timers.is_set(&Timer::Fence(uuid.clone()));
         let over = self.fences.iter();
         let over = over.filter(|(uuid, fence)| self.is_over(fence) && !is_due(uuid));
+        let is_batch_due = self.timers.is_set(&Timer::Events);
         let durable = self.durable.values().map(IndexSet::len);
         let reserve = self.in_reserve.values().map(BTreeSet::len);
         let mut sizes = Sizes {
@@ -157,7 +163,13 @@ impl Registry {
             fences_alone: alone.count(),
             fences_over: over.count(),
             unknown: self.early_calls.len(),
-            unsent: self.feed.unsent(),
+            unsent: self.feed.unsent()
+                + if is_batch_due {
+                    0
+                } else {
+                    self.feed.unsent_batch()
+                },
+            past: self.past.len(),
             ..Sizes::default()
         };
         self.sessions

@@ -158,3 +158,28 @@ fn who_gets_again_what_has_just_ended_knows_where_it_is() {
     // Removed, updated; and added, which says no client where it is.
     assert_eq!(events, [2, 1, 0], "{told:?}");
 }
+
+/// Also where it has moved before that was told.
+#[test]
+fn who_gets_again_what_has_just_ended_and_moves_knows_where_it_is() {
+    let mut world = World::new();
+    let first = world.agent("a", Rust, &["k"]);
+    let plain = world.client("p", Plain);
+    world.get(plain, "k", json!({"uuid": "u"}));
+    world.ask(plain, "cr", json!({"uuid": "u"})).unwrap();
+    world.run(4_980);
+    world.get(plain, "k", json!({"uuid": "other"}));
+    while world.home(plain, "u").is_some() {
+        world.run(1);
+    }
+    world.events(plain);
+    world.get(plain, "k", json!({"uuid": "u"}));
+    world.agent("b", Rust, &["k"]);
+    world.ask(first, "au", json!({"uuid": "a"})).unwrap();
+    assert_eq!(world.home(plain, "u").as_deref(), Some("b"));
+    world.run(500);
+    let told = containers(&mut world, plain);
+    let of_it = |told: &&Value| told["container"]["uuid"] == "u" && told["event"] == 1;
+    let last = told.iter().rfind(of_it).unwrap();
+    assert_eq!(last["container"]["agentId"], "b", "{told:?}");
+}

@@ -111,7 +111,7 @@ fn what_is_orphaned_ends_after_a_restart_and_a_pause_too() {
 
 #[test]
 fn an_agent_that_is_back_in_a_pause_has_its_exclusive_containers_still() {
-    for first in [false, true] {
+    for first in ["nothing", "a ping", "a get", "a registration", "a release"] {
         let mut world = World::starting(config());
         world.run(5_000);
         let spec = json!({"kind": "k", "revision": 1, "exclusive": true});
@@ -120,6 +120,9 @@ fn an_agent_that_is_back_in_a_pause_has_its_exclusive_containers_still() {
         let client = world.client("c", Rust);
         world.get(client, "k", json!({"uuid": "u"}));
         let other = world.agent("b", Rust, &["k"]);
+        let second = world.client("d", Rust);
+        let third = world.client("e", Rust);
+        world.get(third, "k", json!({"uuid": "u"}));
         world.run(200);
         world.close(agent);
         // The grace is over, and the lease is not.
@@ -127,8 +130,15 @@ fn an_agent_that_is_back_in_a_pause_has_its_exclusive_containers_still() {
         assert_eq!(world.registry.snapshot().agents.len(), 1);
         world.now += ms(900);
         match first {
-            true => world.say(client, Op::Ping, "", ""),
-            false => world.input(Input::Wake),
+            "a ping" => world.say(client, Op::Ping, "", ""),
+            "a get" => {
+                world.request(second, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+            }
+            "a registration" => drop(world.agent("f", Rust, &["k"])),
+            "a release" => {
+                world.ask(third, "cr", json!({"uuid": "u"})).unwrap();
+            }
+            _ => world.input(Input::Wake),
         }
         world.reconnect(agent);
         world.run(2_000);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::restart::{assert_again, restarted};
-use crate::support::{AgentSim, Plain, Rust, World, config, uuid_of};
+use crate::support::{AgentSim, Plain, Rust, World, config, later, uuid_of};
 
 #[test]
 fn references_are_asserted_again_in_bulk() {
@@ -170,4 +170,45 @@ fn who_asserts_it_to_a_server_that_settles_is_told_after_that() {
         world.held_events(client),
         [json!({"uuid": "u", "event": 2})]
     );
+}
+
+/// Its agent had brought it, and was lost again before.
+#[test]
+fn who_asserts_what_was_lost_while_the_server_settles_is_told_so() {
+    let (mut world, agent, client) = restarted();
+    let epoch = world[agent].sim().containers["u"].huly["epoch"].clone();
+    let other = world.client("d", Rust);
+    world.ask(other, "xr", assert_again("d", &epoch)).unwrap();
+    world.reconnect(agent);
+    world.close(agent);
+    world.run(1_000);
+    world.connect(client);
+    world.ask(client, "xr", assert_again("c", &epoch)).unwrap();
+    world.run(1_000);
+    assert_eq!(
+        world.held_events(client),
+        [json!({"uuid": "u", "event": 2})]
+    );
+}
+
+/// Somebody else asked for it first, and it may not be placed before leases of before are over.
+#[test]
+fn who_asserts_what_waits_for_a_lease_is_told_when_that_is_over() {
+    let mut world = World::starting(later());
+    world.specify(json!({"kind": "k", "revision": 1, "exclusive": true}));
+    let other = world.client("d", Rust);
+    let get = world.request(other, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    let client = world.client("c", Rust);
+    world
+        .ask(client, "xr", assert_again("c", &json!([1, 7])))
+        .unwrap();
+    world.run(3_700);
+    assert!(world.held_events(client).is_empty());
+    world.run(100);
+    assert!(world.answer(other, &get).unwrap().is_err());
+    assert_eq!(
+        world.held_events(client),
+        [json!({"uuid": "u", "event": 2})]
+    );
+    assert!(world.held_events(other).is_empty());
 }

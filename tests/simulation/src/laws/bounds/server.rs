@@ -86,7 +86,7 @@ pub(super) fn by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 7] {
 }
 
 /// By other sizes.
-pub(super) fn by_sizes(sizes: &Sizes) -> [Bound; 12] {
+pub(super) fn by_sizes(sizes: &Sizes) -> [Bound; 13] {
     let waits = sizes.waiters + sizes.early_gets + sizes.held;
     let timers = timers(sizes);
     [
@@ -114,6 +114,7 @@ pub(super) fn by_sizes(sizes: &Sizes) -> [Bound; 12] {
         ("timers", sizes.timers, timers),
         ("leases that are over", sizes.fences_over, 0),
         ("events not sent", sizes.unsent, 0),
+        ("lives before", sizes.past, Sizes::MOST_PAST),
     ]
 }
 
