@@ -11,7 +11,7 @@ use crate::bench::Bench;
 /// What it exits with.
 const ENDS: &str = "\
 Exits with 0; with 1 when it failed, 2 for wrong usage, 3 when a request may or may not have run, 4 when a \
-benchmark saw that a promise was broken. Errors are on standard error; with -o json each is an object with \
+benchmark saw that a promise was broken. Errors are on standard error; with -o json each that is not of wrong usage is an object with \
 \"error\", \"kind\" (as the client crate names it, or null) and \"hint\".";
 
 /// See what lives where in a Huly network, and talk to its containers.
@@ -117,6 +117,10 @@ pub(crate) enum Command {
     /// Exits with 3 when it is not known whether the request ran, with 1 when it failed.
     Request(Request),
     /// Print what happens: in the network, or with --container the events of one container.
+    ///
+    /// In the network first what is there, then what is added, updated and removed; and all that is
+    /// there again when something may have been missed, as with a server that was started anew. Of a
+    /// container the events that it sends from now on, in all its lives.
     Watch(Watch),
     /// Measure what a network does under a load.
     Bench(Bench),
@@ -125,16 +129,17 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Find {
     /// Only containers of this kind.
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     pub(crate) kind: Option<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Get {
     /// The container kind.
+    #[arg(value_parser = name)]
     pub(crate) kind: String,
     /// The container, 1 to 253 characters; without one any that fits, or a new one.
-    #[arg(long, value_parser = uuid)]
+    #[arg(long, value_parser = name)]
     pub(crate) uuid: Option<String>,
     /// A container label; may be repeated.
     #[arg(long = "label", value_name = "LABEL")]
@@ -153,7 +158,7 @@ pub(crate) struct Get {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Request {
     /// The container.
-    #[arg(value_parser = uuid)]
+    #[arg(value_parser = name)]
     pub(crate) uuid: String,
     /// What it is asked to do.
     pub(crate) operation: String,
@@ -171,7 +176,7 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Watch {
     /// Print the events of this container instead.
-    #[arg(long, value_name = "UUID", value_parser = uuid)]
+    #[arg(long, value_name = "UUID", value_parser = name)]
     pub(crate) container: Option<String>,
 }
 
@@ -179,7 +184,8 @@ fn json(text: &str) -> Result<Json, String> {
     Json::parse(text).map_err(|error| format!("not a JSON value (text needs quotes): {error}"))
 }
 
-fn uuid(text: &str) -> Result<String, String> {
+/// A kind or a uuid.
+fn name(text: &str) -> Result<String, String> {
     match text.chars().count() {
         1..=253 => Ok(text.to_owned()),
         count => Err(format!("1 to 253 characters were expected, not {count}")),
@@ -217,6 +223,7 @@ mod tests {
                 "1 to 253 characters",
             ),
             (&["huly", "get", "room", "--uuid", &long], "not 254"),
+            (&["huly", "get", ""], "not 0"),
             (&["huly", "request", "", "count"], "1 to 253 characters"),
             (
                 &["huly", "--timeout", "-1", "agents"],

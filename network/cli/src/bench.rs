@@ -28,7 +28,8 @@ enum Benchmark {
     /// deadline, or fails with an error that says neither that it did not run nor that it may have;
     /// when one fails while nothing goes wrong, or one through the server may have run while agents
     /// end in order; or when a reference is left 10 s after all clients have gone. With 1 when it cannot
-    /// be run to its end: it then prints what became of the requests of the faults that were over.
+    /// be run to its end and no promise was broken until then: it prints what became of the requests
+    /// of the faults that were over.
     Faults(faults::Arguments),
     /// Become a program that ends with its parent: how those of a benchmark are started.
     #[command(hide = true)]

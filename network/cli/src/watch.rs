@@ -34,9 +34,14 @@ async fn network(client: &Client, output: Output) -> anyhow::Result<()> {
         anyhow::bail!("the network server is an original one, which does not tell what happens");
     }
     let mut updates = pin!(client.updates());
+    let mut began = false;
     while let Some(update) = updates.next().await {
         match update {
-            Update::Reset => {}
+            // In JSON the next snapshot says so.
+            Update::Reset if began && output != Output::Json => {
+                line("network    again    what there is now follows");
+            }
+            Update::Reset => began = true,
             Update::Snapshot(event) | Update::Event(event) => print(&event, output)?,
         }
     }

@@ -106,6 +106,7 @@ pub(crate) async fn run(
         clients: arguments.clients.into(),
         rate: arguments.rate,
         faults: Vec::new(),
+        cut_short: None,
         references_left: None,
         broken: Vec::new(),
     };
@@ -202,7 +203,9 @@ async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let latency = Duration::from_millis(arguments.latency_ms);
     let mut network = Network::start(&programs, report.agents, latency, logs).await?;
     let book = Arc::new(Book::new(arguments.clients.into(), arguments.late));
-    let load = Load::start(&network, arguments, &book).await?;
+    let address = network.address();
+    let load = Load::start(&address, arguments, &book);
+    let load = network.during(load).await??;
     for fault in faults {
         progress.step(&fault.name());
         book.turn();
@@ -212,8 +215,17 @@ async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
             network.during(sleep_until(end)).await?;
             anyhow::Ok(again)
         };
-        let again = done.await.with_context(|| fault.name())?;
-        report.faults.push(Part::new(*fault, book.part(), again));
+        let done = done.await.with_context(|| fault.name());
+        let part = Part::new(
+            *fault,
+            book.part(),
+            done.as_ref().copied().unwrap_or_default(),
+        );
+        if let Err(error) = done {
+            report.cut_short = Some(part);
+            return Err(error);
+        }
+        report.faults.push(part);
     }
     progress.step("end");
     load.stop().await?;
@@ -234,7 +246,7 @@ struct Load {
 
 impl Load {
     /// Starts them, and returns when each was answered.
-    async fn start(network: &Network, arguments: &Arguments, book: &Arc<Book>) -> Result<Self> {
+    async fn start(address: &str, arguments: &Arguments, book: &Arc<Book>) -> Result<Self> {
         let clients = usize::from(arguments.clients);
         let manner = Manner {
             pace: Duration::from_secs(1) * u32::from(arguments.clients) / arguments.rate,
@@ -243,9 +255,8 @@ impl Load {
         let run = format!("bench-{:08x}", rand::random::<u32>());
         let (stop, stopped) = watch::channel(false);
         let mut callers = JoinSet::new();
-        let address = network.address();
         for number in 0..clients {
-            let caller = Caller::start(&address, &run, number, book.clone(), manner).await?;
+            let caller = Caller::start(address, &run, number, book.clone(), manner).await?;
             callers.spawn(caller.run(stopped.clone()));
         }
         let began = Instant::now();

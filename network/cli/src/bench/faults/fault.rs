@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::book::Book;
 use super::network::Network;
+use super::report::Broken;
 
 /// How long all clients may take to be answered again.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -141,7 +142,10 @@ async fn all_answered(network: &mut Network, book: &Book) -> Result<Duration> {
     let answered = timeout(PATIENCE, book.all_answered(Instant::now()));
     match network.during(answered).await? {
         Ok(took) => Ok(took),
-        Err(_) => bail!("not all clients were answered again within {PATIENCE:?}"),
+        Err(_) => {
+            let broken = format!("not all clients were answered again within {PATIENCE:?}");
+            bail!(Broken(vec![broken]))
+        }
     }
 }
 

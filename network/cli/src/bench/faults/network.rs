@@ -155,7 +155,8 @@ impl Network {
             if known {
                 agent.process.still_runs()?;
             }
-            let agents = self.observer.agents().await?;
+            let observer = self.observer.clone();
+            let agents = self.during(observer.agents()).await??;
             if agents.iter().any(|agent| agent.agent_id == name) == known {
                 return Ok(());
             }

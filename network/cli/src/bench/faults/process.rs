@@ -153,7 +153,10 @@ impl Process {
 
     fn last_words(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let last = log.lines().next_back().unwrap_or("it said nothing");
-        last.to_owned()
+        let last = log.lines().next_back();
+        last.map_or_else(
+            || "it said nothing".to_owned(),
+            |last| format!("the last that it said was: {last}"),
+        )
     }
 }

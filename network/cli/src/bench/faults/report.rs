@@ -31,6 +31,9 @@ pub(crate) struct Report {
     /// Requests in a second, of all clients.
     pub(crate) rate: u32,
     pub(crate) faults: Vec<Part>,
+    /// That of a fault that was not over when the run ended.
+    #[serde(skip)]
+    pub(crate) cut_short: Option<Part>,
     /// References that were there although all clients had left; none if it did not come to that.
     pub(crate) references_left: Option<u32>,
     /// What was promised and not kept, in words.
@@ -87,6 +90,13 @@ impl Report {
             let name = part.fault.name();
             let said = broken.into_iter().map(|what| format!("{name}: {what}"));
             self.broken.extend(said);
+        }
+        // What failed in it, something else may have done; never may a request run twice or be lost.
+        if let Some(part) = &self.cut_short {
+            let broken = part.all.broken().into_iter();
+            let name = part.fault.name();
+            self.broken
+                .extend(broken.map(|what| format!("{name}: {what}")));
         }
         if let Some(left @ 1..) = self.references_left {
             self.broken
@@ -183,6 +193,7 @@ mod tests {
             clients: 25,
             rate: 250,
             faults: vec![Part::new(Fault::ServerKilled, ways, Duration::from_secs(1))],
+            cut_short: None,
             references_left: Some(0),
             broken: Vec::new(),
         }
@@ -234,6 +245,17 @@ mod tests {
             "1 references are left of nobody",
         ];
         assert_eq!(report.broken, expected);
+    }
+
+    #[test]
+    fn of_a_fault_that_was_not_over_is_said_what_must_never_be() {
+        let mut report = report();
+        report.cut_short = report.faults.pop();
+        let part = report.cut_short.as_mut().unwrap();
+        part.fault = Fault::Steady;
+        part.all.lost = 1;
+        report.judge();
+        assert_eq!(report.broken, ["steady: 1 were answered and lost"]);
     }
 
     #[test]
