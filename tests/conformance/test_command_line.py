@@ -1,12 +1,14 @@
 """What the command line says of failures, and its exit codes."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from conftest import Peers
-from programs import Network, run_huly
-from wire import fresh
+from conftest import Peers, Programs
+from programs import BIN, Network, run_huly
+from wire import eventually, fresh
 
 
 def test_an_unknown_outcome_has_an_exit_code_of_its_own(peers: Peers, network: Network) -> None:
@@ -43,3 +45,26 @@ def test_a_failure_says_what_to_do(network: Network, arguments: list[str], said:
     error, hint = done.stderr.splitlines()
     assert error.startswith("error: ")
     assert hint.startswith("hint: ") and said in hint
+
+
+def test_a_watch_says_when_all_is_told_anew(
+    peers: Peers, programs: Programs, tmp_path: Path
+) -> None:
+    network = programs.network()
+    kind, uuid = fresh("kind"), fresh("room")
+    peers.agent(network, [kind])
+    peers.client(network).get(kind, {"uuid": uuid})
+    log = tmp_path / "watch"
+    command = [str(BIN / "huly"), "--network", network.host, "watch"]
+    with log.open("w") as out, subprocess.Popen(command, stdout=out) as watch:
+        try:
+            there = f"container  there    {uuid} of kind {kind}"
+            eventually("it is there", lambda: there in log.read_text())
+            network.kill()
+            network.start()
+            again = "network    again    what there is now follows"
+            eventually("it is told anew", lambda: again in log.read_text())
+            eventually("it is there again", lambda: uuid in log.read_text().split(again)[1])
+        finally:
+            watch.kill()
+    assert log.read_text().count(again) == 1

@@ -143,8 +143,8 @@ pub const LAWS: &[Law] = &[
     },
     Law {
         name: "in-touch-is-kept",
-        sentence: "a server gives up no agent that is in touch, however often and long it is paused \
-                   itself",
+        sentence: "a server gives up no agent and no client that is in touch, however often and long \
+                   it is paused itself",
         check: Check::News(touch::kept),
     },
     Law {

@@ -16,6 +16,7 @@ use crate::world::ProcessId;
 pub(crate) use calls::{Asked, Get};
 pub(crate) use durable::Durable;
 pub(crate) use ends::Ends;
+pub(crate) use lives::{Copy, CopyId};
 
 /// Something that a program did or saw.
 #[derive(Debug, Clone)]
@@ -83,8 +84,12 @@ pub(crate) enum Seen {
     TriesAnew { op: u64 },
     /// Something of a durable reference, over a connection with a server.
     Durable { wire: Option<WireId>, seen: Durable },
-    /// An agent was registered at the server that it reaches.
-    Registered,
+    /// An agent was registered, over this connection.
+    Registered { wire: Option<WireId> },
+    /// A server was told all specifications of kinds, over this connection.
+    SaidKinds { wire: Option<WireId> },
+    /// A server asks who is at the other end of a connection.
+    AsksWho { wire: WireId },
     /// A server tells an agent to start a container.
     Placed(Placed),
     /// A server heard an operator.
@@ -101,6 +106,8 @@ pub(crate) enum Seen {
 #[derive(Debug, Clone)]
 pub(crate) struct Placed {
     pub(crate) kind: String,
+    /// The life that it is.
+    pub(crate) epoch: Option<Epoch>,
     /// The labels of the agent.
     pub(crate) labels: BTreeMap<String, String>,
     /// The specification that it was placed with.
@@ -119,27 +126,6 @@ pub(crate) enum Outcome {
     Error(Option<ErrorCode>),
 }
 
-/// One life of a container somewhere.
-#[derive(Debug, Clone)]
-pub(crate) struct Copy {
-    pub(crate) uuid: String,
-    pub(crate) epoch: Option<Epoch>,
-    pub(crate) accepts: bool,
-    pub(crate) serial: bool,
-    pub(crate) since: Duration,
-    /// When it began with a request last.
-    pub(crate) begun: Option<Duration>,
-    /// When it began with a request last that its agent knew to be of an exclusive kind.
-    pub(crate) begun_alone: Option<Duration>,
-    /// The requests that it has begun with and not answered.
-    pub(crate) running: BTreeSet<u64>,
-    /// When it answered each request last, and how many answers its agent had given by then.
-    pub(crate) answered: BTreeMap<u64, (Duration, u64)>,
-}
-
-/// A life of a container: its process and the run there.
-pub(crate) type CopyId = (ProcessId, u64);
-
 /// All that was seen.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -157,6 +143,10 @@ pub(crate) struct Ledger {
     pub(crate) unanswered: BTreeSet<u64>,
     /// When an agent's process was first registered at a server's.
     pub(crate) registered: BTreeMap<(ProcessId, ProcessId), Duration>,
+    /// When a server was first told all specifications of kinds.
+    pub(crate) kinds_said: BTreeMap<ProcessId, Duration>,
+    /// Lives that agents were told to start as those of exclusive kinds.
+    exclusive: BTreeSet<(ProcessId, Option<Epoch>)>,
     durable: durable::Known,
     /// How many requests began.
     begun: u64,
@@ -191,6 +181,12 @@ pub(crate) enum News {
         server: ProcessId,
         agent: String,
         silent: bool,
+    },
+    /// A server asks a process that is connected to it who it is.
+    AsksWho {
+        server: ProcessId,
+        wire: WireId,
+        peer: ProcessId,
     },
     /// Who knew that the operator holds a container says who does.
     Holders {
@@ -228,6 +224,7 @@ impl Ledger {
                     epoch,
                     accepts: true,
                     serial,
+                    exclusive: self.exclusive.contains(&(by, epoch)),
                     since: now,
                     begun: None,
                     begun_alone: None,
@@ -353,8 +350,16 @@ impl Ledger {
                 }
             }
             // It takes the world to know where.
-            Seen::Registered | Seen::Durable { .. } => {}
-            Seen::Placed(placed) => self.news.push(News::Placed(by, placed)),
+            Seen::Registered { .. }
+            | Seen::Durable { .. }
+            | Seen::SaidKinds { .. }
+            | Seen::AsksWho { .. } => {}
+            Seen::Placed(placed) => {
+                if placed.spec.as_ref().is_some_and(|spec| spec.exclusive) {
+                    self.exclusive.insert((by, placed.epoch));
+                }
+                self.news.push(News::Placed(by, placed));
+            }
             Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),
             Seen::Crowd(crowd) => self.news.push(News::Crowd(crowd)),
             Seen::Reading(reading) => self.news.push(News::Reading(reading)),

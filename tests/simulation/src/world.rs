@@ -6,6 +6,7 @@ pub(crate) mod lease;
 mod net;
 mod reach;
 mod reading;
+mod seen;
 mod servers;
 pub(crate) mod start;
 
@@ -366,18 +367,7 @@ impl World {
                 self.end(id);
                 self.start_later(id);
             }
-            Action::Saw(Seen::Registered) => {
-                if let Some(server) = self.server_of(id) {
-                    let registered = &mut self.ledger.registered;
-                    registered.entry((id, server)).or_insert(self.now);
-                }
-            }
-            Action::Saw(Seen::Durable { wire, seen }) => {
-                if let Some(server) = wire.and_then(|wire| self.far_end(wire)) {
-                    self.ledger.note_durable(id, server, seen);
-                }
-            }
-            Action::Saw(seen) => self.ledger.note(self.now, id, seen),
+            Action::Saw(seen) => self.saw(id, seen),
             Action::Tell(what) => {
                 let name = &self.processes[id.0 as usize].name;
                 self.story.tell(self.now, name, || what);

@@ -1,7 +1,8 @@
 //! Laws of exclusive kinds.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use huly_protocol::lease;
 
 use super::verdict::{Verdict, each, unless, where_any};
 use crate::ledger::{CopyId, News};
@@ -17,15 +18,20 @@ const AFTER_TWO: Duration = Duration::from_secs(10);
 pub(super) fn one_accepting(world: &World) -> Verdict {
     let several = world.ledger.accepting.values().filter(|all| all.len() > 1);
     each(several.map(|copies| {
-        let mut accept = copies.iter().filter(|copy| accepts_alone(world, **copy));
-        let one = accept.next()?;
-        let mut all = copies.iter();
-        if two_servers(world, world.now) || all.any(|copy| was_another_kinds(world, *copy)) {
+        let copies = copies.iter().copied();
+        let accept: Vec<CopyId> = copies.filter(|copy| accepts_alone(world, *copy)).collect();
+        let one = *accept.first()?;
+        if two_servers(world, world.now) {
             return None;
         }
-        let known = world.ledger.copies.get(one)?;
-        let wrong = accept.next().map(|other| {
-            let (one, other) = (told(world, *one), told(world, *other));
+        let known = world.ledger.copies.get(&one)?;
+        let mut pairs = (0..).zip(&accept).flat_map(|(before, other)| {
+            let before = accept.iter().take(before);
+            before.map(|one| (*one, *other))
+        });
+        let wrong = pairs.find(|(one, other)| !may_overlap(world, *one, *other));
+        let wrong = wrong.map(|(one, other)| {
+            let (one, other) = (told(world, one), told(world, other));
             format!("{} accepts on {one} and on {other}", known.uuid)
         });
         where_any(true, wrong)
@@ -39,8 +45,10 @@ pub(super) fn begins_alone(world: &World, news: &News) -> Verdict {
     };
     let copy = *world.ledger.asked.get(op)?.executed.last()?;
     let known = world.ledger.copies.get(&copy)?;
-    known.begun_alone?;
-    if two_servers(world, world.now) || was_another_kinds(world, copy) {
+    // That it was of an exclusive kind once says nothing of this request.
+    let alone = known.begun_alone == known.begun;
+    known.begun_alone.filter(|_| alone)?;
+    if two_servers(world, world.now) {
         return None;
     }
     let told = |does: &str, other: CopyId| {
@@ -48,11 +56,12 @@ pub(super) fn begins_alone(world: &World, news: &News) -> Verdict {
         format!("{uuid} begins with request {op} on {one}, and {does} on {other}")
     };
     let others = world.ledger.accepting.get(&known.uuid)?.iter();
-    let others = others.filter(|other| **other != copy);
+    let others = others.filter(|other| **other != copy && !may_overlap(world, copy, **other));
     let accept =
         others.map(|other| unless(accepts_alone(world, *other), || told("accepts", *other)));
     // Also one that is over.
     let later = world.ledger.later_than(&known.uuid, known.epoch);
+    let later = later.filter(|(other, _)| !may_overlap(world, copy, *other));
     let begun = later.map(|(other, later)| {
         let begun = later.begun_alone;
         let here = |at| !two_servers(world, at) && !world.has_another_server_since(at);
@@ -63,28 +72,24 @@ pub(super) fn begins_alone(world: &World, news: &News) -> Verdict {
     each(accept.chain(begun))
 }
 
-/// Whether a container was placed while its kind was deleted, or a kind that may be its own: it waited
-/// for nobody's lease, and became exclusive later.
-fn was_another_kinds(world: &World, copy: CopyId) -> bool {
-    let Some(known) = world.ledger.copies.get(&copy) else {
+/// Whether the lease of the earlier of two lives may last beside the later one: that was placed while
+/// its kind was deleted or not known yet, so it waited for nobody's, and became exclusive when it was
+/// there; or the earlier one was lost while its kind was deleted, and none was waited for.
+fn may_overlap(world: &World, one: CopyId, other: CopyId) -> bool {
+    let known = |life: CopyId| world.ledger.copies.get(&life);
+    let (Some(one), Some(other)) = (known(one), known(other)) else {
         return false;
     };
-    let mut named = world.scenario.uuids.iter();
-    let own = named
-        .find(|(uuid, _)| *uuid == known.uuid)
-        .map(|(_, kind)| kind);
-    let before = world.scenario.steps.iter();
-    let before = before.filter(|(at, _)| *at <= known.since);
-    let mut deleted: BTreeMap<&str, bool> = BTreeMap::new();
-    for (_, step) in before {
-        match step {
-            Step::DeleteKind(kind) => deleted.insert(kind, true),
-            Step::SetKind(spec) => deleted.insert(&spec.kind, false),
-            _ => None,
-        };
-    }
-    let mut deleted = deleted.iter().filter(|(_, deleted)| **deleted);
-    deleted.any(|(kind, _)| own.is_none_or(|own| own == kind))
+    let (earlier, later) = match one.epoch < other.epoch {
+        true => (one, other),
+        false => (other, one),
+    };
+    let mut steps = world.scenario.steps.iter();
+    let deletes =
+        |(at, step): &(Duration, Step)| *at <= world.now && matches!(step, Step::DeleteKind(_));
+    let unfenced = !later.exclusive || (!earlier.exclusive && steps.any(deletes));
+    let longest = world.scenario.times.at_worst(lease::LONGEST);
+    unfenced && world.now <= later.since + longest
 }
 
 /// Whether two servers were up then or later, or so shortly before that it may still be felt.

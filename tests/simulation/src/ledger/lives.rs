@@ -1,11 +1,35 @@
 //! Which lives of a container there are and were.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use huly_protocol::Epoch;
 
-use super::{Copy, CopyId, Ledger, News};
+use super::{Ledger, News};
 use crate::world::ProcessId;
+
+/// One life of a container somewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Copy {
+    pub(crate) uuid: String,
+    pub(crate) epoch: Option<Epoch>,
+    pub(crate) accepts: bool,
+    pub(crate) serial: bool,
+    /// Its start said that its kind is exclusive.
+    pub(crate) exclusive: bool,
+    pub(crate) since: Duration,
+    /// When it began with a request last.
+    pub(crate) begun: Option<Duration>,
+    /// When it began with a request last that its agent knew to be of an exclusive kind.
+    pub(crate) begun_alone: Option<Duration>,
+    /// The requests that it has begun with and not answered.
+    pub(crate) running: BTreeSet<u64>,
+    /// When it answered each request last, and how many answers its agent had given by then.
+    pub(crate) answered: BTreeMap<u64, (Duration, u64)>,
+}
+
+/// A life of a container: its process and the run there.
+pub(crate) type CopyId = (ProcessId, u64);
 
 impl Ledger {
     /// The containers that accept requests or did since then.

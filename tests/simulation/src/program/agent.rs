@@ -262,9 +262,10 @@ impl AgentProgram {
         if let (Ok((kind, _)), Some(Ok(told))) = (get, told) {
             let known = self.core.spec_of(&kind).map(|spec| spec.revision);
             let labels = self.labels.clone();
-            let spec = told.spec.map(Box::new);
+            let (epoch, spec) = (told.epoch, told.spec.map(Box::new));
             cx.saw(Seen::Placed(Placed {
                 kind,
+                epoch,
                 labels,
                 spec,
                 known,

@@ -85,6 +85,8 @@ pub(crate) struct ClientProgram {
     /// Requests without an end that are idempotent.
     idempotent: BTreeSet<u64>,
     rests: bool,
+    /// It has said that it leaves.
+    has_left: bool,
     next_wish: Duration,
     /// What it believes of the network, if it subscribed.
     belief: Option<Belief>,
@@ -110,6 +112,7 @@ impl ClientProgram {
             handles: Vec::new(),
             idempotent: BTreeSet::new(),
             rests: false,
+            has_left: false,
             next_wish: now,
             belief: None,
         }
@@ -154,6 +157,11 @@ impl ClientProgram {
         pending.saturating_sub(requests.count())
     }
 
+    /// Whether it has said that it leaves: its session may be over.
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left
+    }
+
     pub(crate) fn handles(&self) -> usize {
         self.handles.len()
     }
@@ -187,7 +195,10 @@ impl ClientProgram {
                     self.release(cx, uuid);
                 }
             }
-            Came::Told(Told::Leave) => self.input(cx, Input::Close),
+            Came::Told(Told::Leave) => {
+                self.has_left = true;
+                self.input(cx, Input::Close);
+            }
             Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
             came => {
                 let starts = matches!(came, Came::Start);

@@ -321,6 +321,8 @@ impl OperatorProgram {
                         Some(Waits::Sync) => {}
                         Some(Waits::Kind { last: true }) if result.is_ok() => {
                             self.kinds_told = true;
+                            let wire = self.link.wire();
+                            cx.saw(Seen::SaidKinds { wire });
                             self.next_try = cx.now;
                             continue;
                         }

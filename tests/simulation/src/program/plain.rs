@@ -4,7 +4,7 @@
 pub(crate) mod agent;
 pub(crate) mod client;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,7 +33,8 @@ pub(super) enum Heard {
         request: u64,
         result: Result<Value, String>,
     },
-    /// A request that had been answered was answered again: a retry was due meanwhile (W29).
+    /// A request that had been answered was answered again: it was sent once more, as a retry was due,
+    /// to who does not know of the answer (W29).
     Again { result: Value },
     /// Events, merged to a batch.
     Events(NetworkEvent),
@@ -44,6 +45,9 @@ pub(super) enum Heard {
         params: Value,
     },
 }
+
+/// A connection, and what the server's hello over it said: who answers there knows what it answered.
+type Where = (Option<WireId>, Option<String>);
 
 /// A session as the original client keeps it.
 #[derive(Debug)]
@@ -59,6 +63,10 @@ pub(super) struct PlainSession {
     pending: BTreeMap<u64, Bytes>,
     /// Requests that were refused for now, and when they are sent again, answered or not.
     retries: Vec<(Duration, u64, Bytes)>,
+    /// Where those among these were answered that are.
+    answered: BTreeMap<u64, Where>,
+    /// Requests that were sent elsewhere than where they had been answered.
+    sent_late: BTreeSet<u64>,
     /// What waits in the socket for a connection: it goes out before the hello.
     unsent: Vec<Frame>,
 }
@@ -75,6 +83,8 @@ impl PlainSession {
             requests: 0,
             pending: BTreeMap::new(),
             retries: Vec::new(),
+            answered: BTreeMap::new(),
+            sent_late: BTreeSet::new(),
             unsent: Vec::new(),
         }
     }
@@ -196,8 +206,15 @@ impl PlainSession {
         let now = cx.now;
         let due: Vec<_> = self.retries.extract_if(.., |(at, ..)| *at <= now).collect();
         for (_, request, payload) in due {
+            let answered = self.answered.get(&request);
+            if answered.is_some_and(|there| *there != self.here()) {
+                self.sent_late.insert(request);
+            }
             self.send_request(cx, request, payload);
         }
+        let retries = &self.retries;
+        let waits = |request: &u64| retries.iter().any(|(_, of, _)| of == request);
+        self.answered.retain(|request, _| waits(request));
     }
 
     fn frame(&mut self, cx: &mut Context, frame: Frame) -> Option<Heard> {
@@ -223,7 +240,11 @@ impl PlainSession {
                 let request = self.number(&frame.id)?;
                 let said: Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
                 if self.pending.remove(&request).is_none() {
-                    return (frame.op == Op::Response).then_some(Heard::Again { result: said });
+                    let again = frame.op == Op::Response && self.sent_late.contains(&request);
+                    return again.then_some(Heard::Again { result: said });
+                }
+                if self.retries.iter().any(|(_, of, _)| *of == request) {
+                    self.answered.insert(request, self.here());
                 }
                 let result = match frame.op {
                     Op::Response => Ok(said),
@@ -240,6 +261,10 @@ impl PlainSession {
             Op::Event => Some(Heard::Events(serde_json::from_slice(&frame.payload).ok()?)),
             Op::Ping | Op::Pong | Op::Close => None,
         }
+    }
+
+    fn here(&self) -> Where {
+        (self.wire, self.uuid.clone())
     }
 
     fn number(&self, id: &str) -> Option<u64> {

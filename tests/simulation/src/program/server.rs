@@ -172,6 +172,10 @@ impl Server {
             match effect {
                 Effect::Send { conn, frame } if conn == PROBE => probed.push(frame),
                 Effect::Send { conn, frame } => {
+                    if let Some(wire) = WireId::of_name(&conn).filter(|_| frame.op == Op::AskHello)
+                    {
+                        cx.saw(Seen::AsksWho { wire });
+                    }
                     if cx.does(Sabotage::KeepPings) && frame.op == Op::Hello {
                         self.sessions.insert(conn.clone(), frame.id.clone());
                     }

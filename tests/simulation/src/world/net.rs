@@ -221,6 +221,11 @@ impl World {
         self.wires.get(&wire).map(|wire| wire.end(Side::Listener))
     }
 
+    /// Who dialed.
+    pub(super) fn dialer(&self, wire: WireId) -> Option<ProcessId> {
+        self.wires.get(&wire).map(|wire| wire.end(Side::Dialer))
+    }
+
     /// The wires of a process.
     pub(super) fn wires_of(&self, process: ProcessId) -> Vec<WireId> {
         let wires = self.wires.iter();

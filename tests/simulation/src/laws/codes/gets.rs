@@ -29,6 +29,7 @@ pub(super) fn wrong(world: &World, get: &Get, code: ErrorCode) -> Option<&'stati
         ErrorCode::NoSuchKind if calm && offering(world, get).next().is_some() => {
             Some("an agent offers the kind")
         }
+        ErrorCode::NoSuchKind if is_specified(world, get) => Some("a specification names the kind"),
         ErrorCode::NoSuitableAgent if !is_known(world, get) => Some("nobody offers the kind"),
         ErrorCode::NoSuitableAgent if calm && takes_one(world, get) => {
             Some("an agent that may have the container is there")
@@ -62,6 +63,21 @@ fn offering<'a>(world: &'a World, get: &'a Get) -> impl Iterator<Item = &'a Proc
         offers && registered.is_some_and(|at| *at < get.at)
     });
     agents.map(|(_, process, _)| process)
+}
+
+/// Whether the server that the client asked knew a specification of the kind all the time: one that is
+/// there from the beginning on, and was not deleted, the operator says whenever it says what there is.
+fn is_specified(world: &World, get: &Get) -> bool {
+    let mut steps = world.scenario.steps.iter();
+    let deleted = steps.any(|(at, step)| {
+        *at <= world.now && matches!(step, Step::DeleteKind(kind) if *kind == get.kind)
+    });
+    let mut specs = world.scenario.breadth.specs.iter();
+    let server = world.at("server");
+    let said = server.and_then(|server| world.ledger.kinds_said.get(&server));
+    let asked_it = !world.is_with_another(world.process(get.by));
+    let told = asked_it && said.is_some_and(|at| *at < get.at);
+    told && !deleted && specs.any(|spec| spec.kind == get.kind)
 }
 
 /// Whether an agent may offer the kind, or a specification name it.

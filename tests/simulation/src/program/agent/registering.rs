@@ -51,7 +51,8 @@ impl AgentProgram {
                 }
                 RegistrarEffect::Registered { original, end } => {
                     cx.tell(format!("is registered; is to end {}", of_all(&end)));
-                    cx.saw(Seen::Registered);
+                    let wire = self.link.wire();
+                    cx.saw(Seen::Registered { wire });
                     self.note_durable(cx, Durable::Registered);
                     self.inputs.push_back(Input::Server { original });
                     self.inputs.push_back(Input::Registered { end });

@@ -161,7 +161,8 @@ impl PlainAgent {
     fn registered(&mut self, cx: &mut Context, end: &Value) {
         let end: Vec<String> = serde_json::from_value(end.clone()).unwrap_or_default();
         cx.tell(format!("is registered; is to end {}", of_all(&end)));
-        cx.saw(Seen::Registered);
+        let wire = self.session.wire();
+        cx.saw(Seen::Registered { wire });
         let ended: Vec<bool> = end.iter().map(|uuid| self.end(cx, uuid)).collect();
         if ended.contains(&true) {
             self.register(cx);
