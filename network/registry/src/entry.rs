@@ -113,6 +113,8 @@ pub(crate) struct Entry {
     pub(crate) named: bool,
     /// Whether those who are told of containers think that it lives.
     pub(crate) announced: bool,
+    /// Clients of ours that have asserted it where it was before, and were not told that it is nowhere.
+    pub(crate) believers: BTreeSet<Id>,
     /// The agent that it is to start on, as the get said that made it; none once that was tried.
     pub(crate) on: Option<Id>,
     /// How often a start failed in a row.
@@ -165,6 +167,7 @@ impl Entry {
             stateless: false,
             named: true,
             announced: false,
+            believers: BTreeSet::new(),
             on: None,
             attempts: 0,
             live_since: None,

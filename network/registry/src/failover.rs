@@ -86,6 +86,7 @@ impl Registry {
             return;
         };
         self.unplaced_bytes -= std::mem::take(&mut entry.counted_bytes);
+        entry.believers.clear();
         let event = match entry.lost.take() {
             Some(lost) => {
                 let took = now.mono.saturating_sub(lost.at);
@@ -168,7 +169,7 @@ impl Registry {
                 entry.state = State::Waiting;
             }
             self.place(&uuid);
-            self.publish_placeless_to_all(&uuid);
+            self.tell_believers(&uuid);
         }
         self.fail_early_calls();
         self.retry_early_gets();

@@ -156,9 +156,17 @@ impl Registry {
         lasts
     }
 
-    /// Whether no other life of a container can accept requests any more.
+    /// Whether no other life of a container can accept requests any more, and its agent has not come
+    /// back meanwhile.
     pub(crate) fn is_over(&self, fence: &Fence) -> bool {
-        fence.until <= self.now.mono
+        fence.until <= self.read_until
+    }
+
+    /// In so much time agents could not come back.
+    pub(crate) fn prolong_fences(&mut self, by: Duration) {
+        for fence in self.fences.values_mut() {
+            fence.until += by;
+        }
     }
 
     /// A time has come at which nothing else may hold a container up.
@@ -170,7 +178,7 @@ impl Registry {
         }
         self.fences.remove(uuid);
         self.place_again(uuid);
-        self.publish_placeless_to_all(uuid);
+        self.tell_believers(uuid);
         let agent = self.entries.get(uuid).and_then(Entry::agent).cloned();
         if let Some(agent) = agent {
             self.confirm(&agent, [uuid.clone()].into());

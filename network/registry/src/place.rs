@@ -70,6 +70,7 @@ impl Registry {
                     entry.attempts = 0;
                 }
                 self.publish_unreplaced(uuid);
+                self.tell_believers(uuid);
                 let error = self.not_placeable(&kind, rejections);
                 self.fail_waiters(uuid, &error);
             }
@@ -338,6 +339,7 @@ impl Registry {
             self.waiting.insert(uuid.clone());
             self.timers
                 .set(self.now.mono + delay, Timer::Place(uuid.clone()));
+            self.tell_believers(uuid);
         }
     }
 

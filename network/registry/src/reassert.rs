@@ -49,7 +49,10 @@ impl Registry {
                 entry.known_epoch = entry.known_epoch.max(get.epoch);
             }
             self.hold(client, &uuid, get.durable && control);
-            if get.agent_id.is_some() {
+            let believes = get.agent_id.is_some() && self.is_rust(client);
+            let entry = self.entries.get_mut(&uuid);
+            if let Some(entry) = entry.filter(|entry| believes && !entry.is_live()) {
+                entry.believers.insert(client.clone());
                 believed.push(uuid.clone());
             }
             let rust = self.is_rust(client);
@@ -67,7 +70,7 @@ impl Registry {
             self.place(&uuid);
         }
         for uuid in believed {
-            self.publish_placeless(client, &uuid);
+            self.tell_believers(&uuid);
         }
         now(&answers)
     }
@@ -105,29 +108,28 @@ impl Registry {
         });
     }
 
-    /// Tells a client of ours that believes a container somewhere that it has no place for now: what it
-    /// was told of that may be lost with its session. Of one that waits for a lease it is told by then.
-    pub(crate) fn publish_placeless(&mut self, client: &Id, uuid: &Id) {
+    /// Tells those who believe a container somewhere that it has no place for now: what they were told
+    /// of that may be lost with their sessions. Of one that waits for a lease they are told by then.
+    pub(crate) fn tell_believers(&mut self, uuid: &Id) {
         let entry = self.entries.get(uuid);
+        let some = entry.is_some_and(|one| !one.believers.is_empty());
         let waits = entry.is_some_and(|entry| matches!(entry.state, State::Waiting));
-        if !waits || self.is_fenced(uuid) {
+        if !some || !waits || self.is_fenced(uuid) {
             return;
         }
-        let told = HeldEvent {
-            uuid: uuid.to_string(),
-            event: EventKind::Removed,
-            endpoint: None,
-            placement: None,
+        let Some(entry) = self.entries.get_mut(uuid) else {
+            return;
         };
-        self.feed.note_held(client, uuid, told);
-    }
-
-    /// The same to all who hold it.
-    pub(crate) fn publish_placeless_to_all(&mut self, uuid: &Id) {
-        let entry = self.entries.get(uuid);
-        let holders: Option<Vec<Id>> = entry.map(|entry| entry.holders.keys().cloned().collect());
-        for client in holders.unwrap_or_default() {
-            self.publish_placeless(&client, uuid);
+        for client in std::mem::take(&mut entry.believers) {
+            if entry.holders.contains_key(&client) {
+                let told = HeldEvent {
+                    uuid: uuid.to_string(),
+                    event: EventKind::Removed,
+                    endpoint: None,
+                    placement: None,
+                };
+                self.feed.note_held(&client, uuid, told);
+            }
         }
     }
 }

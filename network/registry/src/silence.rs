@@ -48,6 +48,7 @@ impl Registry {
             *until += late;
         }
         self.timers.delay_silences(late);
+        self.prolong_fences(late);
         if !self.settled {
             self.settles_at += late;
         }

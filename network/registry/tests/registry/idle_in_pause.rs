@@ -2,7 +2,7 @@
 //! that were said meanwhile wait to be read, and containers have them.
 
 use huly_protocol::Op;
-use huly_registry::Input;
+use huly_registry::{Config, Input};
 use serde_json::json;
 
 use crate::support::{Peer, Rust, World, config, ms};
@@ -145,4 +145,36 @@ fn an_agent_that_is_back_in_a_pause_has_its_exclusive_containers_still() {
         assert_eq!(world.home(client, "u").as_deref(), Some("a"), "{first}");
         assert_eq!(world[other].sim().called("gg").len(), 0, "{first}");
     }
+}
+
+/// The lease of before was waited for already, and when that was to be over is nothing of this one's.
+#[test]
+fn a_lease_that_is_waited_for_anew_lasts_through_a_pause_of_the_server() {
+    let mut world = World::starting(Config {
+        grace: ms(250),
+        ..config()
+    });
+    world.run(5_000);
+    world.specify(json!({"kind": "k", "revision": 1, "exclusive": true}));
+    let agent = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    let other = world.agent("b", Rust, &["k"]);
+    world.run(200);
+    for _ in 0..2 {
+        world.close(agent);
+        world.run(300);
+        assert_eq!(world.registry.snapshot().agents.len(), 1);
+        world.reconnect(agent);
+        assert_eq!(world.home(client, "u").as_deref(), Some("a"));
+    }
+    world.close(agent);
+    world.run(400);
+    world.now += ms(10_000);
+    world.say(client, Op::Ping, "", "");
+    world.run(500);
+    world.reconnect(agent);
+    world.run(2_000);
+    assert_eq!(world.home(client, "u").as_deref(), Some("a"));
+    assert_eq!(world[other].sim().called("gg").len(), 0);
 }

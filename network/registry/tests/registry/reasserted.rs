@@ -212,3 +212,36 @@ fn who_asserts_what_waits_for_a_lease_is_told_when_that_is_over() {
     );
     assert!(world.held_events(other).is_empty());
 }
+
+/// It was not told at once, for it was about to start elsewhere.
+#[test]
+fn who_asserts_what_does_not_start_elsewhere_is_told_so() {
+    for refuses in [true, false] {
+        let mut world = World::new();
+        world.run(20_000);
+        let agent = world.agent("b", Rust, &["k"]);
+        match refuses {
+            true => world[agent].sim().refuses = Some("disk full".into()),
+            false => world[agent].sim().mute.push("gg"),
+        }
+        let client = world.client("c", Rust);
+        world
+            .ask(client, "xr", assert_again("c", &json!([1, 7])))
+            .unwrap();
+        if !refuses {
+            assert!(world.held_events(client).is_empty());
+            world.close(agent);
+        }
+        world.run(5_000);
+        assert_eq!(
+            world.held_events(client),
+            [json!({"uuid": "u", "event": 2})],
+            "refuses: {refuses}, and it is told once"
+        );
+        world.agent("c", Rust, &["k"]);
+        world.run(10_000);
+        let told = world.held_events(client);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0]["placement"]["agentId"], "c");
+    }
+}
