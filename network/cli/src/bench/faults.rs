@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use clap::{ValueEnum, value_parser};
 use huly_program::Shutdown;
 use tokio::signal::unix::{SignalKind, signal};
@@ -110,24 +110,39 @@ pub(crate) async fn run(
         references_left: None,
         broken: Vec::new(),
     };
+    let book = Arc::new(Book::new(arguments.clients.into(), arguments.late));
+    let mut present = None;
     // Dropped on the way out, everything that was started is ended.
     let measured = tokio::select! {
-        measured = measure(arguments, &mut report) => measured,
+        measured = measure(arguments, &book, &mut report, &mut present) => measured,
         _ = hangup.recv() => Err(anyhow!("the terminal is gone")),
         name = shutdown.recv() => Err(anyhow!("ended by {name}")),
     };
+    if measured.is_err() {
+        report.cut_short = present.map(|fault| Part::new(fault, book.part(), Duration::ZERO));
+    }
     report.judge();
-    if measured.is_ok() || !report.faults.is_empty() {
+    let why = match measured.map_err(Error::downcast::<Broken>) {
+        Ok(()) => None,
+        Err(Ok(Broken(what))) => {
+            let fault = present.map_or_else(String::new, Fault::name);
+            let what = what.into_iter().map(|what| format!("{fault}: {what}"));
+            report.broken.extend(what);
+            None
+        }
+        Err(Err(why)) => Some(why),
+    };
+    let is_broken = !report.broken.is_empty();
+    if why.is_none() || is_broken || !report.faults.is_empty() {
         print(&report, arguments, output)?;
     }
-    if report.broken.is_empty() {
-        return measured;
+    let broken = is_broken.then_some(Broken(report.broken));
+    match (why, broken) {
+        (None, None) => Ok(()),
+        (Some(why), None) => Err(why),
+        (None, Some(broken)) => Err(broken.into()),
+        (Some(why), Some(broken)) => Err(why.context(broken)),
     }
-    let broken = Broken(report.broken);
-    Err(match measured {
-        Ok(()) => broken.into(),
-        Err(why) => why.context(broken),
-    })
 }
 
 fn print(report: &Report, arguments: &Arguments, output: Output) -> Result<()> {
@@ -171,8 +186,13 @@ fn explained(arguments: &Arguments) -> String {
     )
 }
 
-/// Puts what it measures into the report, fault by fault.
-async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
+/// Puts what it measures into the report, fault by fault, and says which is the present one.
+async fn measure(
+    arguments: &Arguments,
+    book: &Arc<Book>,
+    report: &mut Report,
+    present: &mut Option<Fault>,
+) -> Result<()> {
     let programs = Programs {
         network: programs::find(
             "huly-network",
@@ -202,33 +222,24 @@ async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     progress.step("start a network");
     let latency = Duration::from_millis(arguments.latency_ms);
     let mut network = Network::start(&programs, report.agents, latency, logs).await?;
-    let book = Arc::new(Book::new(arguments.clients.into(), arguments.late));
     let address = network.address();
-    let load = Load::start(&address, arguments, &book);
+    let load = Load::start(&address, arguments, book);
     let load = network.during(load).await??;
     for fault in faults {
         progress.step(&fault.name());
         book.turn();
+        *present = Some(*fault);
         let end = Instant::now() + arguments.duration;
         let done = async {
-            let again = fault.run(&mut network, &book, arguments.pause).await?;
+            let again = fault.run(&mut network, book, arguments.pause).await?;
             network.during(sleep_until(end)).await?;
             anyhow::Ok(again)
         };
-        let done = done.await.with_context(|| fault.name());
-        let part = Part::new(
-            *fault,
-            book.part(),
-            done.as_ref().copied().unwrap_or_default(),
-        );
-        if let Err(error) = done {
-            report.cut_short = Some(part);
-            return Err(error);
-        }
-        report.faults.push(part);
+        let again = done.await.with_context(|| fault.name())?;
+        report.faults.push(Part::new(*fault, book.part(), again));
     }
     progress.step("end");
-    load.stop().await?;
+    network.during(load.stop()).await??;
     // What came in meanwhile belongs to the last.
     if let Some(last) = report.faults.last_mut() {
         *last = Part::new(last.fault, book.part(), last.again);

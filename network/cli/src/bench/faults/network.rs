@@ -172,8 +172,9 @@ impl Network {
     ///
     /// # Errors
     /// When the server does not say.
-    pub(crate) async fn busiest(&self) -> Result<usize> {
-        let agents = self.observer.agents().await?;
+    pub(crate) async fn busiest(&mut self) -> Result<usize> {
+        let observer = self.observer.clone();
+        let agents = self.during(observer.agents()).await??;
         let busiest = agents.iter().max_by_key(|agent| agent.containers);
         let name = busiest.map(|agent| agent.agent_id.as_str());
         let number = |it: &Agent| Some(it.process.name.as_str()) == name;
@@ -186,10 +187,11 @@ impl Network {
     ///
     /// # Errors
     /// When the server does not say.
-    pub(crate) async fn references_left(&self, patience: Duration) -> Result<u32> {
+    pub(crate) async fn references_left(&mut self, patience: Duration) -> Result<u32> {
         let end = Instant::now() + patience;
         loop {
-            let containers = self.observer.containers(None).await?;
+            let observer = self.observer.clone();
+            let containers = self.during(observer.containers(None)).await??;
             let held = containers
                 .iter()
                 .filter_map(|it| it.huly.as_ref()?.references);

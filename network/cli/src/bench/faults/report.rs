@@ -93,7 +93,7 @@ impl Report {
         }
         // What failed in it, something else may have done; never may a request run twice or be lost.
         if let Some(part) = &self.cut_short {
-            let broken = part.all.broken().into_iter();
+            let broken = part.all.never().into_iter();
             let name = part.fault.name();
             self.broken
                 .extend(broken.map(|what| format!("{name}: {what}")));
@@ -254,6 +254,7 @@ mod tests {
         let part = report.cut_short.as_mut().unwrap();
         part.fault = Fault::Steady;
         part.all.lost = 1;
+        part.all.failed_wrongly = 1;
         report.judge();
         assert_eq!(report.broken, ["steady: 1 were answered and lost"]);
     }

@@ -130,17 +130,24 @@ impl Tally {
         });
         let wrongly: Vec<&str> = wrongly.map(|(kind, _)| kind.as_str()).collect();
         let wrongly = format!("failed with {}", wrongly.join(", "));
-        [
-            (self.ran_twice, "ran twice"),
-            (self.lost, "were answered and lost"),
-            (self.without_end, "came to no end"),
-            (self.failed_wrongly, wrongly.as_str()),
-        ]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect()
+        let mut broken = self.never();
+        broken.extend(some(self.without_end, "came to no end"));
+        broken.extend(some(self.failed_wrongly, &wrongly));
+        broken
     }
+
+    /// What of it must never be, whatever has gone wrong, in words.
+    pub(crate) fn never(&self) -> Vec<String> {
+        let all = [
+            some(self.ran_twice, "ran twice"),
+            some(self.lost, "were answered and lost"),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+fn some(count: u64, what: &str) -> Option<String> {
+    (count > 0).then(|| format!("{count} {what}"))
 }
 
 #[cfg(test)]
