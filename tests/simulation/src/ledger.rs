@@ -16,7 +16,7 @@ use crate::world::ProcessId;
 pub(crate) use calls::{Asked, Get};
 pub(crate) use durable::Durable;
 pub(crate) use ends::Ends;
-pub(crate) use lives::{Copy, CopyId};
+pub(crate) use lives::{Copy, CopyId, Placing};
 
 /// Something that a program did or saw.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ pub(crate) enum Seen {
     Registered { wire: Option<WireId> },
     /// A server was told all specifications of kinds, over this connection.
     SaidKinds { wire: Option<WireId> },
-    /// A server asks who is at the other end of a connection.
+    /// A server asks who is at the other end of a connection that it has not cut.
     AsksWho { wire: WireId },
     /// A server tells an agent to start a container.
     Placed(Placed),
@@ -145,8 +145,8 @@ pub(crate) struct Ledger {
     pub(crate) registered: BTreeMap<(ProcessId, ProcessId), Duration>,
     /// When a server was first told all specifications of kinds.
     pub(crate) kinds_said: BTreeMap<ProcessId, Duration>,
-    /// Lives that agents were told to start as those of exclusive kinds.
-    exclusive: BTreeSet<(ProcessId, Option<Epoch>)>,
+    /// How each agent was told to start each life.
+    placings: BTreeMap<(ProcessId, Option<Epoch>), Placing>,
     durable: durable::Known,
     /// How many requests began.
     begun: u64,
@@ -224,7 +224,7 @@ impl Ledger {
                     epoch,
                     accepts: true,
                     serial,
-                    exclusive: self.exclusive.contains(&(by, epoch)),
+                    placing: self.placings.get(&(by, epoch)).cloned(),
                     since: now,
                     begun: None,
                     begun_alone: None,
@@ -355,9 +355,13 @@ impl Ledger {
             | Seen::SaidKinds { .. }
             | Seen::AsksWho { .. } => {}
             Seen::Placed(placed) => {
-                if placed.spec.as_ref().is_some_and(|spec| spec.exclusive) {
-                    self.exclusive.insert((by, placed.epoch));
-                }
+                let exclusive = placed.spec.as_ref().is_some_and(|spec| spec.exclusive);
+                let placing = Placing {
+                    kind: placed.kind.clone(),
+                    exclusive,
+                    at: now,
+                };
+                self.placings.insert((by, placed.epoch), placing);
                 self.news.push(News::Placed(by, placed));
             }
             Seen::Fencing(fencing) => self.news.push(News::Fencing(fencing)),

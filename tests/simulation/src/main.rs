@@ -14,8 +14,8 @@ use huly_simulation::{LAWS, Sabotage, Telling, same_twice, simulate};
 /// What it exits with.
 const ENDS: &str = "\
 Exits with 0 when no law is broken; with 1 when one is, when a law has nothing to judge in a thousand \
-seeds and more, or when they take too long; with 2 for wrong usage. With --sabotage it is 0 when a law \
-is broken, and 1 when none is.";
+seeds and more, or when they take too long; with 2 for wrong usage. With --sabotage \
+it is the other way round: 1 when no law is broken.";
 
 /// Runs the simulation of a network: its real cores, faults made of a seed, laws.
 ///

@@ -76,6 +76,8 @@ pub enum Sabotage {
     RefuseLeases,
     /// The server's driver answers pings itself and tells the registry nothing of them.
     KeepPings,
+    /// The same of clients alone, for some seconds now and then.
+    KeepClientPings,
     /// The server's driver says of every operator that it has the same fencing number.
     SameNumbers,
     /// The server's driver leaves out of specifications how many containers an agent may have.

@@ -25,6 +25,7 @@ const DEEDS: &[(Sabotage, &str)] = &[
     (Sabotage::DropReassertions, "restart-ends-nothing"),
     (Sabotage::NoOrphanGrace, "orphans-are-spared"),
     (Sabotage::KeepPings, "in-touch-is-kept"),
+    (Sabotage::KeepClientPings, "in-touch-is-kept"),
     (Sabotage::AskOthers, "asked-of-it"),
     (Sabotage::GetOthers, "asked-of-it"),
     (Sabotage::DoubleRequests, "executed-once"),

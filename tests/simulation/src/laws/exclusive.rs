@@ -5,11 +5,14 @@ use std::time::Duration;
 use huly_protocol::lease;
 
 use super::verdict::{Verdict, each, unless, where_any};
-use crate::ledger::{CopyId, News};
+use crate::ledger::{Copy, CopyId, News, Placing};
 use crate::program::Program;
 use crate::program::agent::text;
 use crate::scenario::Step;
 use crate::world::World;
+
+/// How long a start may be on its way to its agent.
+const UNDER_WAY: Duration = Duration::from_secs(6);
 
 /// How long after two servers were up the leases of both may last, and what either did be unheard of.
 const AFTER_TWO: Duration = Duration::from_secs(10);
@@ -84,12 +87,46 @@ fn may_overlap(world: &World, one: CopyId, other: CopyId) -> bool {
         true => (one, other),
         false => (other, one),
     };
-    let mut steps = world.scenario.steps.iter();
-    let deletes =
-        |(at, step): &(Duration, Step)| *at <= world.now && matches!(step, Step::DeleteKind(_));
-    let unfenced = !later.exclusive || (!earlier.exclusive && steps.any(deletes));
     let longest = world.scenario.times.at_worst(lease::LONGEST);
-    unfenced && world.now <= later.since + longest
+    if world.now > later.since + longest {
+        return false;
+    }
+    let is_exclusive = |life: &Copy| life.placing.as_ref().is_some_and(|told| told.exclusive);
+    let Some(placing) = &later.placing else {
+        // Made beforehand.
+        return true;
+    };
+    match placing.exclusive {
+        true => !is_exclusive(earlier) && is_deleted(world, &placing.kind, later.since),
+        false => !was_told(world, placing),
+    }
+}
+
+/// Whether a kind was deleted before that.
+fn is_deleted(world: &World, kind: &str, by: Duration) -> bool {
+    let mut steps = world.scenario.steps.iter();
+    steps
+        .any(|(at, step)| *at <= by && matches!(step, Step::DeleteKind(deleted) if deleted == kind))
+}
+
+/// Whether the server surely knew that the kind of what it placed is exclusive: it has been so from the
+/// beginning on.
+fn was_told(world: &World, placing: &Placing) -> bool {
+    let kind = &placing.kind;
+    let mut specs = world.scenario.breadth.specs.iter();
+    let always = specs.any(|spec| spec.kind == *kind && spec.exclusive);
+    let mut steps = world.scenario.steps.iter();
+    let changed = steps.any(|(at, step)| {
+        let of_it = match step {
+            Step::SetKind(spec) => spec.kind == *kind,
+            Step::DeleteKind(deleted) => deleted == kind,
+            _ => false,
+        };
+        of_it && *at <= placing.at
+    });
+    let server = world.at("server");
+    let said = server.and_then(|server| world.ledger.kinds_said.get(&server));
+    always && !changed && said.is_some_and(|at| *at + UNDER_WAY < placing.at)
 }
 
 /// Whether two servers were up then or later, or so shortly before that it may still be felt.

@@ -15,8 +15,8 @@ pub(crate) struct Copy {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) accepts: bool,
     pub(crate) serial: bool,
-    /// Its start said that its kind is exclusive.
-    pub(crate) exclusive: bool,
+    /// How its agent was told to start it, if it was.
+    pub(crate) placing: Option<Placing>,
     pub(crate) since: Duration,
     /// When it began with a request last.
     pub(crate) begun: Option<Duration>,
@@ -26,6 +26,15 @@ pub(crate) struct Copy {
     pub(crate) running: BTreeSet<u64>,
     /// When it answered each request last, and how many answers its agent had given by then.
     pub(crate) answered: BTreeMap<u64, (Duration, u64)>,
+}
+
+/// How an agent was told to start a life.
+#[derive(Debug, Clone)]
+pub(crate) struct Placing {
+    pub(crate) kind: String,
+    /// By the specification that came with it.
+    pub(crate) exclusive: bool,
+    pub(crate) at: Duration,
 }
 
 /// A life of a container: its process and the run there.

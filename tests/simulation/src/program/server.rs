@@ -3,9 +3,10 @@
 mod crowd;
 mod fence;
 mod outbound;
+mod pings;
 mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -35,9 +36,6 @@ fn nothing() -> Input {
 /// For how long no start is dropped, so that there is something to be lost.
 const STARTS: Duration = Duration::from_secs(3);
 
-/// For how long pings are not kept, so that there is somebody to be given up.
-const PINGS: Duration = Duration::from_secs(8);
-
 /// What it takes until little waits to be written to a connection.
 const WRITING: Duration = Duration::from_millis(20);
 
@@ -48,6 +46,10 @@ pub(crate) struct Server {
     counts: bool,
     /// What waits for peers, where some read slowly.
     outbound: Option<Outbound>,
+    /// Connections that were cut, until a hello is heard over them again.
+    cut: BTreeSet<ConnId>,
+    /// Connections of clients.
+    of_clients: BTreeSet<ConnId>,
     /// The session that was said over each connection, for a driver that keeps pings.
     sessions: BTreeMap<ConnId, String>,
     /// Connections of which it is awaited that little waits for them, and when that is so.
@@ -70,6 +72,8 @@ impl Server {
             fence: Fence::default(),
             counts,
             outbound: slow.then(Outbound::default),
+            cut: BTreeSet::new(),
+            of_clients: BTreeSet::new(),
             sessions: BTreeMap::new(),
             roomy: BTreeMap::new(),
             started: now,
@@ -121,12 +125,30 @@ impl Server {
         self.hear_of_peers(cx);
     }
 
+    fn note_connection(&mut self, input: &Input) {
+        match input {
+            Input::Cut { conn } => drop(self.cut.insert(conn.clone())),
+            Input::Closed { conn } => {
+                self.cut.remove(conn);
+                self.of_clients.remove(conn);
+            }
+            Input::Message { conn, frame } if frame.op == Op::Hello => {
+                self.cut.remove(conn);
+                if frame.id.starts_with("client-") {
+                    self.of_clients.insert(conn.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Returns what is sent to the probe.
     fn input(&mut self, cx: &mut Context, input: Input) -> Vec<Frame> {
         let now = Now {
             mono: cx.now.saturating_sub(self.started),
             wall_ms: cx.wall_ms,
         };
+        self.note_connection(&input);
         let heard = match &input {
             Input::Message { conn, frame } => self.fence.hears(conn, frame),
             Input::Closed { conn } | Input::Cut { conn } => {
@@ -135,8 +157,7 @@ impl Server {
             }
             _ => None,
         };
-        let keeps = cx.does(Sabotage::KeepPings) && now.mono > PINGS;
-        if keeps && self.answers_ping(cx, &input) {
+        if self.keeps_ping(cx, now.mono, &input) && self.answers_ping(cx, &input) {
             return Vec::new();
         }
         let input = match cx.sabotage {
@@ -172,11 +193,14 @@ impl Server {
             match effect {
                 Effect::Send { conn, frame } if conn == PROBE => probed.push(frame),
                 Effect::Send { conn, frame } => {
-                    if let Some(wire) = WireId::of_name(&conn).filter(|_| frame.op == Op::AskHello)
+                    // Of a connection that was cut, the session goes on.
+                    if frame.op == Op::AskHello
+                        && !self.cut.contains(&conn)
+                        && let Some(wire) = WireId::of_name(&conn)
                     {
                         cx.saw(Seen::AsksWho { wire });
                     }
-                    if cx.does(Sabotage::KeepPings) && frame.op == Op::Hello {
+                    if self.keeps_pings(cx) && frame.op == Op::Hello {
                         self.sessions.insert(conn.clone(), frame.id.clone());
                     }
                     let frame = match cx.sabotage {
@@ -203,19 +227,6 @@ impl Server {
     }
 
     /// A ping is answered without the registry.
-    fn answers_ping(&self, cx: &mut Context, input: &Input) -> bool {
-        let Input::Message { conn, frame } = input else {
-            return false;
-        };
-        if frame.op != Op::Ping {
-            return false;
-        }
-        if let (Some(wire), Some(session)) = (WireId::of_name(conn), self.sessions.get(conn)) {
-            cx.send(wire, Frame::pong(session.clone(), frame.payload.clone()));
-        }
-        true
-    }
-
     fn uncounted(&self) -> Snapshot {
         Snapshot {
             counted: Counted::default(),
