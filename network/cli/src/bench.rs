@@ -27,7 +27,7 @@ enum Benchmark {
     /// there, of counters that one client alone counts up; when a request has no end 5 s after its
     /// deadline, or fails with an error that says neither that it did not run nor that it may have;
     /// when one fails while nothing goes wrong, or one through the server may have run while agents
-    /// end in order; when not all clients were answered again 90 s after a fault was mended; or when a
+    /// end in order; when not all clients were answered again 90 s after a fault's last deed; or when a
     /// reference is left 10 s after all clients have gone. With 1 when it cannot
     /// be run to its end and no promise was broken until then: it prints what became of the requests
     /// of the faults that were over.

@@ -118,8 +118,13 @@ pub(crate) async fn run(
         _ = hangup.recv() => Err(anyhow!("the terminal is gone")),
         name = shutdown.recv() => Err(anyhow!("ended by {name}")),
     };
-    if measured.is_err() {
-        report.cut_short = present.map(|fault| Part::new(fault, book.part(), Duration::ZERO));
+    match (present, report.faults.last_mut()) {
+        (Some(fault), _) => {
+            report.cut_short = Some(Part::new(fault, book.part(), Duration::ZERO));
+        }
+        // What came in after it belongs to the last.
+        (None, Some(last)) => *last = Part::new(last.fault, book.part(), last.again),
+        (None, None) => {}
     }
     report.judge();
     let why = match measured.map_err(Error::downcast::<Broken>) {
@@ -186,7 +191,8 @@ fn explained(arguments: &Arguments) -> String {
     )
 }
 
-/// Puts what it measures into the report, fault by fault, and says which is the present one.
+/// Puts what it measures into the report, fault by fault, and says which is the present one until all
+/// are over.
 async fn measure(
     arguments: &Arguments,
     book: &Arc<Book>,
@@ -238,12 +244,9 @@ async fn measure(
         let again = done.await.with_context(|| fault.name())?;
         report.faults.push(Part::new(*fault, book.part(), again));
     }
+    *present = None;
     progress.step("end");
     network.during(load.stop()).await??;
-    // What came in meanwhile belongs to the last.
-    if let Some(last) = report.faults.last_mut() {
-        *last = Part::new(last.fault, book.part(), last.again);
-    }
     report.references_left = Some(network.references_left(LEFT).await?);
     progress.end();
     Ok(())

@@ -226,7 +226,6 @@ impl Server {
         probed
     }
 
-    /// A ping is answered without the registry.
     fn uncounted(&self) -> Snapshot {
         Snapshot {
             counted: Counted::default(),

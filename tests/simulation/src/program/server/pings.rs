@@ -14,6 +14,7 @@ use crate::wire::WireId;
 const PINGS: Duration = Duration::from_secs(8);
 
 impl Server {
+    /// Whether there is such a driver.
     pub(super) fn keeps_pings(&self, cx: &Context) -> bool {
         cx.does(Sabotage::KeepPings) || cx.does(Sabotage::KeepClientPings)
     }
@@ -34,6 +35,7 @@ impl Server {
         }
     }
 
+    /// A ping is answered without the registry.
     pub(super) fn answers_ping(&self, cx: &mut Context, input: &Input) -> bool {
         let Input::Message { conn, frame } = input else {
             return false;
