@@ -3,7 +3,6 @@
 mod faults;
 
 use clap::Subcommand;
-
 use huly_program::Shutdown;
 
 use self::faults::tied;
@@ -28,9 +27,9 @@ enum Benchmark {
     /// deadline, or fails with an error that says neither that it did not run nor that it may have;
     /// when one fails while nothing goes wrong, or one through the server may have run while agents
     /// end in order; when not all clients were answered again 90 s after a fault's last deed; or when a
-    /// reference is left 10 s after all clients have gone. With 1 when it cannot
-    /// be run to its end and no promise was broken until then: it prints what became of the requests
-    /// of the faults that were over.
+    /// reference is left 10 s after all clients have gone. With 1 when it cannot be run to its end and
+    /// no promise was broken until then: it prints what became of the requests of the faults that were
+    /// over.
     Faults(faults::Arguments),
     /// Become a program that ends with its parent: how those of a benchmark are started.
     #[command(hide = true)]

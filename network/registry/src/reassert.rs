@@ -14,6 +14,7 @@ impl Registry {
     pub(crate) fn reassert(&mut self, client: &Id, gets: Vec<ReassertedGet>) -> Outcome {
         let control = self.need_control(client, "a durable reference").is_ok();
         self.has_room(self.unknown_bytes(&gets))?;
+        let rust = self.is_rust(client);
         let mut answers = Vec::with_capacity(gets.len());
         let mut place = Vec::new();
         let mut believed = Vec::new();
@@ -49,13 +50,12 @@ impl Registry {
                 entry.known_epoch = entry.known_epoch.max(get.epoch);
             }
             self.hold(client, &uuid, get.durable && control);
-            let believes = get.agent_id.is_some() && self.is_rust(client);
+            let believes = rust && get.agent_id.is_some();
             let entry = self.entries.get_mut(&uuid);
             if let Some(entry) = entry.filter(|entry| believes && !entry.is_live()) {
                 entry.believers.insert(client.clone());
                 believed.push(uuid.clone());
             }
-            let rust = self.is_rust(client);
             answers.push(
                 self.entries
                     .get(&uuid)
@@ -112,9 +112,9 @@ impl Registry {
     /// of that may be lost with their sessions. Of one that waits for a lease they are told by then.
     pub(crate) fn tell_believers(&mut self, uuid: &Id) {
         let entry = self.entries.get(uuid);
-        let some = entry.is_some_and(|one| !one.believers.is_empty());
-        let waits = entry.is_some_and(|entry| matches!(entry.state, State::Waiting));
-        if !some || !waits || self.is_fenced(uuid) {
+        let some = entry
+            .is_some_and(|one| matches!(one.state, State::Waiting) && !one.believers.is_empty());
+        if !some || self.is_fenced(uuid) {
             return;
         }
         let Some(entry) = self.entries.get_mut(uuid) else {

@@ -134,7 +134,8 @@ impl Registry {
         let is_due = |uuid: &Id| self.timers.is_set(&Timer::Fence(uuid.clone()));
         let over = self.fences.iter();
         let over = over.filter(|(uuid, fence)| self.is_over(fence) && !is_due(uuid));
-        let is_batch_due = self.timers.is_set(&Timer::Events);
+        let no_batch = !self.timers.is_set(&Timer::Events);
+        let batch = no_batch.then(|| self.feed.unsent_batch());
         let durable = self.durable.values().map(IndexSet::len);
         let reserve = self.in_reserve.values().map(BTreeSet::len);
         let mut sizes = Sizes {
@@ -163,12 +164,7 @@ impl Registry {
             fences_alone: alone.count(),
             fences_over: over.count(),
             unknown: self.early_calls.len(),
-            unsent: self.feed.unsent()
-                + if is_batch_due {
-                    0
-                } else {
-                    self.feed.unsent_batch()
-                },
+            unsent: self.feed.unsent() + batch.unwrap_or_default(),
             past: self.past.len(),
             ..Sizes::default()
         };

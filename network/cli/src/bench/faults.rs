@@ -141,12 +141,12 @@ pub(crate) async fn run(
     if why.is_none() || is_broken || !report.faults.is_empty() {
         print(&report, arguments, output)?;
     }
-    let broken = is_broken.then_some(Broken(report.broken));
-    match (why, broken) {
-        (None, None) => Ok(()),
-        (Some(why), None) => Err(why),
-        (None, Some(broken)) => Err(broken.into()),
-        (Some(why), Some(broken)) => Err(why.context(broken)),
+    let broken = Broken(report.broken);
+    match why {
+        Some(why) if is_broken => Err(why.context(broken)),
+        Some(why) => Err(why),
+        None if is_broken => Err(broken.into()),
+        None => Ok(()),
     }
 }
 

@@ -135,22 +135,31 @@ fn an_answer_that_was_lost_is_repeated_while_the_container_is_nowhere() {
     }
 }
 
-/// The end of the life before is told after the answer to the get.
-#[test]
-fn who_gets_again_what_has_just_ended_knows_where_it_is() {
+/// A TypeScript client has got `u` again on agent `a`, and was not told yet that it had just ended.
+fn got_again() -> (World, Peer, Peer) {
     let mut world = World::new();
-    world.agent("a", Rust, &["k"]);
+    let agent = world.agent("a", Rust, &["k"]);
     let plain = world.client("p", Plain);
     world.get(plain, "k", json!({"uuid": "u"}));
     world.ask(plain, "cr", json!({"uuid": "u"})).unwrap();
     world.run(4_980);
     // So that the next event waits for others.
     world.get(plain, "k", json!({"uuid": "other"}));
-    while world.home(plain, "u").is_some() {
-        world.run(1);
+    for _ in 0..200 {
+        if world.home(plain, "u").is_some() {
+            world.run(1);
+        }
     }
+    assert_eq!(world.home(plain, "u"), None);
     world.events(plain);
     world.get(plain, "k", json!({"uuid": "u"}));
+    (world, agent, plain)
+}
+
+/// The end of the life before is told after the answer to the get.
+#[test]
+fn who_gets_again_what_has_just_ended_knows_where_it_is() {
+    let (mut world, _, plain) = got_again();
     world.run(500);
     let told = containers(&mut world, plain);
     let of_it = told.iter().filter(|told| told["container"]["uuid"] == "u");
@@ -162,20 +171,7 @@ fn who_gets_again_what_has_just_ended_knows_where_it_is() {
 /// Also where it has moved before that was told.
 #[test]
 fn who_gets_again_what_has_just_ended_and_moves_knows_where_it_is() {
-    let mut world = World::new();
-    let first = world.agent("a", Rust, &["k"]);
-    let plain = world.client("p", Plain);
-    world.get(plain, "k", json!({"uuid": "u"}));
-    world.ask(plain, "cr", json!({"uuid": "u"})).unwrap();
-    world.run(4_980);
-    world.get(plain, "k", json!({"uuid": "other"}));
-    for _ in 0..200 {
-        if world.home(plain, "u").is_some() {
-            world.run(1);
-        }
-    }
-    world.events(plain);
-    world.get(plain, "k", json!({"uuid": "u"}));
+    let (mut world, first, plain) = got_again();
     world.agent("b", Rust, &["k"]);
     world.ask(first, "au", json!({"uuid": "a"})).unwrap();
     assert_eq!(world.home(plain, "u").as_deref(), Some("b"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use huly_client::Client;
+use huly_protocol::AgentInfo;
 use huly_relay::Relay;
 use tokio::time::{Instant, interval, sleep};
 
@@ -147,16 +148,18 @@ impl Network {
         self.until_known(number, true).await
     }
 
+    /// The agents that the server knows.
+    async fn known(&mut self) -> Result<Vec<AgentInfo>> {
+        let observer = self.observer.clone();
+        Ok(self.during(observer.agents()).await??)
+    }
+
     async fn until_known(&mut self, number: usize, known: bool) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         loop {
             let agent = self.agents.get_mut(number).context("no such agent")?;
             let name = agent.process.name.clone();
-            if known {
-                agent.process.still_runs()?;
-            }
-            let observer = self.observer.clone();
-            let agents = self.during(observer.agents()).await??;
+            let agents = self.known().await?;
             if agents.iter().any(|agent| agent.agent_id == name) == known {
                 return Ok(());
             }
@@ -173,8 +176,7 @@ impl Network {
     /// # Errors
     /// When the server does not say.
     pub(crate) async fn busiest(&mut self) -> Result<usize> {
-        let observer = self.observer.clone();
-        let agents = self.during(observer.agents()).await??;
+        let agents = self.known().await?;
         let busiest = agents.iter().max_by_key(|agent| agent.containers);
         let name = busiest.map(|agent| agent.agent_id.as_str());
         let number = |it: &Agent| Some(it.process.name.as_str()) == name;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::caller::Way;
 use super::fault::Fault;
 use super::tally::{Tally, millis};
+use crate::output::{wide, wide_row};
 
 /// What became of the requests of a part of the script.
 #[derive(Debug, Clone, Serialize)]
@@ -122,8 +123,7 @@ impl Report {
                     .map(|(kind, count)| format!("{count} {kind}"))
                     .collect();
                 let cells = cells(part.fault.name(), tally, again);
-                let mut row = cells.into_iter().chain([way, codes.join(", ")]);
-                rows.push(std::array::from_fn(|_| row.next().unwrap_or_default()));
+                rows.push(wide_row(cells, [way, codes.join(", ")]));
             }
         }
         rows
@@ -137,10 +137,7 @@ pub(crate) const COLUMNS: [&str; 12] = [
 ];
 
 /// Those of the wide one.
-pub(crate) const WIDE_COLUMNS: [&str; COLUMNS.len() + 2] = [
-    "FAULT", "REQUESTS", "ANSWERED", "RESENT", "LATE", "NOT RUN", "UNKNOWN", "TWICE", "LOST",
-    "NO END", "SILENCE", "AGAIN", "WAY", "ERRORS",
-];
+pub(crate) const WIDE_COLUMNS: [&str; COLUMNS.len() + 2] = wide(COLUMNS, &["WAY", "ERRORS"]);
 
 fn cells(name: String, tally: &Tally, again: Option<Duration>) -> [String; COLUMNS.len()] {
     let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
