@@ -4,7 +4,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use huly_program::LogArgs;
-use huly_protocol::Json;
+use huly_protocol::{Json, MAX_NAME_CHARS};
 
 use crate::bench::Bench;
 
@@ -187,8 +187,10 @@ fn json(text: &str) -> Result<Json, String> {
 /// A kind or a uuid.
 fn name(text: &str) -> Result<String, String> {
     match text.chars().count() {
-        1..=253 => Ok(text.to_owned()),
-        count => Err(format!("1 to 253 characters were expected, not {count}")),
+        1..=MAX_NAME_CHARS => Ok(text.to_owned()),
+        count => Err(format!(
+            "1 to {MAX_NAME_CHARS} characters were expected, not {count}"
+        )),
     }
 }
 

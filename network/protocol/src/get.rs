@@ -4,6 +4,9 @@ use crate::json::null_as_default;
 use crate::seq::array_struct;
 use crate::{Epoch, Failover, Json, KindSpec, PodRef};
 
+/// The longest container uuid or kind, in characters; the shortest has one.
+pub const MAX_NAME_CHARS: usize = 253;
+
 /// What the server says beside a `gg` to a Rust agent (extension).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

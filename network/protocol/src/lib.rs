@@ -32,7 +32,8 @@ pub use event::{
 };
 pub use frame::{Frame, FrameError, MAX_ID_BYTES, Op};
 pub use get::{
-    GetExt, GetParams, GetRequest, GotContainer, Placement, Reassert, ReassertedGet, StartExt,
+    GetExt, GetParams, GetRequest, GotContainer, MAX_NAME_CHARS, Placement, Reassert,
+    ReassertedGet, StartExt,
 };
 pub use hello::{Hello, HelloAnswer, HelloExt, Limits, MAX_CLIENT_ID_BYTES, PROTOCOL_VERSION};
 pub use json::Json;

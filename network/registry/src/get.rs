@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use huly_protocol::{ErrorCode, ErrorPayload, EventKind, GetExt, GetParams, GetRequest};
+use huly_protocol::{
+    ErrorCode, ErrorPayload, EventKind, GetExt, GetParams, GetRequest, MAX_NAME_CHARS,
+};
 
 use crate::entry::{Entry, State, Waiter};
 use crate::references::still_stopping;
 use crate::registry::{Id, Registry};
 use crate::requests::Outcome;
 use crate::timer::Timer;
-
-/// The longest container uuid or kind, in characters.
-const MAX_NAME: usize = 253;
 
 /// A get without uuid that came while the server was settling.
 #[derive(Debug)]
@@ -390,9 +389,9 @@ pub(crate) fn bytes_of(kind: &str, request: &GetRequest) -> usize {
 }
 
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), ErrorPayload> {
-    if (1..=MAX_NAME).contains(&name.chars().count()) {
+    if (1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
         return Ok(());
     }
-    let message = format!("a {what} has 1 to {MAX_NAME} characters");
+    let message = format!("a {what} has 1 to {MAX_NAME_CHARS} characters");
     Err(ErrorPayload::new(ErrorCode::BadRequest, message))
 }

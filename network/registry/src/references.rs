@@ -94,6 +94,7 @@ impl Registry {
             Some(durable) => {
                 let durable = *durable;
                 entry.holders.shift_remove(client);
+                entry.believers.remove(client);
                 if let Some(session) = self.sessions.get_mut(client) {
                     session.let_go(uuid);
                 }

@@ -33,6 +33,8 @@ pub struct Sizes {
     pub asked_of_one: usize,
     /// References of all clients, the durable ones among them.
     pub references: usize,
+    /// Clients that believe a container somewhere that has no place, of all containers.
+    pub believers: usize,
     /// Clients with durable references, whether they have a session or not.
     pub durable_clients: usize,
     /// Their durable references.
@@ -117,6 +119,7 @@ impl Sizes {
 
     fn add_entry(&mut self, entry: &Entry) {
         self.waiters += entry.waiters.len();
+        self.believers += entry.believers.len();
         self.held += entry.held.len();
         self.held_of_one = self.held_of_one.max(entry.held.len());
         self.running += entry.carried_by.len();

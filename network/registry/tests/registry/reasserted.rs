@@ -245,3 +245,28 @@ fn who_asserts_what_does_not_start_elsewhere_is_told_so() {
         assert_eq!(told[0]["placement"]["agentId"], "c");
     }
 }
+
+/// It knows of no place any more: what it was told is over with the reference.
+#[test]
+fn who_has_let_it_go_and_gets_it_again_is_told_nothing() {
+    let mut world = World::new();
+    world.run(20_000);
+    let agent = world.agent("b", Rust, &["k"]);
+    world[agent].sim().mute.push("gg");
+    let client = world.client("c", Rust);
+    world
+        .ask(client, "xr", assert_again("c", &json!([1, 7])))
+        .unwrap();
+    let other = world.client("d", Rust);
+    world
+        .ask(other, "xr", assert_again("d", &json!([1, 7])))
+        .unwrap();
+    world.ask(client, "cr", json!({"uuid": "u"})).unwrap();
+    let get = world.request(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    assert_eq!(world.registry.sizes().believers, 1);
+    world.close(agent);
+    world.run(5_000);
+    assert!(world.answer(client, &get).unwrap().is_err());
+    assert!(world.held_events(client).is_empty());
+    assert_eq!(world.held_events(other), [json!({"uuid": "u", "event": 2})]);
+}

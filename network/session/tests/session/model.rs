@@ -271,7 +271,6 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
     fn both_sides_agree_in_the_end(steps in proptest::collection::vec(step(), 1..120)) {
         let mut world = World::new();

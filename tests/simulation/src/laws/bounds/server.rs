@@ -86,7 +86,7 @@ pub(super) fn by_limits(limits: &Limits, sizes: &Sizes) -> [Bound; 7] {
 }
 
 /// By other sizes.
-pub(super) fn by_sizes(sizes: &Sizes) -> [Bound; 13] {
+pub(super) fn by_sizes(sizes: &Sizes) -> [Bound; 14] {
     let waits = sizes.waiters + sizes.early_gets + sizes.held;
     let timers = timers(sizes);
     [
@@ -100,6 +100,11 @@ pub(super) fn by_sizes(sizes: &Sizes) -> [Bound; 13] {
             "references without a uuid of one",
             sizes.asked_of_one,
             sizes.references_of_one,
+        ),
+        (
+            "clients that believe what has no place",
+            sizes.believers,
+            sizes.references + sizes.durable,
         ),
         ("what waits", waits, sizes.in_flight),
         ("requests at agents", sizes.running, sizes.in_flight),
