@@ -77,7 +77,8 @@ impl Registry {
         })
     }
 
-    /// The next agent by round robin: the first after the one that was picked last.
+    /// The next agent by round robin: the first after the one that was picked last. One that was not
+    /// heard of lately may be gone, and is the next only where that holds for all.
     fn pick(
         &self,
         kind: &Id,
@@ -89,7 +90,14 @@ impl Registry {
         // A kind's first container goes on where the last placement of any kind was, so that the
         // first ones of many kinds do not all meet on one agent.
         let cursor = self.cursors.get(kind).copied().unwrap_or(self.last_pick);
-        let next = fit.iter().find(|(seq, _)| *seq > cursor).or(fit.first());
+        let (before, after) = fit.split_at(fit.partition_point(|(seq, _)| *seq <= cursor));
+        let mut turns = after.iter().chain(before);
+        let lives = |id: &Id| {
+            let agent = self.agents.get(id);
+            agent.is_some_and(|agent| self.shows_life(&agent.client))
+        };
+        let alive = turns.clone().find(|(_, id)| lives(id));
+        let next = alive.or_else(|| turns.next());
         next.map(|(seq, id)| (*seq, (*id).clone()))
             .ok_or_else(Vec::new)
     }

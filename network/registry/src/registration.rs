@@ -1,7 +1,6 @@
 //! Registration of agents: what they say they have, against what is known (W17, epochs).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use huly_protocol::{
     AgentRegistration, ContainerRecord, Epoch, ErrorCode, ErrorPayload, EventKind, GetRequest,
@@ -18,8 +17,6 @@ use crate::standby::{Claim, stands_by};
 
 /// The longest uuid, kind or agent id, in bytes.
 pub(crate) const MAX_TEXT: usize = 1_024;
-/// Every peer is heard from at least once a second; after this it may be gone.
-const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
 
 impl Registry {
     /// A registration, or a part of one, of so many bytes.
@@ -118,15 +115,10 @@ impl Registry {
     /// Two agents with one id would take each other's containers in turn: the first one keeps it
     /// for as long as it shows signs of life.
     fn refuse_namesake(&self, client: &Id, agent: &Id) -> Result<(), ErrorPayload> {
-        let now = self.now.mono;
         let owner = self.agents.get(agent).map(|known| &known.client);
         // A TypeScript agent is not refused: it would not say why, nor try again.
         let owner = owner.filter(|owner| *owner != client && self.is_rust(client));
-        let session = owner.and_then(|owner| self.sessions.get(owner));
-        let lives = session.is_some_and(|session| {
-            session.conn.is_some() && now.saturating_sub(session.last_heard) < SIGN_OF_LIFE
-        });
-        if !lives {
+        if !owner.is_some_and(|owner| self.shows_life(owner)) {
             return Ok(());
         }
         let message = format!("another agent has the id {agent}: give each an id of its own");

@@ -14,6 +14,9 @@ use crate::recent::Recent;
 use crate::registry::{ConnId, Id, Registry};
 use crate::timer::Timer;
 
+/// Every peer is heard from at least once a second; after this it may be gone.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
+
 /// A request of a client that is not answered yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Flight {
@@ -261,6 +264,14 @@ impl Registry {
         if let Some(conn) = session.conn.clone() {
             self.send(conn, frame);
         }
+    }
+
+    /// Whether a client is connected and was heard of lately.
+    pub(crate) fn shows_life(&self, client: &Id) -> bool {
+        let heard = |session: &Session| self.now.mono.saturating_sub(session.last_heard);
+        self.sessions
+            .get(client)
+            .is_some_and(|one| one.conn.is_some() && heard(one) < SIGN_OF_LIFE)
     }
 
     /// Whether a client is a Rust peer.

@@ -17,9 +17,8 @@ use super::fates::Fates;
 /// The kind of what is visited.
 pub(super) const KIND: &str = "echo";
 
-/// How long a get or a release may take: longer than it takes to find that agents in turn are silent, up
-/// to 3 s each, where half of those that a server knows are.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a get or a release may take: longer than it takes to find that some agents in turn are silent.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long the question may take.
 const DEADLINE: Duration = Duration::from_secs(10);

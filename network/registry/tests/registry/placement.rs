@@ -37,6 +37,47 @@ fn round_robin_goes_through_the_agents_that_serve_the_kind() {
     );
 }
 
+/// A process that is paused, or a machine without power, closes nothing: what starts there waits
+/// until its agent is given up.
+#[test]
+fn an_agent_that_was_not_heard_of_lately_is_passed_by() {
+    let mut world = World::new();
+    let agents = [("a", Rust), ("b", Plain), ("c", Rust)];
+    let [a, b, _] = agents.map(|(id, side)| world.agent(id, side, &["k"]));
+    world.freeze(a);
+    world.run(1_600);
+    assert_eq!(homes(&mut world, "k", 4), ["b", "c", "b", "c"]);
+    world.thaw(a);
+    world.run(1);
+    assert_eq!(homes(&mut world, "k", 3), ["a", "b", "c"]);
+    // It was heard of, but cannot be told anything.
+    world.cut(a);
+    assert_eq!(homes(&mut world, "k", 3), ["b", "c", "b"]);
+    world.reconnect(a);
+    world.freeze(b);
+    world.run(1_600);
+    assert_eq!(homes(&mut world, "k", 3), ["c", "a", "c"]);
+}
+
+#[test]
+fn where_all_that_fit_are_silent_one_of_them_has_it() {
+    let mut world = World::new();
+    let selector = json!({"matchLabels": {"zone": "north"}});
+    world.specify(json!({"kind": "k", "revision": 1, "agentSelector": selector}));
+    let silent = world.agent("a", Rust, &["k"]);
+    world[silent].sim().labels = json!({"zone": "north"});
+    world.register(silent);
+    world.agent("b", Rust, &["k"]);
+    world.freeze(silent);
+    world.run(1_600);
+    let asker = world.client("asker", Rust);
+    let get = world.request(asker, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
+    assert_eq!(world.answer(asker, &get), None);
+    world.thaw(silent);
+    assert!(world.answer(asker, &get).unwrap().is_ok());
+    assert_eq!(world.home(asker, "u").as_deref(), Some("a"));
+}
+
 #[test]
 fn no_agent_is_an_error_that_typescript_clients_know() {
     let mut world = World::new();
