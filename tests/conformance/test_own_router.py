@@ -48,6 +48,31 @@ def test_requests_and_events(peers: Peers, network: Network, agent: Agent) -> No
         one.call("cs", [room, "say", {"text": "an operation of this name there is none"}])
 
 
+@pytest.mark.covers("W05", "method cs client → agent's ROUTER", "method OPERATION client → container's ROUTER")
+def test_each_route_has_ids_of_its_own(peers: Peers, network: Network, agent: Agent) -> None:
+    """W05: one client id, but a sender to each ROUTER, each with a count of its own: none is answered
+    what was asked of another one."""
+    client = peers.client(network)
+    room, endpoint = client.get("direct-room", {"uuid": fresh("room")})
+    at = json.loads(endpoint)
+    me = fresh("client")
+    addresses = [network.address, agent.address, f"tcp://{at['host']}:{at['port']}"]
+    senders = [peers.raw(address, client_id=me) for address in addresses]
+    for sender in senders:
+        sender.hello()
+    said = [{"from": "eva", "text": way} for way in ("network", "agent", "container")]
+    asked = [("cs", [room, "say", said[0]]), ("cs", [room, "say", said[1]]), ("say", said[2])]
+    answers = []
+    for sender, (method, params) in zip(senders, asked, strict=True):
+        id = sender.ask(method, params, f"{me}-7")
+        answers.append(sender.result(id)["id"])
+    assert len(set(answers)) == 3, "none is another's"
+    assert [each["text"] for each in client.request(room, "history")] == [one["text"] for one in said]
+    # The same once more is what it was there.
+    for sender, (method, params), answer in zip(senders[1:], asked[1:], answers[1:], strict=True):
+        assert sender.result(sender.ask(method, params, f"{me}-7"))["id"] == answer
+
+
 @pytest.mark.covers("W04", "W06", "W07")
 def test_session(peers: Peers, network: Network, agent: Agent) -> None:
     """W04, W06, W07 hold on it as on any ROUTER; a Rust peer gets hello's payload there."""

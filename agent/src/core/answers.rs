@@ -3,14 +3,23 @@ use std::time::Duration;
 
 use huly_protocol::{ErrorPayload, Json};
 
-use super::types::{CallNumber, Id, Run};
+use super::types::{CallNumber, Door, Id, Run};
+
+/// A caller's request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    pub(super) client: Id,
+    pub(super) request: Id,
+    /// The ROUTER that the id is of. A TypeScript client is one of several senders with one client id,
+    /// each of which counts its requests by itself (W05); ids of Rust clients are good on all routes.
+    pub(super) counted_at: Option<Door>,
+}
 
 /// What a request is, however it came: a caller's request to one life of a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) run: Run,
-    pub(super) client: Id,
-    pub(super) request: Id,
+    pub(super) name: Name,
 }
 
 /// A request that was seen before.
@@ -64,7 +73,7 @@ impl Answers {
             Err(error) => error.message.len(),
         };
         // The key is kept twice; the rest is what the maps take.
-        let size = answer + 2 * (key.client.len() + key.request.len()) + 128;
+        let size = answer + 2 * (key.name.client.len() + key.name.request.len()) + 128;
         self.seen
             .insert(key.clone(), Seen::Answered(result.clone()));
         self.order.push_back((now, key, size));
@@ -94,11 +103,12 @@ impl Answers {
 
     /// The container's life is over, so nothing can be sent to it again.
     pub(super) fn ended(&mut self, run: Run) {
-        let from = Key {
-            run,
+        let first = Name {
             client: Id::from(""),
             request: Id::from(""),
+            counted_at: None,
         };
+        let from = Key { run, name: first };
         let of_run: Vec<Key> = self
             .seen
             .range(from..)

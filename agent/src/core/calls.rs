@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use huly_protocol::{CallExt, CallerExt, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op};
 
-use super::answers::{Key, Seen};
+use super::answers::{Key, Name, Seen};
 use super::container::Container;
 use super::link::read_ext;
 use super::types::{
@@ -36,8 +36,8 @@ pub(super) struct PendingCall {
 /// Who asks, and what it says of its request.
 #[derive(Debug)]
 pub(super) struct Caller {
-    /// Its client id and the request's; absent where a TypeScript server does not say.
-    pub(super) name: Option<(Id, Id)>,
+    /// Absent where a TypeScript server does not say.
+    pub(super) name: Option<Name>,
     /// What it says beside it.
     pub(super) ext: CallerExt,
 }
@@ -76,7 +76,11 @@ impl Agent {
         }
         let name = ext.client.zip(ext.request);
         let caller = Caller {
-            name: name.map(|(client, request)| (Id::from(client), Id::from(request))),
+            name: name.map(|(client, request)| Name {
+                client: Id::from(client),
+                request: Id::from(request),
+                counted_at: None,
+            }),
             ext: CallerExt {
                 // The server itself has judged it.
                 epoch: None,
@@ -99,12 +103,8 @@ impl Agent {
             return Err(error(ErrorCode::NoSuchContainer, message));
         };
         let run = container.run;
-        let client = caller.name.as_ref().map(|(client, _)| client.clone());
-        let key = caller.name.clone().map(|(client, request)| Key {
-            run,
-            client,
-            request,
-        });
+        let client = caller.name.as_ref().map(|name| name.client.clone());
+        let key = caller.name.clone().map(|name| Key { run, name });
         match key.as_ref().and_then(|key| self.answers.get(key)) {
             Some(Seen::Answered(result)) => return result.clone().map(Some),
             Some(Seen::Running(running)) => {

@@ -8,6 +8,7 @@ use huly_protocol::{
     Limits, MAX_CLIENT_ID_BYTES, Op, PROTOCOL_VERSION, Request, Uuid, method,
 };
 
+use super::answers::Name;
 use super::calls::{Caller, Reply, read_call};
 use super::session::{InFlight, Session, Sessions};
 use super::types::{Conn, Door, Effect, Id};
@@ -211,10 +212,15 @@ impl Agent {
             };
         }
         session.in_flight.insert(id.clone(), bytes);
+        let name = Name {
+            client: client.clone(),
+            request: id.clone(),
+            counted_at: (!session.is_rust()).then_some(door),
+        };
         let done = match request {
             Ok(request) => match self.behind(door).cloned() {
-                Some(uuid) => self.run_operation(door, &uuid, &client, &id, &request),
-                None => self.run_method(&client, &id, &request),
+                Some(uuid) => self.run_operation(door, &uuid, name, &request),
+                None => self.run_method(name, &request),
             },
             Err(cause) => {
                 self.bad_message("bad_request");
@@ -253,32 +259,23 @@ impl Agent {
 
     fn run_method(
         &mut self,
-        client: &Id,
-        id: &Id,
+        name: Name,
         request: &Request<'_>,
     ) -> Result<Option<Json>, ErrorPayload> {
         let params = request.params.get();
         match request.method.as_ref() {
             method::CONTAINER_REQUEST => {
                 let mut call = read_call(params)?;
-                let reply = Reply::Client {
-                    door: Door::Agent,
-                    client: client.clone(),
-                    request: id.clone(),
-                };
-                let caller = Caller {
-                    name: Some((client.clone(), id.clone())),
-                    ext: call.ext.take().unwrap_or_default(),
-                };
-                self.admit(&call, caller, reply)
+                let ext = call.ext.take().unwrap_or_default();
+                self.admit_from(Door::Agent, &call, name, ext)
             }
             method::CONNECT => {
                 let connect: Connect = read_params(params)?;
-                Ok(Some(self.connect(client, connect.uuid.into_vec())))
+                Ok(Some(self.connect(&name.client, connect.uuid.into_vec())))
             }
             method::DISCONNECT => {
                 let named: Uuid = read_params(params)?;
-                self.disconnect(client, &named.uuid).map(Some)
+                self.disconnect(&name.client, &named.uuid).map(Some)
             }
             other => {
                 self.bad_message("unknown_method");
@@ -293,8 +290,7 @@ impl Agent {
         &mut self,
         door: Door,
         uuid: &str,
-        client: &Id,
-        id: &Id,
+        name: Name,
         request: &Request<'_>,
     ) -> Result<Option<Json>, ErrorPayload> {
         let ext = request.ext.map(|ext| read_params::<CallerExt>(ext.get()));
@@ -304,16 +300,23 @@ impl Agent {
             data: request.params,
             ext: None,
         };
+        self.admit_from(door, &call, name, ext.transpose()?.unwrap_or_default())
+    }
+
+    fn admit_from(
+        &mut self,
+        door: Door,
+        call: &ContainerCall<'_>,
+        name: Name,
+        ext: CallerExt,
+    ) -> Result<Option<Json>, ErrorPayload> {
         let reply = Reply::Client {
             door,
-            client: client.clone(),
-            request: id.clone(),
+            client: name.client.clone(),
+            request: name.request.clone(),
         };
-        let caller = Caller {
-            name: Some((client.clone(), id.clone())),
-            ext: ext.transpose()?.unwrap_or_default(),
-        };
-        self.admit(&call, caller, reply)
+        let name = Some(name);
+        self.admit(call, Caller { name, ext }, reply)
     }
 
     /// The client closed, or nothing is kept of it any more.

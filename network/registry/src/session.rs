@@ -14,8 +14,10 @@ use crate::recent::Recent;
 use crate::registry::{ConnId, Id, Registry};
 use crate::timer::Timer;
 
-/// Every peer is heard from at least once a second; after this it may be gone.
+/// After so long a peer may be gone. A Rust peer pings every 250 ms, a TypeScript one once a second
+/// (W07).
 const SIGN_OF_LIFE: Duration = Duration::from_millis(1_500);
+const PLAIN_SIGN_OF_LIFE: Duration = Duration::from_millis(2_500);
 
 /// A request of a client that is not answered yet.
 #[derive(Debug, Clone)]
@@ -268,10 +270,15 @@ impl Registry {
 
     /// Whether a client is connected and was heard of lately.
     pub(crate) fn shows_life(&self, client: &Id) -> bool {
-        let heard = |session: &Session| self.now.mono.saturating_sub(session.last_heard);
-        self.sessions
-            .get(client)
-            .is_some_and(|one| one.conn.is_some() && heard(one) < SIGN_OF_LIFE)
+        let lives = |session: &Session| {
+            let within = match session.is_rust() {
+                true => SIGN_OF_LIFE,
+                false => PLAIN_SIGN_OF_LIFE,
+            };
+            let silent = self.now.mono.saturating_sub(session.last_heard);
+            session.conn.is_some() && silent < within
+        };
+        self.sessions.get(client).is_some_and(lives)
     }
 
     /// Whether a client is a Rust peer.

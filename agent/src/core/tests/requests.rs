@@ -24,7 +24,7 @@ fn a_request_that_is_sent_again_runs_once() {
 fn the_same_request_on_both_routes_runs_once() {
     let mut rig = Rig::registered();
     rig.living("u", 1);
-    rig.hello("x", "c1");
+    rig.rust_hello("x", "c1");
     let routed = rig.request("u", json!(1), "r1");
     rig.message("x", Op::Request, "r1", r#"["cs",["u","do",1]]"#);
     assert_eq!(rig.dispatched().len(), 1);
@@ -36,6 +36,45 @@ fn the_same_request_on_both_routes_runs_once() {
         (sent[0].1.op, sent[0].1.payload_text().as_ref()),
         (Op::Response, r#""a""#)
     );
+}
+
+/// It has one client id, and counts its requests anew on each ROUTER (W05): the transcripts have
+/// `…-1` of one client both ways.
+#[test]
+fn a_typescript_client_counts_its_requests_on_each_route() {
+    let mut rig = Rig::registered();
+    let run = rig.living_with_router("u", 1);
+    let own = Door::Container(run);
+    rig.hello("x", "c1");
+    rig.message_at(own, "y", Op::Hello, "c1", r#"{"aliveTimeout":3}"#);
+    let by_server = rig.request("u", json!("server"), "c1-1");
+    let by_agent = r#"["cs",["u","do","agent"]]"#;
+    rig.message("x", Op::Request, "c1-1", by_agent);
+    rig.message_at(own, "y", Op::Request, "c1-1", r#"["do","own"]"#);
+    let calls = rig.dispatched();
+    let asked: Vec<_> = calls.iter().map(|(_, _, data)| data.clone()).collect();
+    assert_eq!(asked, ["server", "agent", "own"]);
+    for (_, call, data) in calls {
+        rig.input(Input::Answered {
+            call,
+            result: ok(data),
+        });
+    }
+    assert_eq!(rig.answer(by_server), Ok(json!("server")));
+    let sent = rig.sent();
+    let answers = sent
+        .iter()
+        .map(|(conn, frame)| (conn.as_str(), frame.payload_text().into_owned()));
+    let answers: Vec<_> = answers.collect();
+    let expected = [("x", r#""agent""#), ("y", r#""own""#)];
+    assert_eq!(
+        answers,
+        expected.map(|(conn, data)| (conn, data.to_owned()))
+    );
+    // What it sends again on one of them is what it was there.
+    let again = rig.message("x", Op::Request, "c1-1", by_agent);
+    assert_eq!(again[0].1.payload_text(), r#""agent""#);
+    assert_eq!(rig.dispatched().len(), 3);
 }
 
 #[test]
@@ -160,9 +199,16 @@ proptest::proptest! {
     /// However requests are sent again, on whatever route: within a life of the container each runs
     /// at most once, and every call of the server is answered exactly once.
     #[test]
-    fn a_request_runs_at_most_once_in_a_life(steps in proptest::collection::vec(step(), 1..120)) {
+    fn a_request_runs_at_most_once_in_a_life(
+        rust in proptest::bool::ANY,
+        steps in proptest::collection::vec(step(), 1..120),
+    ) {
         let mut rig = Rig::registered();
-        rig.hello("x", "c1");
+        // Of a TypeScript client the same id is another request on the other route.
+        let (_, directly) = match rust {
+            true => (rig.rust_hello("x", "c1"), 0),
+            false => (rig.hello("x", "c1"), 100),
+        };
         let mut epoch = 1;
         let mut run = rig.living("u", epoch);
         let mut tokens = Vec::new();
@@ -173,7 +219,7 @@ proptest::proptest! {
             match step {
                 Step::Routed(id) => tokens.push(rig.request("u", json!(id), &format!("r{id}"))),
                 Step::Direct(id) => {
-                    let payload = json!(["cs", ["u", "do", id]]).to_string();
+                    let payload = json!(["cs", ["u", "do", directly + id]]).to_string();
                     rig.message("x", Op::Request, &format!("r{id}"), &payload);
                 }
                 Step::Answer => {

@@ -54,8 +54,9 @@ fn an_agent_that_was_not_heard_of_lately_is_passed_by() {
     world.cut(a);
     assert_eq!(homes(&mut world, "k", 3), ["b", "c", "b"]);
     world.reconnect(a);
+    // It pings once a second.
     world.freeze(b);
-    world.run(1_600);
+    world.run(2_600);
     assert_eq!(homes(&mut world, "k", 3), ["c", "a", "c"]);
 }
 
