@@ -22,6 +22,18 @@ pub(super) struct Key {
     pub(super) name: Name,
 }
 
+impl Key {
+    /// None of the client's to that life comes before it.
+    fn first_of(run: Run, client: &str) -> Self {
+        let name = Name {
+            client: Id::from(client),
+            request: Id::from(""),
+            counted_at: None,
+        };
+        Self { run, name }
+    }
+}
+
 /// A request that was seen before.
 #[derive(Debug)]
 pub(super) enum Seen {
@@ -103,21 +115,48 @@ impl Answers {
 
     /// The container's life is over, so nothing can be sent to it again.
     pub(super) fn ended(&mut self, run: Run) {
-        let first = Name {
-            client: Id::from(""),
-            request: Id::from(""),
-            counted_at: None,
-        };
-        let from = Key { run, name: first };
         let of_run: Vec<Key> = self
             .seen
-            .range(from..)
+            .range(Key::first_of(run, "")..)
             .take_while(|(key, _)| key.run == run)
             .map(|(key, _)| key.clone())
             .collect();
         for key in of_run {
             self.seen.remove(&key);
         }
+    }
+
+    /// Forgets what a client has asked of a container under ids that it counted at a ROUTER; the calls
+    /// of that which run are returned.
+    pub(super) fn forget_sender(&mut self, run: Run, client: &Id, at: Door) -> Vec<CallNumber> {
+        let is_its = |key: &Key| {
+            let name = &key.name;
+            key.run == run && name.client == *client && name.counted_at == Some(at)
+        };
+        let known = self.seen.range(Key::first_of(run, client)..);
+        let of_client = known.take_while(|(key, _)| key.run == run && key.name.client == *client);
+        let its: Vec<Key> = of_client
+            .filter(|(key, _)| is_its(key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        let mut running = Vec::new();
+        let mut answered = false;
+        for key in its {
+            match self.seen.remove(&key) {
+                Some(Seen::Running(call)) => running.push(call),
+                Some(Seen::Answered(_)) => answered = true,
+                None => {}
+            }
+        }
+        if answered {
+            let bytes = &mut self.bytes;
+            self.order.retain(|(_, key, size)| {
+                let stays = !is_its(key);
+                *bytes -= if stays { 0 } else { *size };
+                stays
+            });
+        }
+        running
     }
 
     fn forget_oldest(&mut self) -> bool {

@@ -302,6 +302,22 @@ impl Agent {
         }
     }
 
+    /// A client closes its sender to a ROUTER: it sends nothing again, and its next one counts anew.
+    pub(super) fn forget_sender(&mut self, door: Door, client: &Id) {
+        let behind: Vec<Run> = match door {
+            Door::Agent => self.containers.values().map(|one| one.run).collect(),
+            Door::Container(run) => vec![run],
+        };
+        for run in behind {
+            for call in self.answers.forget_sender(run, client, door) {
+                if let Some(pending) = self.calls.get_mut(&call) {
+                    pending.key = None;
+                    pending.replies.clear();
+                }
+            }
+        }
+    }
+
     /// Answers a request of a client of a ROUTER, over the connection that it has now.
     pub(super) fn answer_client(
         &mut self,

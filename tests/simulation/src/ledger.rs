@@ -52,6 +52,8 @@ pub(crate) enum Seen {
         /// Over which of its client's connections and by which route; absent where that does not
         /// matter.
         connection: Option<(u64, u64)>,
+        /// It goes to whoever listens on a port by then.
+        of_port: bool,
     },
     /// A request may be on its way more than once.
     SentAgain { op: u64 },
@@ -124,6 +126,8 @@ pub(crate) enum Outcome {
         fits: bool,
     },
     Error(Option<ErrorCode>),
+    /// It failed, and its client was told no code: nothing is claimed.
+    Failed,
 }
 
 /// All that was seen.
@@ -276,6 +280,7 @@ impl Ledger {
                 timeout,
                 idempotent,
                 connection,
+                of_port,
             } => {
                 let asked = Asked {
                     by,
@@ -284,6 +289,7 @@ impl Ledger {
                     deadline: now + timeout,
                     idempotent,
                     connection,
+                    of_port,
                     sent_again: false,
                     began: 0,
                     beside: None,

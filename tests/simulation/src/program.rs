@@ -211,7 +211,7 @@ impl Program {
     pub(crate) fn may_hold(&self) -> usize {
         match self {
             // What it is releasing it holds no more.
-            Self::PlainClient(client) => client.held().len() + client.unclear() + client.pending(),
+            Self::PlainClient(client) => client.held().len() + client.unclear() + client.calls(),
             program => program.held().len(),
         }
     }
@@ -228,7 +228,7 @@ impl Program {
     /// Its calls without an answer, if their ends are not noted.
     pub(crate) fn unseen_calls(&self) -> usize {
         match self {
-            Self::PlainClient(client) => client.pending(),
+            Self::PlainClient(client) => client.calls(),
             _ => 0,
         }
     }

@@ -77,6 +77,48 @@ fn a_typescript_client_counts_its_requests_on_each_route() {
     assert_eq!(rig.dispatched().len(), 3);
 }
 
+/// It sends nothing again, and its next sender counts from the beginning.
+#[test]
+fn a_typescript_client_that_has_closed_counts_anew() {
+    let mut rig = Rig::registered();
+    rig.living("u", 1);
+    let ask = |rig: &mut Rig, data: &str, id: &str| {
+        let payload = json!(["cs", ["u", "do", data]]).to_string();
+        rig.message("x", Op::Request, id, &payload)
+    };
+    let answer_last = |rig: &mut Rig| {
+        let (_, call, data) = rig.dispatched().pop().unwrap();
+        rig.input(Input::Answered {
+            call,
+            result: ok(data),
+        });
+        rig.sent()
+    };
+    rig.hello("x", "c1");
+    ask(&mut rig, "first", "c1-0");
+    assert_eq!(answer_last(&mut rig)[0].1.payload_text(), r#""first""#);
+    ask(&mut rig, "running", "c1-1");
+    let running = rig.dispatched()[1].1;
+    rig.message("x", Op::Close, "", "");
+    rig.hello("x", "c1");
+    assert!(ask(&mut rig, "second", "c1-0").is_empty());
+    assert_eq!(answer_last(&mut rig)[0].1.payload_text(), r#""second""#);
+    assert!(ask(&mut rig, "third", "c1-1").is_empty());
+    // Nobody waits for that any more.
+    rig.input(Input::Answered {
+        call: running,
+        result: ok(json!("running")),
+    });
+    assert!(rig.sent().is_empty());
+    assert_eq!(answer_last(&mut rig)[0].1.payload_text(), r#""third""#);
+    // What it answered is remembered from then on for as long as always.
+    rig.pass_leased(30_000 * MS);
+    rig.hello("x", "c1");
+    let again = ask(&mut rig, "second", "c1-0");
+    assert_eq!(again[0].1.payload_text(), r#""second""#);
+    assert_eq!(rig.dispatched().len(), 4);
+}
+
 #[test]
 fn an_error_is_remembered_as_well() {
     let mut rig = Rig::registered();

@@ -79,6 +79,7 @@ fn request(asked: &Asked, last_word: Duration) -> Option<String> {
         Outcome::Answer { .. } if !ran => return Some("was answered and did not run".to_owned()),
         Outcome::Answer { fits: false } => return Some("got the answer to another one".to_owned()),
         Outcome::Answer { fits: true } => return None,
+        Outcome::Failed => return None,
         Outcome::Error(None) => return Some("failed without a code".to_owned()),
         Outcome::Error(Some(code)) => code,
     };

@@ -18,6 +18,7 @@ pub(crate) struct Asked {
     pub(crate) deadline: Duration,
     pub(crate) idempotent: bool,
     pub(crate) connection: Option<(u64, u64)>,
+    pub(crate) of_port: bool,
     pub(crate) sent_again: bool,
     /// Its place among all that began, when it did so last.
     pub(crate) began: u64,

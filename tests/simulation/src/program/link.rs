@@ -37,7 +37,7 @@ impl Link {
     pub(crate) fn to_door(config: Config, number: u64, authority: String) -> Self {
         Self {
             target: Target::Door(authority),
-            dial: number << DIALS,
+            dial: dials_of(number),
             ..Self::new(config)
         }
     }
@@ -46,7 +46,7 @@ impl Link {
     /// with 1.
     pub(crate) fn next(config: Config, number: u64) -> Self {
         Self {
-            dial: number << DIALS,
+            dial: dials_of(number),
             ..Self::new(config)
         }
     }
@@ -152,6 +152,11 @@ impl Link {
             cx.actions.push(Action::Close { wire });
         }
     }
+}
+
+/// Below the numbers of the dialings of a link.
+pub(crate) fn dials_of(link: u64) -> u64 {
+    link << DIALS
 }
 
 fn is_dropped(cx: &Context, frame: &Frame) -> bool {

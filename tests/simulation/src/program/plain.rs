@@ -3,6 +3,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod client;
+mod direct;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use huly_protocol::{Frame, NetworkEvent, Op, Request};
 use serde_json::{Value, json};
 
+use super::link::dials_of;
 use super::{Action, Came, Context, Target};
 use crate::wire::WireId;
 
@@ -53,6 +55,8 @@ type Where = (Option<WireId>, Option<String>);
 #[derive(Debug)]
 pub(super) struct PlainSession {
     client: String,
+    /// The ROUTER that it talks to.
+    to: Target,
     wire: Option<WireId>,
     dial: u64,
     dialing: bool,
@@ -73,10 +77,16 @@ pub(super) struct PlainSession {
 
 impl PlainSession {
     pub(super) fn new(client: String) -> Self {
+        Self::to(client, Target::Server, 0)
+    }
+
+    /// One of several of a process, with its number; that to the server has 0.
+    pub(super) fn to(client: String, to: Target, number: u64) -> Self {
         Self {
             client,
+            to,
             wire: None,
-            dial: 0,
+            dial: dials_of(number),
             dialing: false,
             uuid: None,
             next_ping: Duration::ZERO,
@@ -125,11 +135,15 @@ impl PlainSession {
         self.send(cx, Frame::new(op, id, payload));
     }
 
-    pub(super) fn leave(&mut self, cx: &mut Context) {
+    pub(super) fn hang_up(&mut self, cx: &mut Context) {
         self.send(cx, Frame::bare(Op::Close));
         if let Some(wire) = self.wire.take() {
             cx.actions.push(Action::Close { wire });
         }
+    }
+
+    pub(super) fn leave(&mut self, cx: &mut Context) {
+        self.hang_up(cx);
         let why = "it left".to_owned();
         cx.actions.push(Action::Exit { why });
     }
@@ -163,7 +177,7 @@ impl PlainSession {
         self.dial += 1;
         self.dialing = true;
         let dial = self.dial;
-        let to = Target::Server;
+        let to = self.to.clone();
         cx.actions.push(Action::Dial { dial, after, to });
     }
 

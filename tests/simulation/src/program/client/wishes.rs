@@ -182,6 +182,7 @@ impl ClientProgram {
             timeout,
             idempotent,
             connection: Some((self.connections, self.directs.route_to(&request.uuid))),
+            of_port: false,
         });
         self.send_request(cx, op, request);
     }

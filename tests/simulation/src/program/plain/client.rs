@@ -1,12 +1,15 @@
 //! A TypeScript-like client: what it holds it gets again after a fresh uuid, one container after
 //! another, each with the get by which it came to it; a release counts once it is answered.
 
+mod wishes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{ErrorCode, EventKind, NetworkEvent, method};
-use serde_json::{Value, json};
+use huly_protocol::{EventKind, NetworkEvent, method};
+use serde_json::Value;
 
+use super::direct::{Answered, Directs};
 use super::{Heard, PlainSession};
 use crate::ledger::{Outcome, Seen};
 use crate::program::client::Wishes;
@@ -16,10 +19,6 @@ use crate::wire::WireId;
 
 /// After how long a get that failed is tried again: it is for ever (W15).
 const GET_AGAIN: Duration = Duration::from_secs(1);
-/// Containers that it holds at most.
-const MOST_HELD: usize = 4;
-/// Its calls have no deadline; this is beyond the end of a simulation.
-const NEVER: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Clone)]
 enum Waits {
@@ -65,6 +64,7 @@ struct Hold {
 #[derive(Debug)]
 pub(crate) struct PlainClient {
     session: PlainSession,
+    directs: Directs,
     wishes: Wishes,
     random: Random,
     ops: u64,
@@ -90,6 +90,7 @@ impl PlainClient {
         now: Duration,
     ) -> Self {
         Self {
+            directs: Directs::new(client.clone()),
             session: PlainSession::new(client),
             wishes,
             random,
@@ -133,23 +134,26 @@ impl PlainClient {
     }
 
     pub(crate) fn pending(&self) -> usize {
+        self.session.pending() + self.directs.pending() + self.failed.len()
+    }
+
+    /// Those of them that are to the server.
+    pub(crate) fn calls(&self) -> usize {
         self.session.pending() + self.failed.len()
     }
 
     /// Requests to containers without an answer.
     pub(crate) fn requests(&self) -> usize {
         let all = self.waits.values();
-        all.filter(|waits| matches!(waits, Waits::Request { .. }))
-            .count()
+        let routed = all.filter(|waits| matches!(waits, Waits::Request { .. }));
+        routed.count() + self.directs.requests()
     }
 
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let wish = (!self.rests).then_some(self.next_wish);
         let failed = self.failed.iter().map(|(at, _)| *at).min();
-        [wish, failed, self.session.next_wake()]
-            .into_iter()
-            .flatten()
-            .min()
+        let sessions = [self.session.next_wake(), self.directs.next_wake()];
+        [wish, failed].into_iter().chain(sessions).flatten().min()
     }
 
     pub(crate) fn take(&mut self, cx: &mut Context, came: Came) {
@@ -160,13 +164,12 @@ impl PlainClient {
                     self.let_go(cx, &uuid);
                 }
             }
-            Came::Told(Told::Leave) => self.session.leave(cx),
-            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
-            came => {
-                if let Some(heard) = self.session.take(cx, came) {
-                    self.hear(cx, heard);
-                }
+            Came::Told(Told::Leave) => {
+                self.directs.close_all(cx);
+                self.session.leave(cx);
             }
+            Came::Told(Told::LoseContainer | Told::Kinds(_)) => {}
+            came => self.take_from_a_router(cx, came),
         }
         let now = cx.now;
         let due: Vec<_> = self.failed.extract_if(.., |(at, _)| *at <= now).collect();
@@ -176,6 +179,19 @@ impl PlainClient {
         if !self.rests && self.next_wish <= cx.now {
             self.next_wish = cx.now + self.random.millis(0..self.wishes.pause_ms);
             self.wish(cx);
+        }
+    }
+
+    fn take_from_a_router(&mut self, cx: &mut Context, came: Came) {
+        if matches!(came, Came::Wake) {
+            self.directs.wake(cx);
+        }
+        if let Some(sender) = self.directs.addressee(&came) {
+            let answered = self.directs.take(cx, sender, came);
+            return self.answered_directly(cx, answered);
+        }
+        if let Some(heard) = self.session.take(cx, came) {
+            self.hear(cx, heard);
         }
     }
 
@@ -200,6 +216,11 @@ impl PlainClient {
     /// It takes from them where containers are (W25), and that an agent is there to try again.
     fn events(&mut self, cx: &mut Context, event: NetworkEvent) {
         for told in event.containers {
+            if told.event == EventKind::Updated {
+                let (uuid, endpoint) = (&told.container.uuid, &told.container.endpoint);
+                let failed = self.directs.moved(cx, uuid, endpoint);
+                self.answered_directly(cx, failed);
+            }
             let held = self.held.values_mut();
             for hold in held.filter(|hold| hold.uuid == told.container.uuid) {
                 match told.event {
@@ -246,7 +267,7 @@ impl PlainClient {
                         params,
                     }),
                     Some((number, was)) => {
-                        self.got_again(&was, uuid, endpoint);
+                        self.got_again(cx, &was, uuid, endpoint);
                         self.get_again(cx, number);
                     }
                 }
@@ -263,17 +284,24 @@ impl PlainClient {
                 self.note_unclear(&uuid, got);
                 self.held.retain(|_, hold| hold.uuid != uuid);
             }
-            (Waits::Request { op }, result) => {
-                let outcome = match result {
-                    Ok(answer) => Outcome::Answer {
-                        fits: answer.as_u64() == Some(op),
-                    },
-                    // It is told no code: nothing is claimed.
-                    Err(_) => Outcome::Error(Some(ErrorCode::OutcomeUnknown)),
-                };
-                cx.saw(Seen::Done { op, outcome });
-            }
+            (Waits::Request { op }, result) => self.done(cx, op, &result),
         }
+    }
+
+    fn answered_directly(&mut self, cx: &mut Context, answered: Vec<Answered>) {
+        for (op, result) in answered {
+            self.done(cx, op, &result);
+        }
+    }
+
+    fn done(&mut self, cx: &mut Context, op: u64, result: &Result<Value, String>) {
+        let outcome = match result {
+            Ok(answer) => Outcome::Answer {
+                fits: answer.as_u64() == Some(op),
+            },
+            Err(_) => Outcome::Failed,
+        };
+        cx.saw(Seen::Done { op, outcome });
     }
 
     /// The original takes no notice. If it was a get, the server may know a reference by it.
@@ -308,7 +336,7 @@ impl PlainClient {
 
     /// What it held is another container now, or is not held any more. Of the same one the answer
     /// says nothing new of where it is (W25).
-    fn got_again(&mut self, was: &str, uuid: String, endpoint: Option<String>) {
+    fn got_again(&mut self, cx: &mut Context, was: &str, uuid: String, endpoint: Option<String>) {
         let Some(number) = self.number_of(was) else {
             self.unclear.insert(uuid);
             return;
@@ -316,6 +344,8 @@ impl PlainClient {
         if *was != uuid
             && let Some(hold) = self.held.remove(&number)
         {
+            let failed = self.directs.disconnect(cx, was);
+            self.answered_directly(cx, failed);
             self.unclear.insert(hold.uuid);
             let params = hold.params;
             self.hold(Hold {
@@ -332,68 +362,5 @@ impl PlainClient {
         };
         let request = self.session.request(cx, method::GET, params);
         self.waits.insert(request, waits);
-    }
-
-    fn let_go(&mut self, cx: &mut Context, uuid: &str) {
-        if self.waits.values().any(|waits| waits.releases(uuid)) {
-            return;
-        }
-        cx.tell(format!("releases {uuid}"));
-        let params = json!({ "uuid": uuid });
-        let request = self.session.request(cx, method::RELEASE, &params);
-        let uuid = uuid.to_owned();
-        self.waits.insert(request, Waits::Release { uuid });
-    }
-
-    fn wish(&mut self, cx: &mut Context) {
-        let held = self.held();
-        match self.random.of(0..100) {
-            0..20 if held.len() < MOST_HELD => self.wish_get(cx),
-            _ if held.is_empty() => self.wish_get(cx),
-            20..30 => {
-                if let Some(uuid) = self.random.pick(&held) {
-                    self.let_go(cx, uuid);
-                }
-            }
-            _ => {
-                let Some(uuid) = self.random.pick(&held) else {
-                    return;
-                };
-                self.ops += 1;
-                let op = self.ops;
-                cx.tell(format!("request {op} to {uuid}"));
-                // What it sends again may run again.
-                cx.saw(Seen::Asked {
-                    op,
-                    uuid: uuid.clone(),
-                    timeout: NEVER,
-                    idempotent: true,
-                    connection: None,
-                });
-                let params = json!([uuid, "count", op]);
-                let request = self.session.request(cx, method::CONTAINER_REQUEST, &params);
-                self.waits.insert(request, Waits::Request { op });
-            }
-        }
-    }
-
-    fn wish_get(&mut self, cx: &mut Context) {
-        // One at a time, so that the answers tell what the server knows.
-        let under_way = self.waits.values().any(|w| matches!(w, Waits::Get { .. }));
-        if under_way || !self.failed.is_empty() {
-            return;
-        }
-        let Some((uuid, kind)) = self.random.pick(&self.wishes.uuids) else {
-            return;
-        };
-        let by_uuid = self.random.percent(70) || !self.wishes.kinds.contains(kind);
-        let params = match by_uuid {
-            // What it holds it has.
-            true if self.number_of(uuid).is_some() => return,
-            true => json!({ "kind": kind, "request": { "uuid": uuid } }),
-            false => json!({ "kind": kind, "request": {} }),
-        };
-        let again = None;
-        self.get(cx, Waits::Get { params, again });
     }
 }
