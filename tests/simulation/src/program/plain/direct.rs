@@ -52,9 +52,9 @@ pub(super) struct Directs {
     senders: BTreeMap<u64, Sender>,
     made: u64,
     connections: BTreeMap<String, Connection>,
-    /// ROUTERs of containers to which a sender could not say that it closes: another one would count
-    /// from the beginning, and they would not know. The original makes none for such a container.
-    unclosed: BTreeSet<String>,
+    /// Endpoints of containers that it left which have ROUTERs of their own: the original makes no second
+    /// sender to one of those, which would count from the beginning.
+    left: BTreeSet<String>,
 }
 
 impl Directs {
@@ -64,7 +64,7 @@ impl Directs {
             senders: BTreeMap::new(),
             made: 0,
             connections: BTreeMap::new(),
-            unclosed: BTreeSet::new(),
+            left: BTreeSet::new(),
         }
     }
 
@@ -109,7 +109,7 @@ impl Directs {
         };
         let own = match at.kind {
             EndpointKind::Routed => false,
-            EndpointKind::Direct if self.unclosed.contains(endpoint) => return,
+            EndpointKind::Direct if self.left.contains(endpoint) => return,
             EndpointKind::Direct => true,
             EndpointKind::NoConnection => return,
         };
@@ -144,9 +144,7 @@ impl Directs {
         let failed = match self.senders.get(&number) {
             // The container's own is closed with it.
             Some(sender) if sender.own => {
-                if sender.session.wire().is_none() {
-                    self.unclosed.insert(connection.endpoint);
-                }
+                self.left.insert(connection.endpoint);
                 self.close(cx, number)
             }
             _ => {
