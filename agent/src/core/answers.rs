@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use huly_protocol::{ErrorPayload, Json};
+use huly_protocol::{ContainerCall, ErrorPayload, Json};
 
 use super::types::{CallNumber, Door, Id, Run};
 
@@ -10,9 +11,26 @@ use super::types::{CallNumber, Door, Id, Run};
 pub(super) struct Name {
     pub(super) client: Id,
     pub(super) request: Id,
-    /// The ROUTER that the id is of. A TypeScript client is one of several senders with one client id,
-    /// each of which counts its requests by itself (W05); ids of Rust clients are good on all routes.
-    pub(super) counted_at: Option<Door>,
+    /// Absent where the id names one request on all routes.
+    pub(super) counted: Option<Counted>,
+}
+
+/// A TypeScript client has one client id and several senders, each of which counts its requests from 0
+/// (W05). At a ROUTER there mostly is one after the other, if there is more than one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Counted {
+    at: Door,
+    /// Of what is asked: another text under a number is another sender's.
+    digest: u64,
+}
+
+impl Counted {
+    pub(super) fn new(at: Door, call: &ContainerCall<'_>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&call.operation, call.data.get()).hash(&mut hasher);
+        let digest = hasher.finish();
+        Self { at, digest }
+    }
 }
 
 /// What a request is, however it came: a caller's request to one life of a container.
@@ -20,18 +38,6 @@ pub(super) struct Name {
 pub(super) struct Key {
     pub(super) run: Run,
     pub(super) name: Name,
-}
-
-impl Key {
-    /// None of the client's to that life comes before it.
-    fn first_of(run: Run, client: &str) -> Self {
-        let name = Name {
-            client: Id::from(client),
-            request: Id::from(""),
-            counted_at: None,
-        };
-        Self { run, name }
-    }
 }
 
 /// A request that was seen before.
@@ -115,48 +121,20 @@ impl Answers {
 
     /// The container's life is over, so nothing can be sent to it again.
     pub(super) fn ended(&mut self, run: Run) {
+        let first = Name {
+            client: Id::from(""),
+            request: Id::from(""),
+            counted: None,
+        };
         let of_run: Vec<Key> = self
             .seen
-            .range(Key::first_of(run, "")..)
+            .range(Key { run, name: first }..)
             .take_while(|(key, _)| key.run == run)
             .map(|(key, _)| key.clone())
             .collect();
         for key in of_run {
             self.seen.remove(&key);
         }
-    }
-
-    /// Forgets what a client has asked of a container under ids that it counted at a ROUTER; the calls
-    /// of that which run are returned.
-    pub(super) fn forget_sender(&mut self, run: Run, client: &Id, at: Door) -> Vec<CallNumber> {
-        let is_its = |key: &Key| {
-            let name = &key.name;
-            key.run == run && name.client == *client && name.counted_at == Some(at)
-        };
-        let known = self.seen.range(Key::first_of(run, client)..);
-        let of_client = known.take_while(|(key, _)| key.run == run && key.name.client == *client);
-        let its: Vec<Key> = of_client
-            .filter(|(key, _)| is_its(key))
-            .map(|(key, _)| key.clone())
-            .collect();
-        let mut running = Vec::new();
-        let mut answered = false;
-        for key in its {
-            match self.seen.remove(&key) {
-                Some(Seen::Running(call)) => running.push(call),
-                Some(Seen::Answered(_)) => answered = true,
-                None => {}
-            }
-        }
-        if answered {
-            let bytes = &mut self.bytes;
-            self.order.retain(|(_, key, size)| {
-                let stays = !is_its(key);
-                *bytes -= if stays { 0 } else { *size };
-                stays
-            });
-        }
-        running
     }
 
     fn forget_oldest(&mut self) -> bool {

@@ -4,6 +4,7 @@ mod refusal;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use huly_protocol::{CallExt, CallerExt, ContainerCall, ErrorCode, ErrorPayload, Frame, Json, Op};
 
 use super::answers::{Key, Name, Seen};
@@ -43,19 +44,43 @@ pub(super) struct Caller {
 }
 
 /// Where an answer goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Reply {
     Server(Token),
-    Client { door: Door, client: Id, request: Id },
+    Client(Asker),
 }
 
 impl Reply {
     fn route(&self) -> Route {
         match self {
             Self::Server(_) => Route::Routed,
-            Self::Client { .. } => Route::Direct,
+            Self::Client(_) => Route::Direct,
         }
     }
+
+    /// Whether it goes to who asks the same again, and so to nobody any more.
+    fn is_replaced_by(&self, later: &Self) -> bool {
+        match (self, later) {
+            (Self::Server(token), Self::Server(again)) => token == again,
+            (Self::Client(asker), Self::Client(again)) => {
+                asker.door == again.door
+                    && asker.client == again.client
+                    && asker.request == again.request
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A client of a ROUTER and its request.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    pub(super) door: Door,
+    pub(super) client: Id,
+    pub(super) request: Id,
+    /// The connection of a TypeScript client. Over another one it asks again, or another sender of its
+    /// has a request of that id.
+    pub(super) over: Option<Bytes>,
 }
 
 impl Agent {
@@ -79,7 +104,7 @@ impl Agent {
             name: name.map(|(client, request)| Name {
                 client: Id::from(client),
                 request: Id::from(request),
-                counted_at: None,
+                counted: None,
             }),
             ext: CallerExt {
                 // The server itself has judged it.
@@ -108,9 +133,8 @@ impl Agent {
         match key.as_ref().and_then(|key| self.answers.get(key)) {
             Some(Seen::Answered(result)) => return result.clone().map(Some),
             Some(Seen::Running(running)) => {
-                if let Some(pending) = self.calls.get_mut(running)
-                    && !pending.replies.contains(&reply)
-                {
+                if let Some(pending) = self.calls.get_mut(running) {
+                    pending.replies.retain(|one| !one.is_replaced_by(&reply));
                     pending.replies.push(reply);
                 }
                 return Ok(None);
@@ -293,45 +317,21 @@ impl Agent {
         for reply in pending.replies {
             match reply {
                 Reply::Server(token) => self.answer_server(token, result.clone()),
-                Reply::Client {
-                    door,
-                    client,
-                    request,
-                } => self.answer_client(door, &client, &request, result.clone()),
-            }
-        }
-    }
-
-    /// A client closes its sender to a ROUTER: it sends nothing again, and its next one counts anew.
-    pub(super) fn forget_sender(&mut self, door: Door, client: &Id) {
-        let behind: Vec<Run> = match door {
-            Door::Agent => self.containers.values().map(|one| one.run).collect(),
-            Door::Container(run) => vec![run],
-        };
-        for run in behind {
-            for call in self.answers.forget_sender(run, client, door) {
-                if let Some(pending) = self.calls.get_mut(&call) {
-                    pending.key = None;
-                    pending.replies.clear();
-                }
+                Reply::Client(asker) => self.answer_client(&asker, result.clone()),
             }
         }
     }
 
     /// Answers a request of a client of a ROUTER, over the connection that it has now.
-    pub(super) fn answer_client(
-        &mut self,
-        door: Door,
-        client: &Id,
-        request: &Id,
-        result: Result<Json, ErrorPayload>,
-    ) {
+    pub(super) fn answer_client(&mut self, asker: &Asker, result: Result<Json, ErrorPayload>) {
+        let (door, request) = (asker.door, &asker.request);
         let sessions = self.doors.get_mut(door);
-        let Some(session) = sessions.and_then(|sessions| sessions.get_mut(client)) else {
+        let Some(session) = sessions.and_then(|all| all.get_mut(&asker.client)) else {
             return;
         };
         session.in_flight.remove(request);
-        let Some(name) = session.conn.clone() else {
+        let here = |name: &Bytes| asker.over.as_ref().is_none_or(|over| over == name);
+        let Some(name) = session.conn.clone().filter(here) else {
             return;
         };
         let frame = match result {

@@ -8,8 +8,8 @@ use huly_protocol::{
     Limits, MAX_CLIENT_ID_BYTES, Op, PROTOCOL_VERSION, Request, Uuid, method,
 };
 
-use super::answers::Name;
-use super::calls::{Caller, Reply, read_call};
+use super::answers::{Counted, Name};
+use super::calls::{Asker, Caller, Reply, read_call};
 use super::session::{InFlight, Session, Sessions};
 use super::types::{Conn, Door, Effect, Id};
 use super::{Agent, error, json};
@@ -36,7 +36,6 @@ impl Agent {
             Op::Ping => self.pong(conn, frame),
             Op::Close => {
                 if let Some(client) = client {
-                    self.forget_sender(conn.door, &client);
                     self.forget_client(conn.door, &client);
                 }
             }
@@ -213,15 +212,16 @@ impl Agent {
             };
         }
         session.in_flight.insert(id.clone(), bytes);
-        let name = Name {
-            client: client.clone(),
-            request: id.clone(),
-            counted_at: (!session.is_rust()).then_some(door),
+        let asker = Asker {
+            door,
+            over: (!session.is_rust()).then_some(conn.name),
+            client,
+            request: id,
         };
         let done = match request {
             Ok(request) => match self.behind(door).cloned() {
-                Some(uuid) => self.run_operation(door, &uuid, name, &request),
-                None => self.run_method(name, &request),
+                Some(uuid) => self.run_operation(&asker, &uuid, &request),
+                None => self.run_method(&asker, &request),
             },
             Err(cause) => {
                 self.bad_message("bad_request");
@@ -231,8 +231,8 @@ impl Agent {
         };
         match done {
             Ok(None) => {}
-            Ok(Some(answer)) => self.answer_client(door, &client, &id, Ok(answer)),
-            Err(cause) => self.answer_client(door, &client, &id, Err(cause)),
+            Ok(Some(answer)) => self.answer_client(&asker, Ok(answer)),
+            Err(cause) => self.answer_client(&asker, Err(cause)),
         }
     }
 
@@ -260,7 +260,7 @@ impl Agent {
 
     fn run_method(
         &mut self,
-        name: Name,
+        asker: &Asker,
         request: &Request<'_>,
     ) -> Result<Option<Json>, ErrorPayload> {
         let params = request.params.get();
@@ -268,15 +268,15 @@ impl Agent {
             method::CONTAINER_REQUEST => {
                 let mut call = read_call(params)?;
                 let ext = call.ext.take().unwrap_or_default();
-                self.admit_from(Door::Agent, &call, name, ext)
+                self.admit_from(asker, &call, ext)
             }
             method::CONNECT => {
                 let connect: Connect = read_params(params)?;
-                Ok(Some(self.connect(&name.client, connect.uuid.into_vec())))
+                Ok(Some(self.connect(&asker.client, connect.uuid.into_vec())))
             }
             method::DISCONNECT => {
                 let named: Uuid = read_params(params)?;
-                self.disconnect(&name.client, &named.uuid).map(Some)
+                self.disconnect(&asker.client, &named.uuid).map(Some)
             }
             other => {
                 self.bad_message("unknown_method");
@@ -289,9 +289,8 @@ impl Agent {
     /// On a container's own ROUTER the method is the operation, and the parameters are its data.
     fn run_operation(
         &mut self,
-        door: Door,
+        asker: &Asker,
         uuid: &str,
-        name: Name,
         request: &Request<'_>,
     ) -> Result<Option<Json>, ErrorPayload> {
         let ext = request.ext.map(|ext| read_params::<CallerExt>(ext.get()));
@@ -301,23 +300,23 @@ impl Agent {
             data: request.params,
             ext: None,
         };
-        self.admit_from(door, &call, name, ext.transpose()?.unwrap_or_default())
+        self.admit_from(asker, &call, ext.transpose()?.unwrap_or_default())
     }
 
     fn admit_from(
         &mut self,
-        door: Door,
+        asker: &Asker,
         call: &ContainerCall<'_>,
-        name: Name,
         ext: CallerExt,
     ) -> Result<Option<Json>, ErrorPayload> {
-        let reply = Reply::Client {
-            door,
-            client: name.client.clone(),
-            request: name.request.clone(),
-        };
-        let name = Some(name);
-        self.admit(call, Caller { name, ext }, reply)
+        // Over one connection asks who does not say that its ids are good on all routes.
+        let counted = asker.over.as_ref().map(|_| Counted::new(asker.door, call));
+        let name = Some(Name {
+            client: asker.client.clone(),
+            request: asker.request.clone(),
+            counted,
+        });
+        self.admit(call, Caller { name, ext }, Reply::Client(asker.clone()))
     }
 
     /// The client closed, or nothing is kept of it any more.

@@ -77,46 +77,60 @@ fn a_typescript_client_counts_its_requests_on_each_route() {
     assert_eq!(rig.dispatched().len(), 3);
 }
 
-/// It sends nothing again, and its next sender counts from the beginning.
+/// It has two senders at an agent that was started again at its address under another id. Each counts
+/// from 0, and one does not know what the other asked.
 #[test]
-fn a_typescript_client_that_has_closed_counts_anew() {
-    let mut rig = Rig::registered();
-    rig.living("u", 1);
-    let ask = |rig: &mut Rig, data: &str, id: &str| {
-        let payload = json!(["cs", ["u", "do", data]]).to_string();
-        rig.message("x", Op::Request, id, &payload)
-    };
-    let answer_last = |rig: &mut Rig| {
-        let (_, call, data) = rig.dispatched().pop().unwrap();
-        rig.input(Input::Answered {
-            call,
-            result: ok(data),
-        });
-        rig.sent()
-    };
-    rig.hello("x", "c1");
-    ask(&mut rig, "first", "c1-0");
-    assert_eq!(answer_last(&mut rig)[0].1.payload_text(), r#""first""#);
-    ask(&mut rig, "running", "c1-1");
-    let running = rig.dispatched()[1].1;
-    rig.message("x", Op::Close, "", "");
-    rig.hello("x", "c1");
-    assert!(ask(&mut rig, "second", "c1-0").is_empty());
-    assert_eq!(answer_last(&mut rig)[0].1.payload_text(), r#""second""#);
-    assert!(ask(&mut rig, "third", "c1-1").is_empty());
-    // Nobody waits for that any more.
-    rig.input(Input::Answered {
-        call: running,
-        result: ok(json!("running")),
-    });
-    assert!(rig.sent().is_empty());
-    assert_eq!(answer_last(&mut rig)[0].1.payload_text(), r#""third""#);
-    // What it answered is remembered from then on for as long as always.
-    rig.pass_leased(30_000 * MS);
-    rig.hello("x", "c1");
-    let again = ask(&mut rig, "second", "c1-0");
-    assert_eq!(again[0].1.payload_text(), r#""second""#);
-    assert_eq!(rig.dispatched().len(), 4);
+fn two_senders_of_a_typescript_client_are_answered_what_each_asked() {
+    for own in [false, true] {
+        let mut rig = Rig::registered();
+        let run = rig.living_with_router("u", 1);
+        let door = if own {
+            Door::Container(run)
+        } else {
+            Door::Agent
+        };
+        let say = |rig: &mut Rig, conn: &str, op: Op, id: &str, payload: &str| {
+            let sent = rig.message_at(door, conn, op, id, payload).into_iter();
+            sent.map(|(conn, frame)| (conn, frame.payload_text().into_owned()))
+                .collect::<Vec<_>>()
+        };
+        let hello = |rig: &mut Rig, conn: &str| drop(say(rig, conn, Op::Hello, "c1", "{}"));
+        let ask = |rig: &mut Rig, conn: &str, id: &str, data: &str| {
+            let payload = match own {
+                true => json!(["do", data]),
+                false => json!(["cs", ["u", "do", data]]),
+            };
+            say(rig, conn, Op::Request, id, &payload.to_string())
+        };
+        let answer = |rig: &mut Rig, of: &str| {
+            let calls = rig.dispatched();
+            let (_, call, data) = calls.into_iter().find(|(.., data)| data == of).unwrap();
+            let result = ok(data);
+            rig.input(Input::Answered { call, result });
+            let sent = rig.sent().into_iter();
+            sent.map(|(conn, frame)| (conn, frame.payload_text().into_owned()))
+                .collect::<Vec<_>>()
+        };
+        let over = |conn: &str, data: &str| vec![(conn.to_owned(), format!("{data:?}"))];
+        hello(&mut rig, "x");
+        ask(&mut rig, "x", "c1-0", "first");
+        assert_eq!(answer(&mut rig, "first"), over("x", "first"));
+        ask(&mut rig, "x", "c1-1", "slow");
+        hello(&mut rig, "y");
+        ask(&mut rig, "y", "c1-0", "second");
+        assert_eq!(
+            answer(&mut rig, "second"),
+            over("y", "second"),
+            "own: {own}"
+        );
+        ask(&mut rig, "y", "c1-1", "third");
+        assert_eq!(answer(&mut rig, "slow"), [], "who asked is not here");
+        assert_eq!(answer(&mut rig, "third"), over("y", "third"));
+        // It is made to ask again when it is.
+        hello(&mut rig, "x");
+        assert_eq!(ask(&mut rig, "x", "c1-1", "slow"), over("x", "slow"));
+        assert_eq!(rig.dispatched().len(), 4, "each once");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! A TypeScript-like client's direct connections. For each ROUTER it has a sender of its own, with the
-//! one client id and a count of its own (W05); what it asked there has no deadline (W22).
+//! A TypeScript-like client's direct connections. For each agent, and for each container with a ROUTER,
+//! it has a sender with the one client id and a count of its own (W05); what it asked there has no
+//! deadline (W22). Its user ends a connection before the container is released.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use huly_protocol::{Endpoint, EndpointKind, method};
@@ -28,6 +29,8 @@ enum Asked {
 #[derive(Debug)]
 struct Sender {
     authority: String,
+    /// The agent that was there.
+    agent: String,
     /// Whether it is a container's own.
     own: bool,
     session: PlainSession,
@@ -52,9 +55,6 @@ pub(super) struct Directs {
     senders: BTreeMap<u64, Sender>,
     made: u64,
     connections: BTreeMap<String, Connection>,
-    /// Endpoints of containers that it left which have ROUTERs of their own: the original makes no second
-    /// sender to one of those, which would count from the beginning.
-    left: BTreeSet<String>,
 }
 
 impl Directs {
@@ -64,7 +64,6 @@ impl Directs {
             senders: BTreeMap::new(),
             made: 0,
             connections: BTreeMap::new(),
-            left: BTreeSet::new(),
         }
     }
 
@@ -109,12 +108,11 @@ impl Directs {
         };
         let own = match at.kind {
             EndpointKind::Routed => false,
-            EndpointKind::Direct if self.left.contains(endpoint) => return,
             EndpointKind::Direct => true,
             EndpointKind::NoConnection => return,
         };
         cx.tell(format!("connects to {uuid}"));
-        let sender = self.sender_to(cx, at.authority(), own);
+        let sender = self.sender_to(cx, &at, own);
         let connection = Connection {
             endpoint: endpoint.to_owned(),
             sender,
@@ -143,10 +141,7 @@ impl Directs {
         let number = connection.sender;
         let failed = match self.senders.get(&number) {
             // The container's own is closed with it.
-            Some(sender) if sender.own => {
-                self.left.insert(connection.endpoint);
-                self.close(cx, number)
-            }
+            Some(sender) if sender.own => self.close(cx, number),
             _ => {
                 let params = json!({ "uuid": uuid });
                 self.ask(cx, number, method::DISCONNECT, &params, Asked::Disconnect);
@@ -269,19 +264,21 @@ impl Directs {
         }
     }
 
-    /// One of an agent stays for as long as the client; one of a container is of one connection.
-    fn sender_to(&mut self, cx: &mut Context, authority: String, own: bool) -> u64 {
+    /// One to an agent stays for as long as the client: where another agent has the address, there are
+    /// two. One to a container is of one connection.
+    fn sender_to(&mut self, cx: &mut Context, at: &Endpoint, own: bool) -> u64 {
+        let is_to = |one: &Sender| one.authority == at.authority() && one.agent == at.agent_id;
         let mut senders = self.senders.iter();
-        let known = senders.find(|(_, one)| !own && one.authority == authority);
-        if let Some((number, _)) = known {
+        if let Some((number, _)) = senders.find(|(_, one)| !own && !one.own && is_to(one)) {
             return *number;
         }
         self.made += 1;
-        let to = Target::Door(authority.clone());
+        let to = Target::Door(at.authority());
         let mut session = PlainSession::to(self.client.clone(), to, self.made);
         session.take(cx, Came::Start);
         let sender = Sender {
-            authority,
+            authority: at.authority(),
+            agent: at.agent_id.clone(),
             own,
             session,
             asked: BTreeMap::new(),
