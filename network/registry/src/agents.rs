@@ -8,7 +8,7 @@ use huly_protocol::{
 };
 
 use crate::chunks::Chunks;
-use crate::registry::{ConnId, Id, Registry};
+use crate::registry::{Id, Registry};
 use crate::requests::{Outcome, now};
 use crate::stats::Counted;
 
@@ -39,7 +39,8 @@ pub(crate) struct Agent {
 /// A registration of a TypeScript agent.
 #[derive(Debug)]
 pub(crate) struct Told {
-    over: ConnId,
+    /// Who registered: a process, which counts its requests over all its connections.
+    client: Id,
     /// The number of the request.
     number: u64,
     /// What the agent was told to end.
@@ -105,15 +106,14 @@ impl Agent {
 }
 
 impl Registry {
-    /// What a registration is answered that was made before the one that came last over this
-    /// connection. After a fresh uuid a TypeScript client registers its agents anew, and only then
-    /// sends again what was not answered (W21): an earlier registration among it lacks what has
+    /// What a registration is answered that was made before the one that came last, or is that one.
+    /// After a fresh uuid a TypeScript client registers its agents anew, and sends again what was not
+    /// answered, mostly the first of it before (W21): an earlier registration among it lacks what has
     /// started since. It is told what the last was, but for what has been placed there meanwhile.
     pub(crate) fn outdated(&self, client: &Id, agent: &Id, request: &str) -> Option<Vec<&str>> {
-        let session = self.sessions.get(client).filter(|one| !one.is_rust())?;
         let told = self.agents.get(agent)?.told.as_ref()?;
-        let is_earlier = number_of(request)? < told.number;
-        if !is_earlier || session.conn.as_ref() != Some(&told.over) {
+        let is_known = told.client == *client && number_of(request)? <= told.number;
+        if self.is_rust(client) || !is_known {
             return None;
         }
         let elsewhere = |uuid: &&str| {
@@ -125,12 +125,14 @@ impl Registry {
     }
 
     pub(crate) fn note_told(&mut self, client: &Id, agent: &Id, request: &str, answer: &[u8]) {
-        let session = self.sessions.get(client).filter(|one| !one.is_rust());
-        let conn = session.and_then(|session| session.conn.clone());
         let ends = serde_json::from_slice(answer).unwrap_or_default();
-        let told = conn.zip(number_of(request));
+        let number = number_of(request).filter(|_| !self.is_rust(client));
         if let Some(agent) = self.agents.get_mut(agent) {
-            agent.told = told.map(|(over, number)| Told { over, number, ends });
+            agent.told = number.map(|number| Told {
+                client: client.clone(),
+                number,
+                ends,
+            });
         }
     }
 

@@ -242,6 +242,14 @@ impl Registry {
             CallKind::Request {
                 client, request, ..
             } if ok => {
+                // What a TypeScript agent writes of an operation that returns nothing.
+                let plain = self
+                    .agents
+                    .get(&call.agent)
+                    .is_some_and(|agent| !agent.rust);
+                if plain && matches!(&*frame.payload, b"" | b"undefined") {
+                    return self.respond(&client, &request, "null");
+                }
                 if serde_json::from_slice::<&RawValue>(&frame.payload).is_err() {
                     self.bad_message("bad_answer");
                     let message = format!("agent {} answered with what is not JSON", call.agent);

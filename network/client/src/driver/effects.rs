@@ -216,8 +216,8 @@ impl Driver {
 }
 
 fn read(payload: &[u8]) -> Result<Json, Error> {
-    // An original peer may answer with nothing at all.
-    if payload.is_empty() {
+    // What an original peer's operation returns that returns nothing.
+    if matches!(payload, b"" | b"undefined") {
         return Ok(Json::null());
     }
     serde_json::from_slice(payload)

@@ -219,3 +219,23 @@ fn gets_by_uuid_that_wait_are_bounded_in_bytes() {
         world.registry.snapshot().held
     );
 }
+
+/// Of an operation that returns nothing it writes no JSON.
+#[test]
+fn a_typescript_agent_may_answer_with_nothing() {
+    let mut world = World::new();
+    let agent = world.agent("a", Plain, &["k"]);
+    let client = world.client("c", Rust);
+    world.get(client, "k", json!({"uuid": "u"}));
+    world[agent].sim().mute.push("cs");
+    for nothing in ["", "undefined", "null"] {
+        let request = world.request(client, "cs", json!(["u", "do", 1]));
+        let call = world[agent].sim().called("cs").pop().unwrap();
+        world.say(agent, Op::Response, &call.id, nothing);
+        assert_eq!(world.answer(client, &request), Some(Ok(json!(null))));
+    }
+    let request = world.request(client, "cs", json!(["u", "do", 1]));
+    let call = world[agent].sim().called("cs").pop().unwrap();
+    world.say(agent, Op::Response, &call.id, "nothing");
+    assert!(world.answer(client, &request).unwrap().is_err());
+}

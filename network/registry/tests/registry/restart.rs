@@ -160,6 +160,40 @@ fn a_registration_that_a_typescript_agent_made_before_its_last_is_no_news() {
     );
 }
 
+/// Nor where it comes before the last one over a new connection, as the first that was not answered.
+#[test]
+fn nor_is_one_that_comes_first_over_a_new_connection() {
+    let mut world = World::new();
+    let agent = world.agent("a", Plain, &["k"]);
+    let client = world.client("c", Rust);
+    let before = world[agent].sim().registration();
+    world.request_as(agent, "client-of-a-100", "ar", before.clone());
+    world.get(client, "k", json!({"uuid": "u"}));
+    world.close(agent);
+    world.connect(agent);
+    world.request_as(agent, "client-of-a-100", "ar", before.clone());
+    assert_eq!(
+        world.answers(agent, "client-of-a-100").last(),
+        Some(&Ok(json!([])))
+    );
+    let now = world[agent].sim().registration();
+    world.request_as(agent, "client-of-a-101", "ar", now);
+    assert_eq!(world.answer(agent, "client-of-a-101"), Some(Ok(json!([]))));
+    world.run(5_000);
+    assert_eq!(world[agent].sim().called("gg").len(), 1, "it went on");
+    // Of another client, which serves the agent now, it is news.
+    let other = world.peer("other", Plain);
+    world[other].agent = Some(AgentSim::new("a", Plain, &["k"]));
+    world.connect(other);
+    world.request_as(other, "other-0", "ar", before);
+    world.run(5_000);
+    assert_eq!(
+        world[other].sim().called("gg").len(),
+        1,
+        "it does not have it"
+    );
+}
+
 #[test]
 fn the_later_life_wins_while_settling_whoever_registers_first() {
     for first_is_older in [true, false] {

@@ -163,7 +163,19 @@ impl PlainSession {
 
     /// Sends all that is pending again, in the order in which it was asked for.
     pub(super) fn resend(&mut self, cx: &mut Context) {
-        for (request, payload) in self.pending.clone() {
+        self.resend_first(cx);
+        self.resend_rest(cx);
+    }
+
+    /// The first of it: it goes out before agents are registered, which waits for their containers.
+    pub(super) fn resend_first(&mut self, cx: &mut Context) {
+        if let Some((request, payload)) = self.pending.clone().pop_first() {
+            self.send_request(cx, request, payload);
+        }
+    }
+
+    pub(super) fn resend_rest(&mut self, cx: &mut Context) {
+        for (request, payload) in self.pending.clone().into_iter().skip(1) {
             self.send_request(cx, request, payload);
         }
     }

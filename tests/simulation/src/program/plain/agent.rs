@@ -109,8 +109,9 @@ impl PlainAgent {
             Came::Told(Told::Rest | Told::LetGo | Told::Kinds(_)) => {}
             came => match self.session.take(cx, came) {
                 Some(Heard::Fresh) => {
+                    self.session.resend_first(cx);
                     self.register(cx);
-                    self.session.resend(cx);
+                    self.session.resend_rest(cx);
                 }
                 Some(Heard::Answer { request, result }) if request == self.registering => {
                     self.registered(cx, &result.unwrap_or_default());
