@@ -59,6 +59,7 @@ impl Registry {
             let heard = matches!(frame.op, Op::Response | Op::ResponseError | Op::Close);
             heard || self.is_bound(client, &conn)
         });
+        let client = client.or_else(|| self.answerer(&frame));
         match (frame.op, client) {
             (Op::Hello, _) => self.hello(conn, &frame),
             (Op::Ping, Some(client)) => self.ping(&client, frame),

@@ -1,6 +1,7 @@
 //! How long requests to containers are kept, and how many.
 
-use huly_protocol::Op;
+use huly_protocol::{Frame, Op};
+use huly_registry::Input;
 use serde_json::json;
 
 use crate::support::{Peer, Plain, Rust, World, config};
@@ -238,4 +239,29 @@ fn a_typescript_agent_may_answer_with_nothing() {
     let call = world[agent].sim().called("cs").pop().unwrap();
     world.say(agent, Op::Response, &call.id, "nothing");
     assert!(world.answer(client, &request).unwrap().is_err());
+}
+
+/// What waits in its socket when a connection breaks goes out over the next one before the hello.
+#[test]
+fn a_typescript_agent_may_answer_before_its_hello() {
+    for side in [Plain, Rust] {
+        let mut world = World::new();
+        let agent = world.agent("a", side, &["k"]);
+        let client = world.client("c", Rust);
+        world.get(client, "k", json!({"uuid": "u"}));
+        world[agent].sim().mute.push("cs");
+        let request = world.request(client, "cs", json!(["u", "do", 1]));
+        let call = world[agent].sim().called("cs").pop().unwrap();
+        world.close(agent);
+        world.input(Input::Message {
+            conn: "the next".into(),
+            frame: Frame::new(Op::Response, call.id, "1"),
+        });
+        // A Rust agent says its answers once more, after the hello.
+        let answered = (side == Plain).then(|| Ok(json!(1)));
+        assert_eq!(world.answer(client, &request), answered);
+        world.reconnect(agent);
+        let calls = world[agent].sim().called("cs").len();
+        assert_eq!(calls, if side == Plain { 1 } else { 2 });
+    }
 }
