@@ -7,9 +7,9 @@ import pytest
 
 from conftest import Peers, Programs
 from programs import Network
-from raw import Raw
+from raw import Raw, rust_hello
 from raw_agent import RawAgent
-from wire import ERROR, REQUEST, Frame, PeerError, eventually, fresh, text
+from wire import ERROR, REQUEST, RETRY, Frame, PeerError, eventually, fresh, text
 
 
 def known(peers: Peers, network: Network) -> Raw:
@@ -164,20 +164,26 @@ def test_agents_of_the_kind_take_turns(peers: Peers, programs: Programs) -> None
     assert sorted(twos[:2]) == [0, 1] and twos[:2] == twos[2:]
 
 
-@pytest.mark.covers("W15", "frame 3 responseError server")
+@pytest.mark.covers("W15", "W29", "frame 7 retry server", "frame 3 responseError server")
 def test_an_agent_that_fails_a_get(peers: Peers, network: Network) -> None:
-    """The agent's own error reaches who asked; the uuid is free again."""
+    """The agent's own error reaches a Rust client; a TypeScript one, which tries again for ever, is to
+    try again. The uuid is free again."""
     kind, uuid = fresh("kind"), fresh("room")
     agent = peers.raw_agent(network, kind)
     agent.register()
-    caller = known(peers, network)
-    id = caller.ask("gg", get(kind, uuid=uuid))
-    call, _ = agent.called("gg")
-    agent.fail(call, "no room left")
-    answer = caller.answer_to(id)
-    assert answer.op == ERROR and "no room left" in answer.json()["message"]
-    assert uuid not in text(caller.call("cl", {}))
-    id = caller.ask("gg", get(kind, uuid=uuid))
+    rust = peers.raw(network.address)
+    rust.hello(huly=rust_hello())
+    for caller in (rust, known(peers, network)):
+        id = caller.ask("gg", get(kind, uuid=uuid))
+        call, _ = agent.called("gg")
+        agent.fail(call, "no room left")
+        answer = caller.answer_to(id)
+        if caller is rust:
+            assert answer.op == ERROR and "no room left" in answer.json()["message"]
+        else:
+            assert (answer.op, answer.json()) == (RETRY, 2)
+        assert uuid not in text(caller.call("cl", {}))
+    caller.ask("gg", get(kind, uuid=uuid), id)
     agent.start()
     assert caller.answer_to(id).json()[0] == uuid
 

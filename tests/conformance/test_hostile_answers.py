@@ -7,7 +7,7 @@ import pytest
 from conftest import Bystander, Peers
 from programs import Agent, Network
 from raw import rust_hello
-from wire import ERROR, REQUEST, RESPONSE, PeerError, fresh, text
+from wire import ERROR, REQUEST, RESPONSE, RETRY, PeerError, fresh, text
 
 
 @pytest.mark.covers("frame 2 response client", "frame 3 responseError client")
@@ -111,7 +111,7 @@ BAD_ANSWERS = [
 def test_bad_answers_of_an_agent(
     payload: str, peers: Peers, network: Network, bystander: Bystander
 ) -> None:
-    """An agent that answers `gg` with nonsense: its caller gets an error, others are served."""
+    """An agent that answers `gg` with nonsense: its caller is to try again, others are served."""
     kind, uuid = fresh("kind"), fresh("room")
     agent, caller = peers.raw(network.address), peers.raw(network.address)
     agent.hello()
@@ -120,7 +120,7 @@ def test_bad_answers_of_an_agent(
     caller.ask("gg", {"kind": kind, "request": {"uuid": uuid}}, "get")
     asked = agent.expect("gg", lambda frame: frame.op == REQUEST)
     agent.send(RESPONSE, asked.id, payload)
-    assert caller.answer_to("get", within=5).op == ERROR
+    assert caller.answer_to("get", within=5).op == RETRY
     bystander.check()
 
 

@@ -3,8 +3,11 @@
 use huly_protocol::{ErrorCode, ErrorPayload, Frame, Op, method};
 
 use crate::registry::{Id, Registry};
+use crate::session::Flight;
 use crate::stats::Counted;
 
+/// After how many of its ticks a TypeScript client sends a get again (W29): a second.
+const GET_AGAIN: &str = "2";
 impl Registry {
     /// Answers a request of a client. An answer to a request that is not in flight any more (its
     /// session was taken over) goes nowhere.
@@ -27,6 +30,16 @@ impl Registry {
         let Some(flight) = session.in_flight.swap_remove(request) else {
             return;
         };
+        if self.sends_again(client, &flight, &error) {
+            Counted::add(
+                &mut self.counted.requests,
+                (flight.method, code_text(error.code)),
+            );
+            return self.send_to_client(client, Frame::new(Op::Retry, request, GET_AGAIN));
+        }
+        let Some(session) = self.sessions.get_mut(client) else {
+            return;
+        };
         // What was not taken a TypeScript client sends again by itself.
         let busy = error.code == Some(ErrorCode::Busy);
         if busy && flight.method == method::CONTAINER_REQUEST && !session.is_rust() {
@@ -35,6 +48,20 @@ impl Registry {
         }
         session.note_answered(request);
         self.send_error(client, request, flight.method, error);
+    }
+
+    /// Whether a client is to send a get once more instead of being told that it failed. A TypeScript
+    /// one tries again by itself for ever (W15); but where it was told of a new agent of the kind while
+    /// it waited, it does so only when it is told of another one. Of a kind that nobody serves it is.
+    fn sends_again(&self, client: &Id, get: &Flight, error: &ErrorPayload) -> bool {
+        let Some(kind) = get.kind.as_ref().filter(|_| !self.is_rust(client)) else {
+            return false;
+        };
+        let for_now = !matches!(
+            error.code,
+            Some(ErrorCode::BadRequest | ErrorCode::OtherKind)
+        );
+        for_now && self.agents.values().any(|agent| agent.kinds.contains(kind))
     }
 
     /// A request whose caller does not wait for the answer any more.

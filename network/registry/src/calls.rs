@@ -140,13 +140,14 @@ impl Registry {
             .ok()
     }
 
-    /// The TypeScript client whose answer this is: what waited in its socket when the connection before
-    /// was lost goes out over the next one before the hello.
+    /// The TypeScript client whose answer this is, if it is not connected: what waited in its socket when
+    /// the connection was lost goes out over the next one before the hello.
     pub(crate) fn answerer(&self, frame: &Frame) -> Option<Id> {
         let is_answer = matches!(frame.op, Op::Response | Op::ResponseError);
         let number = self.call_number(&frame.id).filter(|_| is_answer)?;
         let client = &self.calls.get(&number)?.client;
-        (!self.is_rust(client)).then(|| client.clone())
+        let session = self.sessions.get(client)?;
+        (!session.is_rust() && session.conn.is_none()).then(|| client.clone())
     }
 
     /// Sends unanswered calls again over a new connection; agents know those that they run.

@@ -38,6 +38,9 @@ impl Registry {
             return Ok(None);
         }
         let kind = Id::from(params.kind.as_str());
+        if let Some(flight) = self.flight_mut(client, id) {
+            flight.kind = Some(kind.clone());
+        }
         let found = match &params.request.uuid {
             Some(uuid) => {
                 let uuid = Id::from(uuid.as_str());
@@ -290,9 +293,7 @@ impl Registry {
         }
         let waits = entry.state == State::Waiting;
         entry.waiters.push(waiter);
-        if let Some(session) = self.sessions.get_mut(client)
-            && let Some(flight) = session.in_flight.get_mut(id)
-        {
+        if let Some(flight) = self.flight_mut(client, id) {
             flight.waits_for = Some(uuid.clone());
         }
         if waits {

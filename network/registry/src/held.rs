@@ -69,9 +69,7 @@ impl Registry {
             until,
         };
         self.has_room(call.bytes())?;
-        if let Some(session) = self.sessions.get_mut(routed.client)
-            && let Some(flight) = session.in_flight.get_mut(routed.request)
-        {
+        if let Some(flight) = self.flight_mut(routed.client, routed.request) {
             flight.waits_for = Some(uuid.clone());
             flight.call = None;
         }

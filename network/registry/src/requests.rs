@@ -108,6 +108,7 @@ impl Registry {
                 let method = known.copied().unwrap_or("unknown");
                 let flight = Flight {
                     method,
+                    kind: None,
                     waits_for: None,
                     call: None,
                 };

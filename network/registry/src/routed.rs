@@ -149,11 +149,7 @@ impl Registry {
             return Ok(());
         };
         self.charge(number, uuid, routed.client, bytes);
-        if let Some(flight) = self
-            .sessions
-            .get_mut(routed.client)
-            .and_then(|session| session.in_flight.get_mut(routed.request))
-        {
+        if let Some(flight) = self.flight_mut(routed.client, routed.request) {
             flight.call = Some(number);
         }
         if let Some(deadline) = deadline {

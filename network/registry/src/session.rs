@@ -23,6 +23,8 @@ const PLAIN_SIGN_OF_LIFE: Duration = Duration::from_millis(2_500);
 #[derive(Debug, Clone)]
 pub(crate) struct Flight {
     pub(crate) method: &'static str,
+    /// Of a get: the kind.
+    pub(crate) kind: Option<Id>,
     /// The container whose entry has its waiter or held call.
     pub(crate) waits_for: Option<Id>,
     /// The call to an agent that carries it.
@@ -279,6 +281,11 @@ impl Registry {
             session.conn.is_some() && silent < within
         };
         self.sessions.get(client).is_some_and(lives)
+    }
+
+    /// A request of a client that is not answered yet.
+    pub(crate) fn flight_mut(&mut self, client: &Id, request: &str) -> Option<&mut Flight> {
+        self.sessions.get_mut(client)?.in_flight.get_mut(request)
     }
 
     /// Whether a client is a Rust peer.

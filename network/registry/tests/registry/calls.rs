@@ -257,6 +257,7 @@ fn a_typescript_agent_may_answer_before_its_hello() {
             conn: "the next".into(),
             frame: Frame::new(Op::Response, call.id, "1"),
         });
+        world.run(1);
         // A Rust agent says its answers once more, after the hello.
         let answered = (side == Plain).then(|| Ok(json!(1)));
         assert_eq!(world.answer(client, &request), answered);

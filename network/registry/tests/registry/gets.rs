@@ -1,5 +1,6 @@
 //! Which container answers a get (W13–W16, W30).
 
+use huly_protocol::Op;
 use serde_json::json;
 
 use crate::support::{Plain, Rust, World, config, uuid_of};
@@ -205,13 +206,46 @@ fn a_refused_start_is_told_and_leaves_no_reference() {
         let mut world = World::new();
         let agent = world.agent("a", side, &["k"]);
         world[agent].sim().refuses = Some("not today".into());
-        let client = world.client("c", side);
+        let client = world.client("c", Rust);
         let error = world.ask(client, "gg", json!({"kind": "k", "request": {"uuid": "u"}}));
         assert_eq!(error.unwrap_err()["message"], "not today");
         assert_eq!(world.registry.snapshot().references["k"], 0);
         assert_eq!(world.registry.snapshot().waiting.len(), 0);
         world[agent].sim().refuses = None;
         assert_eq!(world.get(client, "k", json!({"uuid": "u"})), "u");
+    }
+}
+
+/// Told that its get failed, it would wait for another agent's coming, if it was told of one meanwhile.
+#[test]
+fn a_typescript_client_is_to_send_a_get_again_that_cannot_be_answered_now() {
+    let mut world = World::new();
+    let agent = world.agent("a", Rust, &["k"]);
+    let client = world.client("c", Plain);
+    let get = json!({"kind": "k", "request": {"uuid": "u"}});
+    let retried = |world: &World, id: &str| {
+        let told = world[client].got.iter().filter(|told| told.id == id);
+        let told: Vec<_> = told.map(|told| (told.op, told.payload_text())).collect();
+        assert!(
+            told.iter().all(|told| *told == (Op::Retry, "2".into())),
+            "{told:?}"
+        );
+        told.len()
+    };
+    world[agent].sim().refuses = Some("not today".into());
+    let id = world.request(client, "gg", get.clone());
+    assert_eq!(retried(&world, &id), 1);
+    world.request_as(client, &id, "gg", get.clone());
+    assert_eq!(retried(&world, &id), 2);
+    let snapshot = world.registry.snapshot();
+    assert_eq!((snapshot.references["k"], snapshot.waiting.len()), (0, 0));
+    world[agent].sim().refuses = None;
+    world.request_as(client, &id, "gg", get);
+    assert_eq!(uuid_of(&world.answer(client, &id).unwrap().unwrap()), "u");
+    // Nobody serves it: whoever comes is news. And what is wrong stays wrong.
+    for (kind, uuid) in [("none", "v"), ("k", "")] {
+        let get = json!({"kind": kind, "request": {"uuid": uuid}});
+        assert!(world.ask(client, "gg", get).is_err());
     }
 }
 

@@ -251,10 +251,12 @@ fn an_answer_that_crosses_the_request_sent_again_is_the_only_one() {
             &call.id,
             error.to_string(),
         );
-        assert!(world.answer(client, &get).unwrap().is_err());
+        // A TypeScript client is to send it again later, besides.
+        let told = usize::from(side == Rust);
+        assert_eq!(world.answers(client, &get).len(), told, "{side:?}");
         world.request_as(client, &get, "gg", params.clone());
         world.run(2_000);
-        assert_eq!(world.answers(client, &get).len(), 1, "{side:?}");
+        assert_eq!(world.answers(client, &get).len(), told, "{side:?}");
         let references: usize = world.registry.snapshot().references.values().sum();
         assert_eq!(references, 0, "{side:?}");
         // Another connection later the answer may be lost.

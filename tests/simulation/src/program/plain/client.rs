@@ -1,12 +1,13 @@
 //! A TypeScript-like client: what it holds it gets again after a fresh uuid, one container after
 //! another, each with the get by which it came to it; a release counts once it is answered.
 
+mod events;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use huly_protocol::{EventKind, NetworkEvent, method};
+use huly_protocol::method;
 use serde_json::Value;
 
 use super::direct::{Answered, Directs};
@@ -17,6 +18,8 @@ use crate::program::{Came, Context, Told};
 use crate::random::Random;
 use crate::wire::WireId;
 
+/// This is beyond the end of a simulation.
+const NEVER: Duration = Duration::from_secs(3_600);
 /// After how long a get that failed is tried again: it is for ever (W15).
 const GET_AGAIN: Duration = Duration::from_secs(1);
 
@@ -26,6 +29,8 @@ enum Waits {
     Get {
         params: Value,
         again: Option<(u64, String)>,
+        /// Whether it was told of a new agent of the kind since it asked first.
+        told: bool,
     },
     Release {
         uuid: String,
@@ -213,44 +218,26 @@ impl PlainClient {
         }
     }
 
-    /// It takes from them where containers are (W25), and that an agent is there to try again.
-    fn events(&mut self, cx: &mut Context, event: NetworkEvent) {
-        for told in event.containers {
-            if told.event == EventKind::Updated {
-                let (uuid, endpoint) = (&told.container.uuid, &told.container.endpoint);
-                let failed = self.directs.moved(cx, uuid, endpoint);
-                self.answered_directly(cx, failed);
-            }
-            let held = self.held.values_mut();
-            for hold in held.filter(|hold| hold.uuid == told.container.uuid) {
-                match told.event {
-                    EventKind::Added => {}
-                    EventKind::Updated => hold.endpoint = Some(told.container.endpoint.clone()),
-                    EventKind::Removed => hold.endpoint = None,
-                }
-            }
-        }
-        let added = event.agents.iter();
-        let mut added = added.filter(|agent| agent.event == EventKind::Added);
-        if added.any(|agent| !agent.kinds.is_empty()) {
-            for (at, _) in &mut self.failed {
-                *at = cx.now;
-            }
-        }
-    }
-
     /// Gets the next again of what it holds, those that came to it meanwhile too.
     fn get_again(&mut self, cx: &mut Context, after: u64) {
         let next = self.held.range(after + 1..).next();
         if let Some((number, hold)) = next {
             let (params, again) = (hold.params.clone(), Some((*number, hold.uuid.clone())));
-            self.get(cx, Waits::Get { params, again });
+            let told = false;
+            self.get(
+                cx,
+                Waits::Get {
+                    params,
+                    again,
+                    told,
+                },
+            );
         }
     }
 
     fn answered(&mut self, cx: &mut Context, waits: Waits, result: Result<Value, String>) {
         match (waits, result) {
-            (Waits::Get { params, again }, Ok(got)) => {
+            (Waits::Get { params, again, .. }, Ok(got)) => {
                 let uuid = got[0].as_str().unwrap_or_default().to_owned();
                 let endpoint = got[1].as_str().map(str::to_owned);
                 cx.tell(format!("holds {uuid}"));
@@ -272,8 +259,23 @@ impl PlainClient {
                     }
                 }
             }
-            (waits @ Waits::Get { .. }, Err(_)) => {
-                self.failed.push((cx.now + GET_AGAIN, waits));
+            (
+                Waits::Get {
+                    params,
+                    again,
+                    told,
+                },
+                Err(_),
+            ) => {
+                // The original waits for ever then, unless another agent comes.
+                let after = if told { NEVER } else { GET_AGAIN };
+                let told = false;
+                let waits = Waits::Get {
+                    params,
+                    again,
+                    told,
+                };
+                self.failed.push((cx.now + after, waits));
             }
             (Waits::Release { uuid }, _) => {
                 let mut gets = self

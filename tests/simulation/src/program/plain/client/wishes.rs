@@ -1,18 +1,14 @@
 //! What the users of a TypeScript-like client want of it.
 
-use std::time::Duration;
-
 use huly_protocol::method;
 use serde_json::json;
 
-use super::{PlainClient, Waits};
+use super::{NEVER, PlainClient, Waits};
 use crate::ledger::Seen;
 use crate::program::Context;
 
 /// Containers that it holds at most.
 const MOST_HELD: usize = 4;
-/// Its calls have no deadline; this is beyond the end of a simulation.
-const NEVER: Duration = Duration::from_secs(3_600);
 
 impl PlainClient {
     pub(super) fn let_go(&mut self, cx: &mut Context, uuid: &str) {
@@ -61,6 +57,7 @@ impl PlainClient {
         cx.saw(Seen::Asked {
             op,
             uuid: uuid.clone(),
+            // Its calls have no deadline.
             timeout: NEVER,
             idempotent: true,
             connection: None,
@@ -108,7 +105,14 @@ impl PlainClient {
             true => json!({ "kind": kind, "request": { "uuid": uuid } }),
             false => json!({ "kind": kind, "request": {} }),
         };
-        let again = None;
-        self.get(cx, Waits::Get { params, again });
+        let (again, told) = (None, false);
+        self.get(
+            cx,
+            Waits::Get {
+                params,
+                again,
+                told,
+            },
+        );
     }
 }
