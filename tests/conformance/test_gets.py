@@ -181,7 +181,7 @@ def test_an_agent_that_fails_a_get(peers: Peers, network: Network) -> None:
         if caller is rust:
             assert answer.op == ERROR and "no room left" in answer.json()["message"]
         else:
-            assert (answer.op, answer.json()) == (RETRY, 2)
+            assert (answer.op, answer.json()) == (RETRY, 1)
         assert uuid not in text(caller.call("cl", {}))
     caller.ask("gg", get(kind, uuid=uuid), id)
     agent.start()

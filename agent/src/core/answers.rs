@@ -1,7 +1,8 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use bytes::Bytes;
 use huly_protocol::{ContainerCall, ErrorPayload, Json};
 
 use super::types::{CallNumber, Door, Id, Run};
@@ -49,13 +50,20 @@ pub(super) enum Seen {
     Answered(Result<Json, ErrorPayload>),
 }
 
+#[derive(Debug)]
+struct Known {
+    seen: Seen,
+    /// The connection over which a TypeScript client asked last.
+    over: Option<Bytes>,
+}
+
 /// The requests that run, and the answers of those that ran within a window of time and bytes: by
 /// them a request that is sent again runs at most once.
 #[derive(Debug)]
 pub(super) struct Answers {
     window: Duration,
     limit: usize,
-    seen: BTreeMap<Key, Seen>,
+    seen: BTreeMap<Key, Known>,
     /// Answered ones, the oldest first; some may be forgotten already.
     order: VecDeque<(Duration, Key, usize)>,
     bytes: usize,
@@ -72,12 +80,16 @@ impl Answers {
         }
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<&Seen> {
-        self.seen.get(key)
+    /// A request comes, and was seen before if something is returned.
+    pub(super) fn asked(&mut self, key: &Key, over: Option<&Bytes>) -> Option<&Seen> {
+        let known = self.seen.get_mut(key)?;
+        known.over = over.cloned();
+        Some(&known.seen)
     }
 
-    pub(super) fn running(&mut self, key: Key, call: CallNumber) {
-        self.seen.insert(key, Seen::Running(call));
+    pub(super) fn running(&mut self, key: Key, over: Option<Bytes>, call: CallNumber) {
+        let seen = Seen::Running(call);
+        self.seen.insert(key, Known { seen, over });
     }
 
     pub(super) fn answered(
@@ -92,8 +104,9 @@ impl Answers {
         };
         // The key is kept twice; the rest is what the maps take.
         let size = answer + 2 * (key.name.client.len() + key.name.request.len()) + 128;
-        self.seen
-            .insert(key.clone(), Seen::Answered(result.clone()));
+        let seen = Seen::Answered(result.clone());
+        let over = self.seen.remove(&key).and_then(|known| known.over);
+        self.seen.insert(key.clone(), Known { seen, over });
         self.order.push_back((now, key, size));
         self.bytes += size;
         while self.bytes > self.limit {
@@ -105,9 +118,34 @@ impl Answers {
 
     /// A request that did not run: sent again it may.
     pub(super) fn forget(&mut self, key: &Key) {
-        if let Some(Seen::Running(_)) = self.seen.get(key) {
+        if let Some(Seen::Running(_)) = self.seen.get(key).map(|known| &known.seen) {
             self.seen.remove(key);
         }
+    }
+
+    /// A TypeScript client closes its sender: it sends nothing again, and its next one counts from 0.
+    /// The calls of that which run are returned.
+    pub(super) fn closed(&mut self, at: Door, conn: &Bytes) -> Vec<CallNumber> {
+        let is_of = |key: &Key| key.name.counted.as_ref().is_some_and(|of| of.at == at);
+        let its = self.seen.extract_if(.., |key, known| {
+            is_of(key) && known.over.as_ref() == Some(conn)
+        });
+        let (mut running, mut answered) = (Vec::new(), BTreeSet::new());
+        for (key, known) in its {
+            match known.seen {
+                Seen::Running(call) => running.push(call),
+                Seen::Answered(_) => drop(answered.insert(key)),
+            }
+        }
+        if !answered.is_empty() {
+            let bytes = &mut self.bytes;
+            self.order.retain(|(_, key, size)| {
+                let stays = !answered.contains(key);
+                *bytes -= if stays { 0 } else { *size };
+                stays
+            });
+        }
+        running
     }
 
     pub(super) fn expire(&mut self, now: Duration) {
@@ -142,7 +180,7 @@ impl Answers {
             return false;
         };
         self.bytes -= size;
-        if let Some(Seen::Answered(_)) = self.seen.get(&key) {
+        if let Some(Seen::Answered(_)) = self.seen.get(&key).map(|known| &known.seen) {
             self.seen.remove(&key);
         }
         true

@@ -58,6 +58,13 @@ impl Reply {
         }
     }
 
+    fn over(&self) -> Option<&Bytes> {
+        match self {
+            Self::Server(_) => None,
+            Self::Client(asker) => asker.over.as_ref(),
+        }
+    }
+
     /// Whether it goes to who asks the same again, and so to nobody any more.
     fn is_replaced_by(&self, later: &Self) -> bool {
         match (self, later) {
@@ -130,7 +137,9 @@ impl Agent {
         let run = container.run;
         let client = caller.name.as_ref().map(|name| name.client.clone());
         let key = caller.name.clone().map(|name| Key { run, name });
-        match key.as_ref().and_then(|key| self.answers.get(key)) {
+        let over = reply.over().cloned();
+        let asked = key.as_ref();
+        match asked.and_then(|key| self.answers.asked(key, over.as_ref())) {
             Some(Seen::Answered(result)) => return result.clone().map(Some),
             Some(Seen::Running(running)) => {
                 if let Some(pending) = self.calls.get_mut(running) {
@@ -169,7 +178,7 @@ impl Agent {
         self.waiting += 1;
         let (uuid, kind) = (container.uuid.clone(), container.kind.clone());
         if let Some(key) = &key {
-            self.answers.running(key.clone(), number);
+            self.answers.running(key.clone(), over, number);
         }
         let hold = self.config.hold.min(patience.unwrap_or(Duration::MAX));
         let pending = PendingCall {
@@ -318,6 +327,18 @@ impl Agent {
             match reply {
                 Reply::Server(token) => self.answer_server(token, result.clone()),
                 Reply::Client(asker) => self.answer_client(&asker, result.clone()),
+            }
+        }
+    }
+
+    /// A TypeScript client says over a connection that it sends nothing more.
+    pub(super) fn forget_sender(&mut self, conn: &Conn) {
+        for call in self.answers.closed(conn.door, &conn.name) {
+            if let Some(pending) = self.calls.get_mut(&call) {
+                pending.key = None;
+                pending
+                    .replies
+                    .retain(|reply| reply.over() != Some(&conn.name));
             }
         }
     }

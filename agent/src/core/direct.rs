@@ -36,6 +36,7 @@ impl Agent {
             Op::Ping => self.pong(conn, frame),
             Op::Close => {
                 if let Some(client) = client {
+                    self.forget_sender(&conn);
                     self.forget_client(conn.door, &client);
                 }
             }

@@ -6,8 +6,8 @@ use crate::registry::{Id, Registry};
 use crate::session::Flight;
 use crate::stats::Counted;
 
-/// After how many of its ticks a TypeScript client sends a get again (W29): a second.
-const GET_AGAIN: &str = "2";
+/// After how many of its ticks a TypeScript client sends a get again: half a second (W29).
+const GET_AGAIN: &str = "1";
 impl Registry {
     /// Answers a request of a client. An answer to a request that is not in flight any more (its
     /// session was taken over) goes nowhere.

@@ -145,7 +145,12 @@ impl Registry {
     pub(crate) fn answerer(&self, frame: &Frame) -> Option<Id> {
         let is_answer = matches!(frame.op, Op::Response | Op::ResponseError);
         let number = self.call_number(&frame.id).filter(|_| is_answer)?;
-        let client = &self.calls.get(&number)?.client;
+        let call = self.calls.get(&number)?;
+        // Of starts and ends the registration that follows may know nothing yet: these are asked again.
+        let CallKind::Request { .. } = call.kind else {
+            return None;
+        };
+        let client = &call.client;
         let session = self.sessions.get(client)?;
         (!session.is_rust() && session.conn.is_none()).then(|| client.clone())
     }

@@ -133,6 +133,54 @@ fn two_senders_of_a_typescript_client_are_answered_what_each_asked() {
     }
 }
 
+/// It sends nothing again, and its next sender counts from 0: the same words are another request.
+#[test]
+fn a_typescript_client_that_has_closed_counts_anew() {
+    for own in [false, true] {
+        let mut rig = Rig::registered();
+        let run = rig.living_with_router("u", 1);
+        let door = if own {
+            Door::Container(run)
+        } else {
+            Door::Agent
+        };
+        let payload = match own {
+            true => r#"["do",null]"#,
+            false => r#"["cs",["u","do",null]]"#,
+        };
+        let hello = |rig: &mut Rig, conn: &str| {
+            drop(rig.message_at(door, conn, Op::Hello, "c1", r#"{"aliveTimeout":300}"#));
+        };
+        let ask = |rig: &mut Rig, conn: &str, id: &str| {
+            rig.message_at(door, conn, Op::Request, id, payload)
+        };
+        let answer = |rig: &mut Rig, which: usize| {
+            let (_, call, _) = rig.dispatched()[which];
+            let result = ok(json!(which));
+            rig.input(Input::Answered { call, result });
+            rig.sent()
+        };
+        hello(&mut rig, "x");
+        ask(&mut rig, "x", "c1-0");
+        assert_eq!(answer(&mut rig, 0)[0].1.payload_text(), "0");
+        ask(&mut rig, "x", "c1-1");
+        let bytes = rig.agent.answers.bytes();
+        rig.pass_leased(40_000 * MS);
+        rig.message_at(door, "x", Op::Close, "", "");
+        assert!(bytes > 0 && rig.agent.answers.bytes() == 0);
+        hello(&mut rig, "y");
+        assert!(ask(&mut rig, "y", "c1-0").is_empty(), "own: {own}");
+        assert_eq!(answer(&mut rig, 2)[0].1.payload_text(), "2");
+        assert!(ask(&mut rig, "y", "c1-1").is_empty());
+        assert!(answer(&mut rig, 1).is_empty(), "nobody waits for it");
+        assert_eq!(answer(&mut rig, 3)[0].1.payload_text(), "3");
+        // What it answered then is remembered for as long as always.
+        rig.pass_leased(40_000 * MS);
+        assert_eq!(ask(&mut rig, "y", "c1-0")[0].1.payload_text(), "2");
+        assert_eq!(rig.dispatched().len(), 4, "own: {own}");
+    }
+}
+
 #[test]
 fn an_error_is_remembered_as_well() {
     let mut rig = Rig::registered();

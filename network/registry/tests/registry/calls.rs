@@ -266,3 +266,30 @@ fn a_typescript_agent_may_answer_before_its_hello() {
         assert_eq!(calls, if side == Plain { 1 } else { 2 });
     }
 }
+
+/// A registration of before may follow that knows nothing of it.
+#[test]
+fn what_a_typescript_agent_started_it_is_asked_again() {
+    let mut world = World::new();
+    let agent = world.agent("a", Plain, &["k"]);
+    let client = world.client("c", Rust);
+    let before = world[agent].sim().registration();
+    world[agent].sim().mute.push("gg");
+    let get = json!({"kind": "k", "request": {"uuid": "u"}});
+    let get = world.request(client, "gg", get);
+    let call = world[agent].sim().called("gg").pop().unwrap();
+    let started = world[agent].sim().act(&call).unwrap();
+    world.close(agent);
+    world.input(Input::Message {
+        conn: "the next".into(),
+        frame: Frame::new(Op::Response, call.id, started.to_string()),
+    });
+    world[agent].sim().mute.clear();
+    world.connect(agent);
+    world.request_as(agent, "client-of-a-100", "ar", before);
+    world.register(agent);
+    world.run(5_000);
+    assert!(world.answer(client, &get).unwrap().is_ok());
+    assert!(world[agent].sim().containers.contains_key("u"));
+    assert!(world[agent].sim().called("ct").is_empty(), "it goes on");
+}

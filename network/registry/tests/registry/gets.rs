@@ -227,7 +227,7 @@ fn a_typescript_client_is_to_send_a_get_again_that_cannot_be_answered_now() {
         let told = world[client].got.iter().filter(|told| told.id == id);
         let told: Vec<_> = told.map(|told| (told.op, told.payload_text())).collect();
         assert!(
-            told.iter().all(|told| *told == (Op::Retry, "2".into())),
+            told.iter().all(|told| *told == (Op::Retry, "1".into())),
             "{told:?}"
         );
         told.len()
@@ -242,7 +242,17 @@ fn a_typescript_client_is_to_send_a_get_again_that_cannot_be_answered_now() {
     world[agent].sim().refuses = None;
     world.request_as(client, &id, "gg", get);
     assert_eq!(uuid_of(&world.answer(client, &id).unwrap().unwrap()), "u");
-    // Nobody serves it: whoever comes is news. And what is wrong stays wrong.
+    // What is wrong stays wrong.
+    world[agent].sim().mute.push("gg");
+    let id = world.request(client, "gg", json!({"kind": "k", "request": {"uuid": "v"}}));
+    let call = world[agent].sim().called("gg").pop().unwrap();
+    let wrong = json!({"message": "no such label", "stack": "", "code": "badRequest"});
+    world.say(agent, Op::ResponseError, &call.id, wrong.to_string());
+    assert_eq!(
+        world.answer(client, &id).unwrap().unwrap_err()["message"],
+        "no such label"
+    );
+    // Where nobody serves it, whoever comes is news.
     for (kind, uuid) in [("none", "v"), ("k", "")] {
         let get = json!({"kind": kind, "request": {"uuid": uuid}});
         assert!(world.ask(client, "gg", get).is_err());

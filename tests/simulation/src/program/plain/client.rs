@@ -20,6 +20,8 @@ use crate::wire::WireId;
 
 /// This is beyond the end of a simulation.
 const NEVER: Duration = Duration::from_secs(3_600);
+/// What the server says of a get where there is no agent at all.
+const NOBODY: &str = "no agent is there";
 /// After how long a get that failed is tried again: it is for ever (W15).
 const GET_AGAIN: Duration = Duration::from_secs(1);
 
@@ -265,10 +267,12 @@ impl PlainClient {
                     again,
                     told,
                 },
-                Err(_),
+                Err(why),
             ) => {
-                // The original waits for ever then, unless another agent comes.
-                let after = if told { NEVER } else { GET_AGAIN };
+                // The original waits for ever then, unless another agent comes: where there was none,
+                // that is not promised to be seen.
+                let hangs = told && !why.contains(NOBODY);
+                let after = if hangs { NEVER } else { GET_AGAIN };
                 let told = false;
                 let waits = Waits::Get {
                     params,
