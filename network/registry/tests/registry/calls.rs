@@ -285,10 +285,12 @@ fn what_a_typescript_agent_started_it_is_asked_again() {
         conn: "the next".into(),
         frame: Frame::new(Op::Response, call.id, started.to_string()),
     });
-    world[agent].sim().mute.clear();
     world.connect(agent);
     world.request_as(agent, "client-of-a-100", "ar", before);
-    world.register(agent);
+    let now = world[agent].sim().registration();
+    world.request_as(agent, "client-of-a-101", "ar", now);
+    world[agent].sim().mute.clear();
+    world.answer_calls(agent);
     world.run(5_000);
     assert!(world.answer(client, &get).unwrap().is_ok());
     assert_eq!(world.home(client, "u").as_deref(), Some("a"), "it goes on");
