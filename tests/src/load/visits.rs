@@ -17,8 +17,9 @@ use super::fates::Fates;
 /// The kind of what is visited.
 pub(super) const KIND: &str = "echo";
 
-/// How long a get or a release may take: longer than it takes to find that some agents in turn are silent.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a get or a release may take: longer than it takes to find that agents in turn are silent, 3 s
+/// each, where one goes silent whenever another one is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long the question may take.
 const DEADLINE: Duration = Duration::from_secs(10);
